@@ -1,0 +1,174 @@
+"""The ledger's connections: many readers, one writer per process, whose waiting writes are committed together.
+
+What arrives: functions over a connection. What leaves: their results, after the commit that holds them is on disk.
+`write` queues the function; while one transaction commits, the next ones gather, and all of them go into one
+transaction, each in its own savepoint: a refusal rolls back its own writes and nobody else's.
+SQLite: WAL, `synchronous=FULL`, `BEGIN IMMEDIATE`; several processes on one host are serialised by SQLite itself.
+It knows no table.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from livecommerce.errors import R, Refused
+
+T = TypeVar("T")
+Work = Callable[[AsyncConnection], Awaitable[T]]
+
+# A batch longer than this would make its first caller wait for the last one's work; 64 is where group commit flattens.
+BATCH_MAX = 64
+# Past this many waiting writes the ledger is the bottleneck: say "busy" rather than let requests pile up.
+QUEUE_MAX = 4096
+BUSY_TIMEOUT_MS = 10_000
+
+
+@dataclass(slots=True)
+class _Waiting:
+    work: Work[Any]
+    done: asyncio.Future[Any] = field(repr=False)
+
+
+class Database:
+    """The ledger of one process. `start` before use, `aclose` last; both may be called once."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
+        self._reader, self._engine = _engines(url, self.is_sqlite)
+        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(QUEUE_MAX)
+        self._writer: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to take writes. Raises the driver's error where the database cannot be reached."""
+        async with self._engine.connect():
+            pass
+        self._writer = asyncio.create_task(self._write_forever(), name="ledger-writer")
+
+    async def aclose(self) -> None:
+        """Commit what is queued, then close. Writes that come later are refused as unavailable."""
+        if self._writer is not None:
+            await self._queue.join()
+            self._writer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._writer
+            self._writer = None
+        await self._reader.dispose()
+        await self._engine.dispose()
+
+    @contextlib.asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for reading; it sees the last commit. Writing through it is an error."""
+        async with self._reader.connect() as connection:
+            yield connection
+
+    async def write(self, work: Work[T]) -> T:
+        """Run `work` in the next batch and return its result once the commit is durable.
+
+        Raises what `work` raises (its own writes are rolled back, nobody else's), `Refused(UNAVAILABLE)` where the
+        commit failed or the writer is not running, `Refused(BUSY)` where the queue is full. Cancelling the caller
+        does not take the write back: whether it was committed is asked for again by its id.
+        """
+        if self._writer is None or self._writer.done():
+            raise Refused(R.UNAVAILABLE)
+        waiting = _Waiting(work, asyncio.get_running_loop().create_future())
+        try:
+            self._queue.put_nowait(waiting)
+        except asyncio.QueueFull:
+            raise Refused(R.BUSY, after_ms=1000) from None
+        return await asyncio.shield(waiting.done)  # type: ignore[no-any-return]
+
+    @property
+    def writes_waiting(self) -> int:
+        return self._queue.qsize()
+
+    async def _write_forever(self) -> None:
+        while True:
+            batch = [await self._queue.get()]
+            while len(batch) < BATCH_MAX and not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            try:
+                await self._commit(batch)
+            finally:
+                for _ in batch:
+                    self._queue.task_done()
+
+    async def _commit(self, batch: list[_Waiting]) -> None:
+        outcomes: list[tuple[_Waiting, Any, BaseException | None]] = []
+        try:
+            async with self._engine.connect() as connection, connection.begin():
+                for waiting in batch:
+                    outcomes.append((waiting, *await _attempt(connection, waiting.work)))
+        except Exception as error:
+            for waiting in batch:
+                _settle(waiting.done, None, _unavailable(error))
+            return
+        for waiting, result, failure in outcomes:
+            _settle(waiting.done, result, failure)
+
+
+async def _attempt(connection: AsyncConnection, work: Work[Any]) -> tuple[Any, BaseException | None]:
+    try:
+        async with connection.begin_nested():
+            return await work(connection), None
+    except Exception as error:
+        if connection.closed or connection.invalidated:
+            raise
+        return None, error
+
+
+def _settle(done: asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:
+    if done.done():
+        return
+    if failure is None:
+        done.set_result(result)
+    else:
+        done.set_exception(failure)
+        # A caller that was cancelled never looks; without this, asyncio would log the error a second time.
+        done.exception()
+
+
+def _unavailable(cause: Exception) -> Refused:
+    refused = Refused(R.UNAVAILABLE, after_ms=1000)
+    refused.__cause__ = cause
+    return refused
+
+
+def _engines(url: str, is_sqlite: bool) -> tuple[AsyncEngine, AsyncEngine]:
+    """(reader, writer). PostgreSQL's reader is read-only by transaction, SQLite's by connection."""
+    if not is_sqlite:
+        writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True)
+        reader = create_async_engine(
+            url, pool_size=5, max_overflow=5, pool_pre_ping=True, execution_options={"postgresql_readonly": True}
+        )
+        return reader, writer
+    if ":memory:" in url:
+        raise ValueError("The ledger needs a file: an in-memory database has one connection and no durability.")
+    wait = {"timeout": BUSY_TIMEOUT_MS / 1000}
+    reader = create_async_engine(url, connect_args=wait, pool_size=6, max_overflow=4)
+    writer = create_async_engine(url, connect_args=wait, pool_size=1, max_overflow=0)
+    _speak_sqlite(reader, begin="BEGIN", pragmas=("query_only=ON",))
+    # The write lock is taken up front, where waiting is possible, and not at the first write, where SQLite would
+    # answer "locked" at once to a transaction that has already read.
+    _speak_sqlite(writer, begin="BEGIN IMMEDIATE", pragmas=("journal_mode=WAL", "synchronous=FULL"))
+    return reader, writer
+
+
+def _speak_sqlite(engine: AsyncEngine, begin: str, pragmas: tuple[str, ...]) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def _on_connect(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # the driver must not begin transactions by itself
+        cursor = connection.cursor()
+        for pragma in ("foreign_keys=ON", "temp_store=MEMORY", *pragmas):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)

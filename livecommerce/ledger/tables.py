@@ -1,0 +1,512 @@
+"""All tables of the ledger, SQLite and PostgreSQL alike. Migrations are in `migrations/`; a test holds the two together.
+
+Money in minor units; instants in UTC milliseconds; ids from `livecommerce.ids`. Attribution (`advisor_id`, `shop_id`,
+`link_id`) stands on every viewer, hold and order. A CHECK, not code, has the last word on stock.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _id(name: str = "id") -> Column[str]:
+    return Column(name, Text, primary_key=True)
+
+
+def _ms(name: str, nullable: bool = True) -> Column[int]:
+    return Column(name, BigInteger, nullable=nullable)
+
+
+def _attribution() -> tuple[Column[str], Column[str], Column[str]]:
+    # No foreign keys: a hold keeps whom it credits even after an account or a link is gone.
+    return (
+        Column("advisor_id", Text, nullable=False, server_default=""),
+        Column("shop_id", Text, nullable=False, server_default=""),
+        Column("link_id", Text, nullable=False, server_default=""),
+    )
+
+
+# --- people ---------------------------------------------------------------------------------------------------------
+
+org_units = Table(
+    "org_units",
+    metadata,
+    _id(),
+    Column("parent_id", Text, ForeignKey("org_units.id")),
+    Column("kind", Text, nullable=False),  # headquarters | region | shop
+    Column("name", Text, nullable=False),
+    Column("path", Text, nullable=False),  # ids from the root, "/a/b/c/": scope checks are prefix checks
+    CheckConstraint("kind IN ('headquarters', 'region', 'shop')", name="kind"),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    _id(),
+    Column("email", Text, nullable=False, unique=True),  # lower case
+    Column("name", Text, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("role", Text, nullable=False),  # admin | manager | advisor | moderator
+    Column("org_unit_id", Text, ForeignKey("org_units.id"), nullable=False),
+    Column("generation", Integer, nullable=False, server_default="1"),  # a reset ends all sessions of older ones
+    _ms("created_at_ms", nullable=False),
+    _ms("disabled_at_ms"),
+    CheckConstraint("role IN ('admin', 'manager', 'advisor', 'moderator')", name="role"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token_hash", Text, primary_key=True),
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("csrf", Text, nullable=False),
+    _ms("created_at_ms", nullable=False),
+    _ms("expires_at_ms", nullable=False),
+)
+
+one_time_codes = Table(
+    "one_time_codes",
+    metadata,
+    Column("code_hash", Text, primary_key=True),
+    Column("kind", Text, nullable=False),  # viewer | account
+    Column("subject_id", Text, nullable=False),
+    Column("target", Text, nullable=False, server_default="/"),
+    _ms("expires_at_ms", nullable=False),
+    _ms("used_at_ms"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_hash", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("scope", Text, nullable=False),  # viewer_tokens
+    _ms("created_at_ms", nullable=False),
+    _ms("revoked_at_ms"),
+)
+
+links = Table(
+    "links",
+    metadata,
+    _id(),
+    Column("advisor_id", Text, nullable=False),
+    Column("shop_id", Text, nullable=False, server_default=""),
+    Column("show_id", Text, nullable=False, server_default=""),
+    Column("invitation_id", Text, nullable=False, server_default=""),
+    Column("label", Text, nullable=False, server_default=""),
+    _ms("created_at_ms", nullable=False),
+)
+
+viewers = Table(
+    "viewers",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # guest | merchant | simulated
+    Column("external_ref", Text, unique=True),  # the merchant's own customer id
+    *_attribution(),
+    _ms("created_at_ms", nullable=False),
+)
+
+bans = Table(
+    "bans",
+    metadata,
+    Column("show_id", Text, primary_key=True),
+    Column("viewer_id", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),  # ban | mute
+    _ms("until_ms"),
+    Column("by_account_id", Text, nullable=False),
+    _ms("created_at_ms", nullable=False),
+)
+
+# --- catalogue ------------------------------------------------------------------------------------------------------
+
+locations = Table(
+    "locations",
+    metadata,
+    _id(),
+    Column("kind", Text, nullable=False),  # warehouse | shop
+    Column("name", Text, nullable=False),
+    Column("address", Text, nullable=False, server_default=""),
+    Column("city", Text, nullable=False, server_default=""),
+    Column("hours", Text, nullable=False, server_default=""),
+    Column("org_unit_id", Text, ForeignKey("org_units.id")),
+    Column("is_default", Boolean, nullable=False, server_default="0"),
+    CheckConstraint("kind IN ('warehouse', 'shop')", name="kind"),
+)
+
+products = Table(
+    "products",
+    metadata,
+    _id(),
+    Column("handle", Text, nullable=False, unique=True),
+    Column("title", Text, nullable=False),
+    Column("body_html", Text, nullable=False, server_default=""),  # sanitised at import
+    Column("vendor", Text, nullable=False, server_default=""),
+    Column("type", Text, nullable=False, server_default=""),
+    Column("tags", JSON, nullable=False),
+    Column("published", Boolean, nullable=False),
+    Column("option_names", JSON, nullable=False),  # up to three
+    Column("extra", JSON, nullable=False),  # columns of the import that have no place of their own
+    _ms("created_at_ms", nullable=False),
+    _ms("updated_at_ms", nullable=False),
+)
+
+product_images = Table(
+    "product_images",
+    metadata,
+    _id(),
+    Column("product_id", Text, ForeignKey("products.id"), nullable=False, index=True),
+    Column("position", Integer, nullable=False),
+    Column("source_url", Text, nullable=False, server_default=""),
+    Column("stored_name", Text, nullable=False, server_default=""),  # file in the data folder, once fetched or uploaded
+    Column("alt", Text, nullable=False, server_default=""),
+    Column("width", Integer),
+    Column("height", Integer),
+)
+
+variants = Table(
+    "variants",
+    metadata,
+    _id(),
+    Column("product_id", Text, ForeignKey("products.id"), nullable=False, index=True),
+    Column("position", Integer, nullable=False),
+    Column("options_key", Text, nullable=False),  # the option values, joined: a variant's identity without a SKU
+    Column("options", JSON, nullable=False),
+    Column("sku", Text, nullable=False, server_default=""),
+    Column("barcode", Text, nullable=False, server_default=""),
+    Column("price_minor", BigInteger, nullable=False),
+    Column("was_minor", BigInteger),
+    Column("grams", Integer, nullable=False, server_default="0"),
+    Column("requires_shipping", Boolean, nullable=False, server_default="1"),
+    Column("taxable", Boolean, nullable=False, server_default="1"),
+    Column("tracked", Boolean, nullable=False, server_default="1"),
+    Column("swatch", Text, nullable=False, server_default=""),
+    Column("image_id", Text),
+    Column("retired", Boolean, nullable=False, server_default="0"),
+    Column("extra", JSON, nullable=False),
+    UniqueConstraint("product_id", "options_key"),
+    CheckConstraint("price_minor >= 0", name="price"),
+)
+
+pools = Table(
+    "pools",
+    metadata,
+    Column("variant_id", Text, ForeignKey("variants.id"), primary_key=True),
+    Column("location_id", Text, ForeignKey("locations.id"), primary_key=True),
+    # available + in_deals + sold = total; sold counts what left through deals of shows
+    Column("total", Integer, nullable=False),
+    Column("available", Integer, nullable=False),
+    Column("in_deals", Integer, nullable=False, server_default="0"),
+    Column("sold", Integer, nullable=False, server_default="0"),
+    CheckConstraint("available >= 0 AND in_deals >= 0 AND sold >= 0", name="parts"),
+    CheckConstraint("available + in_deals + sold = total", name="conservation"),
+)
+
+pool_moves = Table(
+    "pool_moves",
+    metadata,
+    Column("move_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),  # stock | to_deal | from_deal | sold
+    Column("variant_id", Text, nullable=False),
+    Column("location_id", Text, nullable=False),
+    Column("deal_id", Text, nullable=False, server_default=""),
+    Column("qty", Integer, nullable=False),
+    _ms("at_ms", nullable=False),
+)
+
+# --- shows ----------------------------------------------------------------------------------------------------------
+
+shows = Table(
+    "shows",
+    metadata,
+    _id(),
+    Column("title", Text, nullable=False),
+    Column("about", Text, nullable=False, server_default=""),
+    Column("corner", Text, nullable=False),
+    Column("corner_settings", JSON, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("access", Text, nullable=False, server_default="public"),
+    Column("host_account_id", Text, ForeignKey("accounts.id"), nullable=False),
+    Column("org_unit_id", Text, ForeignKey("org_units.id"), nullable=False),
+    Column("video", JSON, nullable=False),
+    Column("on_air_card_id", Text, nullable=False, server_default=""),
+    Column("slow_seconds", Integer, nullable=False, server_default="0"),
+    _ms("scheduled_at_ms"),
+    _ms("launch_at_ms"),
+    _ms("started_at_ms"),
+    _ms("ended_at_ms"),
+    _ms("created_at_ms", nullable=False),
+    Column("version", Integer, nullable=False, server_default="1"),
+    CheckConstraint("status IN ('draft','scheduled','live','interrupted','ended','cancelled')", name="status"),
+)
+
+cards = Table(
+    "cards",
+    metadata,
+    _id(),
+    Column("show_id", Text, ForeignKey("shows.id"), nullable=False, index=True),
+    Column("position", Integer, nullable=False),
+    Column("kind", Text, nullable=False),  # deal | product | bundle
+    Column("title", Text, nullable=False),
+    Column("line", Text, nullable=False, server_default=""),
+    Column("notes", Text, nullable=False, server_default=""),  # the host's own, never public
+    Column("product_id", Text, ForeignKey("products.id")),
+    Column("bundle_minor", BigInteger),
+    Column("state", Text, nullable=False, server_default="planned"),  # planned | on_air | done
+    Column("hidden_until_launch", Boolean, nullable=False, server_default="0"),
+    Column("removed", Boolean, nullable=False, server_default="0"),
+)
+
+deals = Table(
+    "deals",
+    metadata,
+    _id(),
+    Column("show_id", Text, ForeignKey("shows.id"), nullable=False, index=True),
+    Column("card_id", Text, ForeignKey("cards.id"), nullable=False, index=True),
+    Column("position", Integer, nullable=False),
+    Column("variant_id", Text, ForeignKey("variants.id"), nullable=False),
+    Column("location_id", Text, ForeignKey("locations.id"), nullable=False),
+    Column("label", Text, nullable=False, server_default=""),
+    Column("price_minor", BigInteger, nullable=False),
+    Column("was_minor", BigInteger),
+    Column("quota", Integer, nullable=False),  # asked for; what was moved stands in `allotted`
+    Column("allotted", Integer, nullable=False, server_default="0"),
+    Column("paying", Integer, nullable=False, server_default="0"),
+    Column("sold", Integer, nullable=False, server_default="0"),
+    Column("limit_per_viewer", Integer, nullable=False),
+    Column("hold_seconds", Integer, nullable=False),
+    Column("pay_seconds", Integer, nullable=False),
+    Column("level", Text, nullable=False, server_default="soft"),  # soft | fsync | ledger
+    Column("status", Text, nullable=False, server_default="draft"),
+    _ms("opens_at_ms"),
+    _ms("closes_at_ms"),
+    # No oversell, in SQL itself: whatever happens above, these rows cannot say otherwise.
+    CheckConstraint("sold >= 0 AND paying >= 0 AND sold + paying <= allotted", name="no_oversell"),
+    CheckConstraint("status IN ('draft','announced','open','closing','closed')", name="status"),
+    CheckConstraint("price_minor >= 0", name="price"),
+)
+
+show_log = Table(
+    "show_log",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("show_id", Text, nullable=False),
+    # public events carry their place in the news; the rest (talk, actions, private) carry none
+    Column("epoch", Text, nullable=False, server_default=""),
+    Column("offset", BigInteger),
+    _ms("at_ms", nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("actor_id", Text, nullable=False, server_default=""),
+    Column("body", Text, nullable=False),  # JSON
+    Index("ix_show_log_show", "show_id", "id"),
+    UniqueConstraint("show_id", "epoch", "offset"),
+)
+
+commands_done = Table(
+    "commands_done",
+    metadata,
+    Column("show_id", Text, primary_key=True),
+    Column("command_id", Text, primary_key=True),
+    Column("body_hash", Text, nullable=False),
+    _ms("at_ms", nullable=False),
+)
+
+invitations = Table(
+    "invitations",
+    metadata,
+    _id(),
+    Column("show_id", Text, ForeignKey("shows.id"), nullable=False, index=True),
+    Column("place_limit", Integer, nullable=False),
+    Column("places_taken", Integer, nullable=False, server_default="0"),
+    Column("label", Text, nullable=False, server_default=""),
+    CheckConstraint("places_taken >= 0 AND places_taken <= place_limit", name="places"),
+)
+
+invitation_places = Table(
+    "invitation_places",
+    metadata,
+    Column("invitation_id", Text, ForeignKey("invitations.id"), primary_key=True),
+    Column("viewer_id", Text, primary_key=True),
+    _ms("at_ms", nullable=False),
+)
+
+questions = Table(
+    "questions",
+    metadata,
+    _id(),
+    Column("show_id", Text, ForeignKey("shows.id"), nullable=False, index=True),
+    Column("viewer_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("votes", Integer, nullable=False, server_default="0"),
+    Column("status", Text, nullable=False, server_default="queued"),
+    Column("answer", Text, nullable=False, server_default=""),
+    _ms("at_ms", nullable=False),
+)
+
+question_votes = Table(
+    "question_votes",
+    metadata,
+    Column("question_id", Text, ForeignKey("questions.id"), primary_key=True),
+    Column("viewer_id", Text, primary_key=True),
+)
+
+promises = Table(
+    "promises",
+    metadata,
+    _id(),
+    Column("show_id", Text, nullable=False, index=True),
+    Column("card_id", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("by_account_id", Text, nullable=False),
+    _ms("at_ms", nullable=False),
+)
+
+# --- reservations and orders ----------------------------------------------------------------------------------------
+
+reservations = Table(
+    "reservations",
+    metadata,
+    Column("viewer_id", Text, primary_key=True),
+    Column("rid", Text, primary_key=True),
+    Column("show_id", Text, nullable=False, index=True),
+    Column("state", Text, nullable=False),  # held (witness) | paying | confirmed | expired | cancelled | void | …
+    Column("ticket", BigInteger, nullable=False, server_default="0"),
+    Column("lines", JSON, nullable=False),  # [[deal_id, qty, price_minor], …]
+    *_attribution(),
+    _ms("due_at_ms"),
+    _ms("created_at_ms", nullable=False),
+    _ms("updated_at_ms", nullable=False),
+)
+
+movements = Table(
+    "movements",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("show_id", Text, nullable=False),
+    Column("deal_id", Text, nullable=False),
+    Column("viewer_id", Text, nullable=False),
+    Column("rid", Text, nullable=False),
+    Column("line", Integer, nullable=False),
+    Column("kind", Text, nullable=False),  # held | released | expired | paying | confirmed | freed | …
+    Column("n", Integer, nullable=False, server_default="0"),  # how many times before, for re-acquisitions
+    Column("qty", Integer, nullable=False),
+    _ms("at_ms", nullable=False),
+    UniqueConstraint("viewer_id", "rid", "line", "kind", "n"),
+    Index("ix_movements_deal", "deal_id", "id"),
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    _id(),
+    Column("number", Text, nullable=False, unique=True),
+    Column("show_id", Text, nullable=False, index=True),
+    Column("viewer_id", Text, nullable=False, index=True),
+    Column("rid", Text, nullable=False),
+    *_attribution(),
+    Column("status", Text, nullable=False),
+    Column("contact_name", Text, nullable=False, server_default=""),
+    Column("contact", Text, nullable=False, server_default=""),
+    Column("delivery", Text, nullable=False),  # ship | pickup
+    Column("address", JSON, nullable=False),
+    Column("pickup_location_id", Text, nullable=False, server_default=""),
+    Column("pickup_code", Text, nullable=False, server_default=""),
+    _ms("collected_at_ms"),
+    Column("currency", Text, nullable=False),
+    Column("subtotal_minor", BigInteger, nullable=False),
+    Column("shipping_minor", BigInteger, nullable=False),
+    Column("tax_minor", BigInteger, nullable=False),
+    Column("tax_included", Boolean, nullable=False),
+    Column("total_minor", BigInteger, nullable=False),
+    Column("livemode", Boolean, nullable=False),
+    Column("promises", JSON, nullable=False),
+    _ms("created_at_ms", nullable=False),
+    _ms("paid_at_ms"),
+    _ms("pay_by_ms"),
+    UniqueConstraint("viewer_id", "rid"),
+)
+
+order_lines = Table(
+    "order_lines",
+    metadata,
+    Column("order_id", Text, ForeignKey("orders.id"), primary_key=True),
+    Column("line", Integer, primary_key=True),
+    Column("deal_id", Text, nullable=False),
+    Column("variant_id", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("label", Text, nullable=False, server_default=""),
+    Column("qty", Integer, nullable=False),
+    Column("unit_minor", BigInteger, nullable=False),
+    Column("total_minor", BigInteger, nullable=False),
+)
+
+payments = Table(
+    "payments",
+    metadata,
+    _id(),
+    Column("order_id", Text, ForeignKey("orders.id"), nullable=False, index=True),
+    Column("provider", Text, nullable=False),
+    Column("provider_ref", Text, nullable=False, unique=True),
+    Column("status", Text, nullable=False),  # open | declined | captured | revoked | refund_due | refunded
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("livemode", Boolean, nullable=False),
+    Column("url", Text, nullable=False, server_default=""),
+    _ms("expires_at_ms"),
+    _ms("created_at_ms", nullable=False),
+    _ms("updated_at_ms", nullable=False),
+)
+
+webhook_events = Table(
+    "webhook_events",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("event_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    _ms("received_at_ms", nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("kind", Text, nullable=False),
+    Column("body", JSON, nullable=False),
+    _ms("created_at_ms", nullable=False),
+    _ms("done_at_ms", nullable=True),
+    Index("ix_outbox_open", "done_at_ms", "id"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("epoch", BigInteger, nullable=False),  # grows with every change of holder; every action carries it
+    _ms("expires_at_ms", nullable=False),
+)

@@ -1,0 +1,255 @@
+"""The nouns of a show as they travel: on the socket, in the show log, in the API.
+
+One vocabulary for live, replay and API: what a page folds live is what the log keeps. Money is in minor units of the
+shop's currency (cents, fen). Instants are UTC milliseconds of the server; no timestamp of a client decides anything.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+Minor = Annotated[int, msgspec.Meta(ge=0, le=100_000_000_000)]
+Qty = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+
+ShowStatus = Literal["draft", "scheduled", "live", "interrupted", "ended", "cancelled"]
+CornerName = Literal["new_product_day", "family_day", "cloud_class", "flash_sale", "members_evening", "open_house"]
+DealStatus = Literal["draft", "announced", "open", "closing", "closed"]
+Role = Literal["viewer", "host", "moderator", "manager", "admin"]
+
+
+class DealFacts(msgspec.Struct, frozen=True):
+    """One variant offered in a show. A card with shades has a deal for each shade."""
+
+    deal_id: str
+    variant_id: str
+    label: str  # the shade or size as people say it; "" where a product has one variant
+    swatch: str  # CSS colour of the shade, or ""
+    image: str  # URL, or ""
+    price_minor: Minor
+    was_minor: Minor | None
+    quota: int
+    limit_per_viewer: int
+    hold_seconds: int
+    pay_seconds: int
+    status: DealStatus
+    opens_at_ms: int | None = None
+    closes_at_ms: int | None = None
+
+
+class CardFacts(msgspec.Struct, frozen=True):
+    """What the host puts on the picture: a product with deals, a product alone, or a bundle (all its deals or none)."""
+
+    card_id: str
+    kind: Literal["deal", "product", "bundle"]
+    title: str
+    line: str  # one talking line
+    product_handle: str
+    image: str
+    deals: tuple[DealFacts, ...] = ()
+    bundle_minor: Minor | None = None  # price of the whole bundle, where it has one
+
+
+class VideoFacts(msgspec.Struct, frozen=True):
+    """Where the picture comes from. `loop` is a clip that starts over; `started_at_ms` is its programme clock's zero."""
+
+    kind: Literal["none", "hls", "file"]
+    url: str = ""
+    alternates: tuple[str, ...] = ()  # the same picture in other containers
+    poster: str = ""
+    loop: bool = False
+    started_at_ms: int | None = None
+
+
+class ShowFacts(msgspec.Struct, frozen=True):
+    """A show as everyone may see it."""
+
+    show_id: str
+    title: str
+    corner: CornerName
+    status: ShowStatus
+    host_name: str
+    access: Literal["public", "invited", "members"]
+    video: VideoFacts
+    scheduled_at_ms: int | None = None
+    launch_at_ms: int | None = None  # New Product Day: the product is hidden until this instant
+    started_at_ms: int | None = None
+    ended_at_ms: int | None = None
+    about: str = ""
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One line of talk. `simulated` marks the demo's players."""
+
+    line_id: str
+    at_ms: int
+    name: str
+    text: str
+    role: Role = "viewer"
+    kind: Literal["chat", "question", "answer", "notice"] = "chat"
+    simulated: bool = False
+
+
+class Question(msgspec.Struct, frozen=True):
+    """A question in the queue of a Cloud Class."""
+
+    question_id: str
+    name: str
+    text: str
+    votes: int
+    status: Literal["queued", "answering", "answered"]
+    answer: str = ""
+
+
+class HoldLine(msgspec.Struct, frozen=True):
+    deal_id: str
+    qty: int
+
+
+HoldState = Literal["waiting", "offered", "held", "paying", "confirmed", "released", "expired", "lapsed", "cancelled"]
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """A viewer's own reservation. `due_at_ms` is when held / offered / paying ends; `place` counts from 1 in the line."""
+
+    rid: str
+    show_id: str
+    lines: tuple[HoldLine, ...]
+    state: HoldState
+    ticket: int = 0
+    due_at_ms: int | None = None
+    place: int | None = None
+    token: str = ""  # the signed hold token; only in the answer that made the hold
+    order_id: str = ""
+
+
+class OrderFacts(msgspec.Struct, frozen=True):
+    """A viewer's own order in one line."""
+
+    order_id: str
+    number: str
+    rid: str
+    status: Literal["paying", "confirmed", "declined", "expired", "cancelled", "refund_due", "refunded"]
+    total_minor: Minor
+    currency: str
+    livemode: bool
+    pickup_code: str = ""
+    pay_url: str = ""
+    pay_by_ms: int | None = None
+    retry_by_ms: int | None = None
+
+
+class Level(msgspec.Struct, frozen=True, array_like=True):
+    """The numbers of one deal: `available + held + paying + sold = quota`. `waiting` is the length of the line."""
+
+    available: int
+    held: int
+    paying: int
+    sold: int
+    waiting: int
+
+
+# --- what happens in a show: each is an event of its log, in order -------------------------------------------------
+
+
+class Event(msgspec.Struct, frozen=True, tag_field="kind", tag=str.lower):
+    """Base of the public events. `kind` names the event on the wire."""
+
+
+class ShowChanged(Event, frozen=True, tag="show_changed"):
+    """Life cycle, title, video or programme of the show: the whole new facts."""
+
+    show: ShowFacts
+    reason: str = ""
+
+
+class CardShown(Event, frozen=True, tag="card_shown"):
+    card: CardFacts
+
+
+class CardHidden(Event, frozen=True, tag="card_hidden"):
+    card_id: str
+
+
+class CardListed(Event, frozen=True, tag="card_listed"):
+    """A card was added or changed (price, deals, words) without going on the picture."""
+
+    card: CardFacts
+
+
+class DealAnnounced(Event, frozen=True, tag="deal_announced"):
+    """The countdown: the deal opens for everyone at `opens_at_ms` on the server's clock."""
+
+    deal_id: str
+    opens_at_ms: int
+
+
+class DealOpened(Event, frozen=True, tag="deal_opened"):
+    deal_id: str
+    closes_at_ms: int | None = None
+
+
+class DealClosed(Event, frozen=True, tag="deal_closed"):
+    deal_id: str
+    reason: Literal["time", "host", "pulled", "show_over"] = "host"
+
+
+class LinePinned(Event, frozen=True, tag="line_pinned"):
+    line: Line
+
+
+class LineUnpinned(Event, frozen=True, tag="line_unpinned"):
+    line_id: str
+
+
+class LineHidden(Event, frozen=True, tag="line_hidden"):
+    line_id: str
+
+
+class QuestionChanged(Event, frozen=True, tag="question_changed"):
+    question: Question
+
+
+class RoomRules(Event, frozen=True, tag="room_rules"):
+    """Slow mode in seconds (0 is off), members only."""
+
+    slow_seconds: int
+    members_only: bool = False
+
+
+class PromiseMade(Event, frozen=True, tag="promise_made"):
+    """What the host promised on air; it stands on the card."""
+
+    card_id: str
+    text: str
+
+
+class Note(Event, frozen=True, tag="note"):
+    """A sentence from the show itself, as a slate shows it: "we are back in a moment"."""
+
+    text: str
+
+
+AnyEvent = (
+    ShowChanged
+    | CardShown
+    | CardHidden
+    | CardListed
+    | DealAnnounced
+    | DealOpened
+    | DealClosed
+    | LinePinned
+    | LineUnpinned
+    | LineHidden
+    | QuestionChanged
+    | RoomRules
+    | PromiseMade
+    | Note
+)
+
+
+class Stamped(msgspec.Struct, frozen=True):
+    """An event with its place in the show: dense offsets from 1, within one epoch."""
+
+    offset: int
+    at_ms: int
+    event: AnyEvent

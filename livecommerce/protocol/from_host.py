@@ -1,0 +1,132 @@
+"""What a host's console may command while it runs a show: the body of `POST /api/staff/shows/{show_id}/commands`.
+
+Commands go over HTTP, not the socket: each is answered, each carries the console's own id so that a double click or a
+retry has one effect, and any tool can send them. The command's name stands in `do`.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from livecommerce.protocol.from_viewer import ShortId
+
+CommandId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{8,40}$")]
+
+
+class Command(msgspec.Struct, frozen=True, tag_field="do"):
+    """Base of all commands."""
+
+
+class GoLive(Command, frozen=True, tag="go_live"):
+    """scheduled or interrupted → live."""
+
+
+class Interrupt(Command, frozen=True, tag="interrupt"):
+    """live → interrupted: a slate shows, deals go on."""
+
+    text: Annotated[str, msgspec.Meta(max_length=200)] = ""
+
+
+class End(Command, frozen=True, tag="end"):
+    """live or interrupted → ended: closes every deal. Only a host ends a show."""
+
+
+class ShowCard(Command, frozen=True, tag="show_card"):
+    """Put a card on the picture. Its deals that are still drafts open at once, or in `open_in_seconds`."""
+
+    card_id: ShortId
+    open_in_seconds: Annotated[int, msgspec.Meta(ge=0, le=3600)] | None = None
+
+
+class HideCard(Command, frozen=True, tag="hide_card"):
+    """Take the card off the picture; its deals go on."""
+
+    card_id: ShortId
+
+
+class OpenDeal(Command, frozen=True, tag="open_deal"):
+    deal_id: ShortId
+    in_seconds: Annotated[int, msgspec.Meta(ge=0, le=3600)] = 0
+    for_seconds: Annotated[int, msgspec.Meta(ge=5, le=86400)] | None = None
+
+
+class CloseDeal(Command, frozen=True, tag="close_deal"):
+    """No new holds; holds that exist may still be paid. `pulled` says that the host withdraws it."""
+
+    deal_id: ShortId
+    pulled: bool = False
+
+
+class HideLine(Command, frozen=True, tag="hide_line"):
+    line_id: ShortId
+
+
+class LetThrough(Command, frozen=True, tag="let_through"):
+    """Show a held line to the room after all."""
+
+    line_id: ShortId
+
+
+class PinLine(Command, frozen=True, tag="pin_line"):
+    line_id: ShortId
+
+
+class UnpinLine(Command, frozen=True, tag="unpin_line"):
+    line_id: ShortId
+
+
+class Announce(Command, frozen=True, tag="announce"):
+    """A line of talk as the host."""
+
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+
+
+class Mute(Command, frozen=True, tag="mute"):
+    """A viewer may not speak for `minutes`; 0 lifts it."""
+
+    viewer_id: ShortId
+    minutes: Annotated[int, msgspec.Meta(ge=0, le=1440)] = 10
+
+
+class Ban(Command, frozen=True, tag="ban"):
+    viewer_id: ShortId
+    lift: bool = False
+
+
+class SlowMode(Command, frozen=True, tag="slow_mode"):
+    seconds: Annotated[int, msgspec.Meta(ge=0, le=300)]
+
+
+class TakeQuestion(Command, frozen=True, tag="take_question"):
+    """queued → answering: it stands on the picture."""
+
+    question_id: ShortId
+
+
+class AnswerQuestion(Command, frozen=True, tag="answer_question"):
+    """→ answered; with `text` the answer is written under it. `privately` sends it to the asker alone."""
+
+    question_id: ShortId
+    text: Annotated[str, msgspec.Meta(max_length=500)] = ""
+    privately: bool = False
+
+
+class Promise(Command, frozen=True, tag="promise"):
+    card_id: ShortId
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=120)]
+
+
+AnyCommand = (
+    GoLive | Interrupt | End | ShowCard | HideCard | OpenDeal | CloseDeal | HideLine | LetThrough | PinLine
+    | UnpinLine | Announce | Mute | Ban | SlowMode | TakeQuestion | AnswerQuestion | Promise
+)
+
+
+class CommandEnvelope(msgspec.Struct, frozen=True):
+    """The body: the console's own id for this command, and the command."""
+
+    command_id: CommandId
+    command: AnyCommand
+
+
+Done = Literal["done", "already"]

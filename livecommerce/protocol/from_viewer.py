@@ -1,0 +1,87 @@
+"""What a viewer's page may send over the socket. Every field has its bound here; the hub adds credits per kind.
+
+The frame's type stands in `t`. A message is at most 4 KiB. An unknown `t` is refused, an unknown field is ignored.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from livecommerce.ids import RID_PATTERN
+
+RidText = Annotated[str, msgspec.Meta(pattern=RID_PATTERN)]
+ShortId = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+Text = Annotated[str, msgspec.Meta(max_length=500)]
+
+
+class FromViewer(msgspec.Struct, frozen=True, tag_field="t"):
+    """Base of all messages from a viewer."""
+
+
+class Hello(FromViewer, frozen=True, tag="hello"):
+    """First message. With `epoch` and `offset` the page asks to resume; `device` chooses the chat rate."""
+
+    epoch: Annotated[str, msgspec.Meta(max_length=40)] = ""
+    offset: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 0
+    device: Literal["phone", "desk"] = "phone"
+    token: Annotated[str, msgspec.Meta(max_length=2048)] = ""
+
+
+class Token(FromViewer, frozen=True, tag="token"):
+    """A renewed token for the same identity, before the old one runs out."""
+
+    token: Annotated[str, msgspec.Meta(max_length=2048)]
+
+
+class Ping(FromViewer, frozen=True, tag="ping"):
+    """Sign of life and clock question; `at` is echoed as it came."""
+
+    at: float = 0.0
+
+
+class Say(FromViewer, frozen=True, tag="say"):
+    """A line of chat, a question for the queue, or a private question to the viewer's own advisor."""
+
+    cid: ShortId
+    text: Text
+    kind: Literal["chat", "question", "private"] = "chat"
+
+
+class Vote(FromViewer, frozen=True, tag="vote"):
+    """A vote for a question in the queue; a second vote changes nothing."""
+
+    cid: ShortId
+    question_id: ShortId
+
+
+class React(FromViewer, frozen=True, tag="react"):
+    kind: Literal["heart", "clap", "wow"] = "heart"
+
+
+class WantLine(msgspec.Struct, frozen=True):
+    deal_id: ShortId
+    # The bound of a deal is checked by the engine, so that "0", "-1" and "2**31" get the refusal with a number.
+    qty: Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)] = 1
+
+
+class Reserve(FromViewer, frozen=True, tag="reserve"):
+    """Set units aside: every line or none. `wait` asks for a place in the line where a single deal is sold out."""
+
+    rid: RidText
+    lines: Annotated[tuple[WantLine, ...], msgspec.Meta(min_length=1, max_length=8)]
+    wait: bool = False
+
+
+class Release(FromViewer, frozen=True, tag="release"):
+    """Give a hold, an offer or a place in the line back."""
+
+    rid: RidText
+
+
+class Accept(FromViewer, frozen=True, tag="accept"):
+    """Take the unit that was offered from the wait-list: it becomes an ordinary hold."""
+
+    rid: RidText
+
+
+AnyFromViewer = Hello | Token | Ping | Say | Vote | React | Reserve | Release | Accept

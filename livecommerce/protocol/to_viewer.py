@@ -1,0 +1,151 @@
+"""What the server sends over the socket. The frame's type stands in `t`.
+
+`state` is ordered and never lost; `levels` is a value, the latest wins; `own` is for one viewer; `talk` comes in
+ticks and may be thinned, and says so. `answer`, `said` and `refused` answer one message of this viewer.
+"""
+
+from typing import Annotated
+
+import msgspec
+
+from livecommerce.protocol.facts import CardFacts, Hold, Level, Line, OrderFacts, Question, Role, ShowFacts, Stamped
+
+
+class ToViewer(msgspec.Struct, frozen=True, tag_field="t"):
+    """Base of all messages to a viewer."""
+
+
+class You(msgspec.Struct, frozen=True):
+    viewer_id: str
+    name: str
+    role: Role
+    advisor_name: str = ""
+    shop_name: str = ""
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """All of a show at (epoch, offset), and what is this viewer's own."""
+
+    show: ShowFacts
+    cards: tuple[CardFacts, ...]
+    on_air: str  # card_id, or ""
+    levels: dict[str, Level]
+    levels_version: int
+    talk: tuple[Line, ...]
+    pinned: tuple[Line, ...]
+    questions: tuple[Question, ...]
+    promises: dict[str, tuple[str, ...]]  # card_id → texts
+    slow_seconds: int
+    viewers: int
+    holds: tuple[Hold, ...]
+    orders: tuple[OrderFacts, ...]
+
+
+class Welcome(ToViewer, frozen=True, tag="welcome"):
+    """Answer to `hello`. `recovered` true: every missed event follows as `state`, in order. False: here is a snapshot.
+
+    A resumed viewer gets her own holds and orders here too: they are never recovered by offset.
+    """
+
+    you: You
+    now_ms: int
+    epoch: str
+    offset: int
+    recovered: bool
+    ping_seconds: int
+    holds: tuple[Hold, ...] = ()
+    orders: tuple[OrderFacts, ...] = ()
+    snapshot: Snapshot | None = None
+
+
+class State(ToViewer, frozen=True, tag="state"):
+    """Public events in offset order. A gap between frames means: close and come back with the last (epoch, offset)."""
+
+    epoch: str
+    events: tuple[Stamped, ...]
+
+
+class Levels(ToViewer, frozen=True, tag="levels"):
+    """Numbers that changed since the last tick; a lower version than one seen is stale."""
+
+    version: int
+    deals: dict[str, Level]
+    viewers: int | None = None
+    hearts: int | None = None
+
+
+class Own(ToViewer, frozen=True, tag="own"):
+    """Something of this viewer's changed: a hold, an order."""
+
+    hold: Hold | None = None
+    order: OrderFacts | None = None
+    note: str = ""  # a sentence for her, e.g. a private answer
+
+
+class Talk(ToViewer, frozen=True, tag="talk"):
+    """Lines since the last tick. `shed` lines per second were left out for everyone alike."""
+
+    lines: tuple[Line, ...]
+    shed: float = 0.0
+
+
+class Said(ToViewer, frozen=True, tag="said"):
+    """Receipt for a `say` or `vote`: her own line, and whether the room sees it."""
+
+    cid: str
+    shown: bool
+    line: Line | None = None
+    again_ms: int | None = None
+
+
+class Answer(ToViewer, frozen=True, tag="answer"):
+    """Answer to `reserve`, `release` or `accept`: the hold as it stands now."""
+
+    rid: str
+    hold: Hold
+
+
+class RefusedMessage(ToViewer, frozen=True, tag="refused"):
+    """No, with the number from the closed list. `re` is the rid or cid, or the type of the message refused."""
+
+    re: str
+    number: int
+    word: str
+    text: str
+    again: bool
+    after_ms: int | None = None
+    facts: dict[str, str | int | None] = {}
+
+
+class Pong(ToViewer, frozen=True, tag="pong"):
+    at: float
+    now_ms: int
+
+
+class Bye(ToViewer, frozen=True, tag="bye"):
+    """The last message before a close: come back after `after_ms`, or, where that is null, do not."""
+
+    code: int
+    text: str
+    after_ms: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
+class Relay(ToViewer, frozen=True, tag="relay"):
+    """Whether this room hears the other processes. While `up` is false, cards and stock wait; talk goes on here."""
+
+    up: bool
+
+
+class Desk(ToViewer, frozen=True, tag="desk"):
+    """For hosts and moderators only: what the room does not see."""
+
+    held_line: Line | None = None  # waiting for a moderator
+    private: Line | None = None  # a private question to this advisor
+    viewer_id: str = ""
+    order: OrderFacts | None = None  # an order of the show changed
+    text: str = ""
+
+
+AnyToViewer = (
+    Welcome | State | Levels | Own | Talk | Said | Answer | RefusedMessage | Pong | Bye | Relay | Desk
+)

@@ -1,0 +1,259 @@
+"""One frozen record of settings, read from the environment once, checked as a whole, and handed down.
+
+What arrives: environment variables (12-factor) and, where the command line gave one, the data folder. What leaves: a
+`Settings`, or `SettingsError` that lists every problem at once. Secrets that are not given are made at the first
+start and kept in the data folder, readable by its owner only. `livecommerce settings` prints the table below.
+Nothing else in the project reads the environment.
+"""
+
+import contextlib
+import dataclasses
+import os
+import secrets
+import zoneinfo
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+Mode = Literal["demo", "development", "production"]
+
+
+class SettingsError(Exception):
+    """Settings that cannot work together; `problems` has a sentence for each, saying what to do."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+def _setting(env: str, about: str, default: Any = MISSING, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"env": env, "about": about, "secret": secret})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings. Sizes in bytes and times in the unit that ends the name."""
+
+    data: Path = _setting("LIVECOMMERCE_DATA", "folder that holds all state", Path("data"))
+    mode: Mode = _setting("LIVECOMMERCE_MODE", "demo, development or production", "development")
+    host: str = _setting("HOST", "address to listen on", "127.0.0.1")
+    port: int = _setting("PORT", "port to listen on", 8080)
+    public_url: str = _setting("PUBLIC_URL", "how people reach this server; links, QR codes and cookies follow it", "")
+    redis_url: str = _setting("REDIS_URL", "Redis >= 6.2 or Valkey; empty: a private Valkey in the data folder", "")
+    database_url: str = _setting("DATABASE_URL", "ledger; empty: SQLite in the data folder", "")
+    web_processes: int = _setting("WEB_PROCESSES", "web processes under `serve`", 1)
+    insecure: bool = _setting("LIVECOMMERCE_INSECURE", "allow plain http on a network address (no phone cameras)", False)
+    tls: bool = _setting("LIVECOMMERCE_TLS", "serve https with a certificate of our own, kept in the data folder", False)
+
+    shop_name: str = _setting("SHOP_NAME", "name of the shop", "livecommerce")
+    currency: str = _setting("CURRENCY", "ISO 4217 code of all prices", "EUR")
+    time_zone: str = _setting("TIME_ZONE", "time zone of shows and receipts", "Europe/Paris")
+    locale: str = _setting("LOCALE", "language of the pages: en, fr or zh-Hans", "en")
+    tax_basis_points: int = _setting("TAX_BASIS_POINTS", "tax rate in hundredths of a percent", 2000)
+    tax_included: bool = _setting("TAX_INCLUDED", "prices include the tax", True)
+    shipping_minor: int = _setting("SHIPPING_MINOR", "price of sending a parcel, minor units", 490)
+    shipping_free_from_minor: int = _setting("SHIPPING_FREE_FROM_MINOR", "parcels are free from this sum on; 0: never", 5000)
+
+    payment_provider: str = _setting("PAYMENT_PROVIDER", "`test` moves no money and is refused in production", "test")
+    hold_seconds_default: int = _setting("HOLD_SECONDS", "how long a hold lives unless the deal says otherwise", 300)
+    pay_seconds_default: int = _setting("PAY_SECONDS", "how long a payment may take", 600)
+    retry_seconds: int = _setting("PAY_RETRY_SECONDS", "at least this much is left for another try after a decline", 90)
+    offer_seconds: int = _setting("OFFER_SECONDS", "how long an offer from the wait-list stands", 60)
+
+    secret: str = _setting("LIVECOMMERCE_SECRET", "signs tokens and cookies; made at first start", "", secret=True)
+    webhook_secret: str = _setting("WEBHOOK_SECRET", "signs payment webhooks; made at first start", "", secret=True)
+    metrics_token: str = _setting("METRICS_TOKEN", "bearer token for /metrics; empty: loopback only", "", secret=True)
+    allowed_origins: tuple[str, ...] = _setting("ALLOWED_ORIGINS", "further origins whose pages may connect, by comma", ())
+    trusted_proxies: tuple[str, ...] = _setting("TRUSTED_PROXIES", "addresses or networks whose X-Forwarded-For counts", ())
+
+    sockets_max: int = _setting("SOCKETS_MAX", "sockets one web process takes", 20_000)
+    sockets_per_viewer_max: int = _setting("SOCKETS_PER_VIEWER", "sockets of one identity; the oldest goes", 5)
+    sockets_per_address_max: int = _setting("SOCKETS_PER_ADDRESS", "sockets of one address; 0: no bound", 0)
+    accepts_per_second: int = _setting("ACCEPTS_PER_SECOND", "new sockets a second, per process", 3000)
+    outbox_bytes_max: int = _setting("OUTBOX_BYTES", "bytes that may wait for one viewer", 262_144)
+    talk_tick_ms: int = _setting("TALK_TICK_MS", "chat is sent in ticks of this length", 100)
+    talk_lines_per_second: int = _setting("TALK_LINES_PER_SECOND", "chat lines a room shows; 0: all", 10)
+    talk_lines_per_second_phone: int = _setting("TALK_LINES_PHONE", "chat lines a phone gets", 3)
+    ping_seconds: int = _setting("PING_SECONDS", "a sign of life is asked for this often", 25)
+    hello_seconds: int = _setting("HELLO_SECONDS", "time for a new socket to say who it is", 10)
+    drain_seconds: int = _setting("DRAIN_SECONDS", "a stopping process spreads its viewers' return over this time", 10)
+    token_minutes: int = _setting("TOKEN_MINUTES", "life of a socket token; renewed on the live socket", 10)
+    log_level: str = _setting("LOG_LEVEL", "debug, info, warning or error", "info")
+    log_json: bool = _setting("LOG_JSON", "logs as JSON lines (for machines) or text (for people)", False)
+
+    @property
+    def base_url(self) -> str:
+        """Where people reach us, without a slash at the end."""
+        if self.public_url:
+            return self.public_url.rstrip("/")
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
+
+    @property
+    def secure(self) -> bool:
+        """True where people reach us by https: cookies are then marked secure."""
+        return self.base_url.startswith("https://")
+
+    @property
+    def sql_url(self) -> str:
+        """The ledger's address, SQLite in the data folder where none was given."""
+        return self.database_url or f"sqlite+aiosqlite:///{self.data.resolve() / 'ledger.sqlite3'}"
+
+    @property
+    def embedded_redis(self) -> bool:
+        return not self.redis_url
+
+
+def read_settings(environ: Mapping[str, str], **given: Any) -> Settings:
+    """Settings from `environ`, where `given` (from the command line) wins. Raises `SettingsError` with all problems.
+
+    Does not touch the disk: secrets stay empty until `with_secrets`.
+    """
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    for setting in fields(Settings):
+        if given.get(setting.name) is not None:
+            values[setting.name] = given[setting.name]
+            continue
+        text = environ.get(setting.metadata["env"])
+        if text is None or text == "":
+            continue
+        try:
+            values[setting.name] = _parse(setting, text)
+        except ValueError as error:
+            problems.append(f"{setting.metadata['env']}={text!r}: {error}")
+    settings = Settings(**values)
+    problems += _problems(settings)
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _parse(setting: "Field[Any]", text: str) -> Any:
+    kind = type(setting.default)
+    if kind is bool:
+        if text.lower() in ("1", "true", "yes", "on"):
+            return True
+        if text.lower() in ("0", "false", "no", "off"):
+            return False
+        raise ValueError("expected yes or no")
+    if kind is int:
+        try:
+            return int(text)
+        except ValueError:
+            raise ValueError("expected a whole number") from None
+    if kind is tuple:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if isinstance(setting.default, Path):
+        return Path(text)
+    return text
+
+
+# What must be greater than nothing for the server to make sense at all.
+_AT_LEAST = {
+    "web_processes": 1, "sockets_max": 1, "accepts_per_second": 1, "outbox_bytes_max": 16_384, "talk_tick_ms": 10,
+    "ping_seconds": 1, "hello_seconds": 1, "token_minutes": 1, "hold_seconds_default": 1, "pay_seconds_default": 1,
+    "sockets_per_viewer_max": 1, "tax_basis_points": 0, "shipping_minor": 0, "shipping_free_from_minor": 0,
+    "talk_lines_per_second": 0, "talk_lines_per_second_phone": 0, "drain_seconds": 0, "retry_seconds": 0,
+    "offer_seconds": 1, "sockets_per_address_max": 0,
+}  # fmt: skip
+_WEAK = {"", "secret", "changeme", "change-me", "password", "default", "test"}
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+def _problems(settings: Settings) -> list[str]:
+    problems = [
+        f"{_env(name)} must be at least {least}, and is {getattr(settings, name)}."
+        for name, least in _AT_LEAST.items()
+        if getattr(settings, name) < least
+    ]
+    if settings.mode not in ("demo", "development", "production"):
+        problems.append("LIVECOMMERCE_MODE must be demo, development or production.")
+    if not 0 <= settings.port <= 65535:
+        problems.append("PORT must be from 0 to 65535.")
+    if len(settings.currency) != 3 or not settings.currency.isalpha() or not settings.currency.isupper():
+        problems.append("CURRENCY must be three capital letters, such as EUR, CNY or USD.")
+    if settings.time_zone not in zoneinfo.available_timezones():
+        problems.append(f"TIME_ZONE {settings.time_zone!r} is not known; expected one such as Europe/Paris.")
+    if settings.locale not in ("en", "fr", "zh-Hans"):
+        problems.append("LOCALE must be en, fr or zh-Hans.")
+    if settings.log_level not in ("debug", "info", "warning", "error"):
+        problems.append("LOG_LEVEL must be debug, info, warning or error.")
+    if settings.public_url and urlsplit(settings.public_url).scheme not in ("http", "https"):
+        problems.append("PUBLIC_URL must begin with http:// or https://.")
+    if settings.database_url and not settings.database_url.startswith(("sqlite+aiosqlite:///", "postgresql+asyncpg://")):
+        problems.append("DATABASE_URL must begin with sqlite+aiosqlite:/// or postgresql+asyncpg://.")
+    if settings.redis_url and not settings.redis_url.startswith(("redis://", "rediss://", "unix://")):
+        problems.append("REDIS_URL must begin with redis://, rediss:// or unix://.")
+    problems += _network_problems(settings) + (_production_problems(settings) if settings.mode == "production" else [])
+    return problems
+
+
+def _network_problems(settings: Settings) -> list[str]:
+    open_to_network = settings.host not in _LOOPBACK
+    if open_to_network and not settings.secure and not settings.insecure:
+        return [
+            f"HOST={settings.host} is reachable from the network without TLS: secure cookies and phone cameras will "
+            "not work. Put a TLS proxy in front and set PUBLIC_URL=https://…, or set LIVECOMMERCE_TLS=yes, or accept "
+            "plain http with LIVECOMMERCE_INSECURE=yes."
+        ]
+    return []
+
+
+def _production_problems(settings: Settings) -> list[str]:
+    problems = []
+    if settings.payment_provider == "test":
+        problems.append("PAYMENT_PROVIDER=test moves no money and is refused in production; choose a real provider.")
+    for name in ("secret", "webhook_secret"):
+        value = getattr(settings, name)
+        if value and (value.lower() in _WEAK or len(value) < 32 or len(set(value)) < 10):
+            problems.append(f"{_env(name)} is weak: use 32 random characters or more (`openssl rand -hex 32`).")
+    if settings.insecure:
+        problems.append("LIVECOMMERCE_INSECURE is refused in production.")
+    if not settings.secure:
+        problems.append("PUBLIC_URL must be https:// in production (TLS by a proxy in front, see docs/deploy.md).")
+    return problems
+
+
+def _env(name: str) -> str:
+    return str(next(f.metadata["env"] for f in fields(Settings) if f.name == name))
+
+
+def with_secrets(settings: Settings) -> Settings:
+    """The same settings with their secrets: the given ones, else those kept in the data folder, else new ones."""
+    kept = settings.data / "secrets"
+    kept.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return dataclasses.replace(
+        settings,
+        secret=settings.secret or _kept_secret(kept / "secret"),
+        webhook_secret=settings.webhook_secret or _kept_secret(kept / "webhook_secret"),
+    )
+
+
+def _kept_secret(path: Path) -> str:
+    if not path.exists():
+        # Written whole beside it, then linked: of two processes that start at once one link wins, and nobody ever
+        # reads half a secret.
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32))
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+        draft.unlink()
+    return path.read_text().strip()
+
+
+def settings_table(settings: Settings) -> list[tuple[str, str, str]]:
+    """(variable, value now, what it is), secrets shown as "set" or "made at first start"."""
+    rows = []
+    for setting in fields(Settings):
+        value = getattr(settings, setting.name)
+        if setting.metadata["secret"]:
+            shown = "(set)" if value else "(not set)"
+        else:
+            shown = ",".join(value) if isinstance(value, tuple) else str(value)
+        rows.append((setting.metadata["env"], shown, setting.metadata["about"]))
+    return rows
