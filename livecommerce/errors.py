@@ -41,14 +41,18 @@ class R(enum.Enum):
     CSRF = Refusal(206, "csrf", "This page is out of date. Reload it and try again.", False, 403)
     ORIGIN = Refusal(207, "origin", "This page is not allowed to connect to this server.", False, 403)
     BANNED = Refusal(208, "banned", "You cannot take part in this show.", False, 403)
-    NOT_INVITED = Refusal(209, "not_invited", "This show is for invited guests. Ask your advisor for a link.", False, 403)
+    NOT_INVITED = Refusal(
+        209, "not_invited", "This show is for invited guests. Ask your advisor for a link.", False, 403
+    )
     PLACES_TAKEN = Refusal(210, "places_taken", "All places of this invitation are taken.", False, 403)
     SERVER_FULL = Refusal(211, "server_full", "The room is full right now. Try again in a moment.", True, 503)
     # shows
     SHOW_NOT_LIVE = Refusal(300, "show_not_live", "The show is not on air.", True, 409)
     SHOW_OVER = Refusal(301, "show_over", "The show is over.", False, 409)
     WRONG_STATE = Refusal(302, "wrong_state", "This cannot be done while the show is {state}.", False, 409)
-    SLOW_MODE = Refusal(310, "slow_mode", "The room is in slow mode. Your next line is possible in a moment.", True, 429)
+    SLOW_MODE = Refusal(
+        310, "slow_mode", "The room is in slow mode. Your next line is possible in a moment.", True, 429
+    )
     HELD_BACK = Refusal(311, "held_back", "Your line is with a moderator.", False, 200)
     WORDS = Refusal(312, "words", "This line contains a word or a link that is not allowed here.", False, 422)
     REPEATED = Refusal(313, "repeated", "You said that already.", False, 429)
@@ -69,7 +73,9 @@ class R(enum.Enum):
     REBUILDING = Refusal(411, "rebuilding", "Stock is being counted again. Try again in a moment.", True, 503)
     STOCK_SHORT = Refusal(412, "stock_short", "There are only {free} units left to give to this deal.", False, 409)
     # money
-    PRICE = Refusal(500, "price", "A price needs to be a whole number of the smallest coin, from 0 to {most}.", False, 422)
+    PRICE = Refusal(
+        500, "price", "A price needs to be a whole number of the smallest coin, from 0 to {most}.", False, 422
+    )
     PAYMENT_GONE = Refusal(501, "payment_gone", "This payment is no longer open.", False, 409)
     SIGNATURE = Refusal(502, "signature", "The signature of this message is not valid.", False, 401)
     DELIVERY = Refusal(503, "delivery", "Please complete the address or choose a counter: {missing}.", False, 422)
@@ -79,7 +85,9 @@ class R(enum.Enum):
     IMAGE = Refusal(601, "image", "This is not a picture that can be used: {why}", False, 422)
     # us
     INTERNAL = Refusal(900, "internal", "Something went wrong on our side. It was noted; try again.", True, 500)
-    UNAVAILABLE = Refusal(901, "unavailable", "A part of the shop is being restarted. Try again in a moment.", True, 503)
+    UNAVAILABLE = Refusal(
+        901, "unavailable", "A part of the shop is being restarted. Try again in a moment.", True, 503
+    )
 
 
 class Refused(Exception):

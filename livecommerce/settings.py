@@ -44,8 +44,12 @@ class Settings:
     redis_url: str = _setting("REDIS_URL", "Redis >= 6.2 or Valkey; empty: a private Valkey in the data folder", "")
     database_url: str = _setting("DATABASE_URL", "ledger; empty: SQLite in the data folder", "")
     web_processes: int = _setting("WEB_PROCESSES", "web processes under `serve`", 1)
-    insecure: bool = _setting("LIVECOMMERCE_INSECURE", "allow plain http on a network address (no phone cameras)", False)
-    tls: bool = _setting("LIVECOMMERCE_TLS", "serve https with a certificate of our own, kept in the data folder", False)
+    insecure: bool = _setting(
+        "LIVECOMMERCE_INSECURE", "allow plain http on a network address (no phone cameras)", False
+    )
+    tls: bool = _setting(
+        "LIVECOMMERCE_TLS", "serve https with a certificate of our own, kept in the data folder", False
+    )
 
     shop_name: str = _setting("SHOP_NAME", "name of the shop", "livecommerce")
     currency: str = _setting("CURRENCY", "ISO 4217 code of all prices", "EUR")
@@ -54,7 +58,9 @@ class Settings:
     tax_basis_points: int = _setting("TAX_BASIS_POINTS", "tax rate in hundredths of a percent", 2000)
     tax_included: bool = _setting("TAX_INCLUDED", "prices include the tax", True)
     shipping_minor: int = _setting("SHIPPING_MINOR", "price of sending a parcel, minor units", 490)
-    shipping_free_from_minor: int = _setting("SHIPPING_FREE_FROM_MINOR", "parcels are free from this sum on; 0: never", 5000)
+    shipping_free_from_minor: int = _setting(
+        "SHIPPING_FREE_FROM_MINOR", "parcels are free from this sum on; 0: never", 5000
+    )
 
     payment_provider: str = _setting("PAYMENT_PROVIDER", "`test` moves no money and is refused in production", "test")
     hold_seconds_default: int = _setting("HOLD_SECONDS", "how long a hold lives unless the deal says otherwise", 300)
@@ -65,8 +71,12 @@ class Settings:
     secret: str = _setting("LIVECOMMERCE_SECRET", "signs tokens and cookies; made at first start", "", secret=True)
     webhook_secret: str = _setting("WEBHOOK_SECRET", "signs payment webhooks; made at first start", "", secret=True)
     metrics_token: str = _setting("METRICS_TOKEN", "bearer token for /metrics; empty: loopback only", "", secret=True)
-    allowed_origins: tuple[str, ...] = _setting("ALLOWED_ORIGINS", "further origins whose pages may connect, by comma", ())
-    trusted_proxies: tuple[str, ...] = _setting("TRUSTED_PROXIES", "addresses or networks whose X-Forwarded-For counts", ())
+    allowed_origins: tuple[str, ...] = _setting(
+        "ALLOWED_ORIGINS", "further origins whose pages may connect, by comma", ()
+    )
+    trusted_proxies: tuple[str, ...] = _setting(
+        "TRUSTED_PROXIES", "addresses or networks whose X-Forwarded-For counts", ()
+    )
 
     sockets_max: int = _setting("SOCKETS_MAX", "sockets one web process takes", 20_000)
     sockets_per_viewer_max: int = _setting("SOCKETS_PER_VIEWER", "sockets of one identity; the oldest goes", 5)
@@ -183,7 +193,9 @@ def _problems(settings: Settings) -> list[str]:
         problems.append("LOG_LEVEL must be debug, info, warning or error.")
     if settings.public_url and urlsplit(settings.public_url).scheme not in ("http", "https"):
         problems.append("PUBLIC_URL must begin with http:// or https://.")
-    if settings.database_url and not settings.database_url.startswith(("sqlite+aiosqlite:///", "postgresql+asyncpg://")):
+    if settings.database_url and not settings.database_url.startswith(
+        ("sqlite+aiosqlite:///", "postgresql+asyncpg://")
+    ):
         problems.append("DATABASE_URL must begin with sqlite+aiosqlite:/// or postgresql+asyncpg://.")
     if settings.redis_url and not settings.redis_url.startswith(("redis://", "rediss://", "unix://")):
         problems.append("REDIS_URL must begin with redis://, rediss:// or unix://.")

@@ -104,9 +104,7 @@ class Table:
     def _add(self, method: Any, path: str, **row: Any) -> Callable[[H], H]:
         def register(handler: H) -> H:
             lines = inspect.cleandoc(handler.__doc__ or handler.__name__).splitlines()
-            self.endpoints.append(
-                Endpoint(method, path, lines[0], handler, about="\n".join(lines[1:]).strip(), **row)
-            )
+            self.endpoints.append(Endpoint(method, path, lines[0], handler, about="\n".join(lines[1:]).strip(), **row))
             return handler
 
         return register

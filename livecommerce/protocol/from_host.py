@@ -117,8 +117,24 @@ class Promise(Command, frozen=True, tag="promise"):
 
 
 AnyCommand = (
-    GoLive | Interrupt | End | ShowCard | HideCard | OpenDeal | CloseDeal | HideLine | LetThrough | PinLine
-    | UnpinLine | Announce | Mute | Ban | SlowMode | TakeQuestion | AnswerQuestion | Promise
+    GoLive
+    | Interrupt
+    | End
+    | ShowCard
+    | HideCard
+    | OpenDeal
+    | CloseDeal
+    | HideLine
+    | LetThrough
+    | PinLine
+    | UnpinLine
+    | Announce
+    | Mute
+    | Ban
+    | SlowMode
+    | TakeQuestion
+    | AnswerQuestion
+    | Promise
 )
 
 

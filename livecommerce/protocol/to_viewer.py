@@ -146,6 +146,4 @@ class Desk(ToViewer, frozen=True, tag="desk"):
     text: str = ""
 
 
-AnyToViewer = (
-    Welcome | State | Levels | Own | Talk | Said | Answer | RefusedMessage | Pong | Bye | Relay | Desk
-)
+AnyToViewer = Welcome | State | Levels | Own | Talk | Said | Answer | RefusedMessage | Pong | Bye | Relay | Desk
