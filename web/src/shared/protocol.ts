@@ -1,0 +1,649 @@
+// Made by `python -m livecommerce.protocol.typescript` from livecommerce/protocol/. Do not edit.
+// Money is in minor units of the shop's currency. Instants are UTC milliseconds of the server.
+
+export const SUBPROTOCOL_MSGPACK = "livecommerce.v1.msgpack";
+export const SUBPROTOCOL_JSON = "livecommerce.v1.json";
+
+/** Numbers of the closed list of refusals. */
+export const REFUSAL = {
+  MALFORMED: 100,
+  TOO_LARGE: 101,
+  TOO_MANY: 102,
+  NOT_FOUND: 103,
+  CONFLICT: 104,
+  UNKNOWN_TYPE: 105,
+  SIGN_IN: 200,
+  TOKEN_EXPIRED: 201,
+  TOKEN_INVALID: 202,
+  FORBIDDEN: 203,
+  WRONG_PASSWORD: 204,
+  LOCKED_OUT: 205,
+  CSRF: 206,
+  ORIGIN: 207,
+  BANNED: 208,
+  NOT_INVITED: 209,
+  PLACES_TAKEN: 210,
+  SERVER_FULL: 211,
+  SHOW_NOT_LIVE: 300,
+  SHOW_OVER: 301,
+  WRONG_STATE: 302,
+  SLOW_MODE: 310,
+  HELD_BACK: 311,
+  WORDS: 312,
+  REPEATED: 313,
+  MUTED: 314,
+  EMPTY: 315,
+  SOLD_OUT: 400,
+  LIMIT: 401,
+  DEAL_NOT_OPEN: 402,
+  DEAL_CLOSED: 403,
+  UNKNOWN_DEAL: 404,
+  QUANTITY: 405,
+  RID_REUSED: 406,
+  RID_INVALID: 407,
+  HOLD_GONE: 408,
+  BUSY: 409,
+  ALREADY_WAITING: 410,
+  REBUILDING: 411,
+  STOCK_SHORT: 412,
+  PRICE: 500,
+  PAYMENT_GONE: 501,
+  SIGNATURE: 502,
+  DELIVERY: 503,
+  ALREADY_PAID: 504,
+  IMPORT: 600,
+  IMAGE: 601,
+  INTERNAL: 900,
+  UNAVAILABLE: 901,
+} as const;
+
+/** Close codes: below 4500 come back, from 4500 on do not. */
+export const CLOSE = {
+  MOVING: 4000,
+  SLOW: 4001,
+  RESYNC: 4002,
+  TOKEN_EXPIRED: 4003,
+  IDLE: 4004,
+  FULL: 4005,
+  TOO_LATE: 4500,
+  TOKEN_INVALID: 4501,
+  FORBIDDEN: 4502,
+  BANNED: 4503,
+  NOT_FOUND: 4504,
+  BROKE_RULES: 4505,
+  ELSEWHERE: 4506,
+  SHOW_OVER: 4507,
+} as const;
+
+/** First message. With `epoch` and `offset` the page asks to resume; `device` chooses the chat rate. */
+export interface Hello {
+  t: "hello";
+  epoch?: string;
+  offset?: number;
+  device?: "desk" | "phone";
+  token?: string;
+}
+
+/** A renewed token for the same identity, before the old one runs out. */
+export interface Token {
+  t: "token";
+  token: string;
+}
+
+/** Sign of life and clock question; `at` is echoed as it came. */
+export interface Ping {
+  t: "ping";
+  at?: number;
+}
+
+/** A line of chat, a question for the queue, or a private question to the viewer's own advisor. */
+export interface Say {
+  t: "say";
+  cid: string;
+  text: string;
+  kind?: "chat" | "private" | "question";
+}
+
+/** A vote for a question in the queue; a second vote changes nothing. */
+export interface Vote {
+  t: "vote";
+  cid: string;
+  question_id: string;
+}
+
+export interface React {
+  t: "react";
+  kind?: "clap" | "heart" | "wow";
+}
+
+/** Set units aside: every line or none. `wait` asks for a place in the line where a single deal is sold out. */
+export interface Reserve {
+  t: "reserve";
+  rid: string;
+  lines: WantLine[];
+  wait?: boolean;
+}
+
+export interface WantLine {
+  deal_id: string;
+  qty?: number;
+}
+
+/** Give a hold, an offer or a place in the line back. */
+export interface Release {
+  t: "release";
+  rid: string;
+}
+
+/** Take the unit that was offered from the wait-list: it becomes an ordinary hold. */
+export interface Accept {
+  t: "accept";
+  rid: string;
+}
+
+export type FromViewer =
+  | Hello
+  | Token
+  | Ping
+  | Say
+  | Vote
+  | React
+  | Reserve
+  | Release
+  | Accept;
+
+/** Answer to `hello`. `recovered` true: every missed event follows as `state`, in order. False: here is a snapshot.
+
+    A resumed viewer gets her own holds and orders here too: they are never recovered by offset. */
+export interface Welcome {
+  t: "welcome";
+  you: You;
+  now_ms: number;
+  epoch: string;
+  offset: number;
+  recovered: boolean;
+  ping_seconds: number;
+  holds: Hold[];
+  orders: OrderFacts[];
+  snapshot: Snapshot | null;
+}
+
+export interface You {
+  viewer_id: string;
+  name: string;
+  role: "admin" | "host" | "manager" | "moderator" | "viewer";
+  advisor_name: string;
+  shop_name: string;
+}
+
+/** A viewer's own reservation. `due_at_ms` is when held / offered / paying ends; `place` counts from 1 in the line. */
+export interface Hold {
+  rid: string;
+  show_id: string;
+  lines: HoldLine[];
+  state: "cancelled" | "confirmed" | "expired" | "held" | "lapsed" | "offered" | "paying" | "released" | "waiting";
+  ticket: number;
+  due_at_ms: number | null;
+  place: number | null;
+  token: string;
+  order_id: string;
+}
+
+export interface HoldLine {
+  deal_id: string;
+  qty: number;
+}
+
+/** A viewer's own order in one line. */
+export interface OrderFacts {
+  order_id: string;
+  number: string;
+  rid: string;
+  status: "cancelled" | "confirmed" | "declined" | "expired" | "paying" | "refund_due" | "refunded";
+  total_minor: number;
+  currency: string;
+  livemode: boolean;
+  pickup_code: string;
+  pay_url: string;
+  pay_by_ms: number | null;
+  retry_by_ms: number | null;
+}
+
+/** All of a show at (epoch, offset), and what is this viewer's own. */
+export interface Snapshot {
+  show: ShowFacts;
+  cards: CardFacts[];
+  on_air: string;
+  levels: Record<string, Level>;
+  levels_version: number;
+  talk: Line[];
+  pinned: Line[];
+  questions: Question[];
+  promises: Record<string, string[]>;
+  slow_seconds: number;
+  viewers: number;
+  holds: Hold[];
+  orders: OrderFacts[];
+}
+
+/** A show as everyone may see it. */
+export interface ShowFacts {
+  show_id: string;
+  title: string;
+  corner: "cloud_class" | "family_day" | "flash_sale" | "members_evening" | "new_product_day" | "open_house";
+  status: "cancelled" | "draft" | "ended" | "interrupted" | "live" | "scheduled";
+  host_name: string;
+  access: "invited" | "members" | "public";
+  video: VideoFacts;
+  scheduled_at_ms: number | null;
+  launch_at_ms: number | null;
+  started_at_ms: number | null;
+  ended_at_ms: number | null;
+  about: string;
+}
+
+/** Where the picture comes from. `loop` is a clip that starts over; `started_at_ms` is its programme clock's zero. */
+export interface VideoFacts {
+  kind: "file" | "hls" | "none";
+  url: string;
+  alternates: string[];
+  poster: string;
+  loop: boolean;
+  started_at_ms: number | null;
+}
+
+/** What the host puts on the picture: a product with deals, a product alone, or a bundle (all its deals or none). */
+export interface CardFacts {
+  card_id: string;
+  kind: "bundle" | "deal" | "product";
+  title: string;
+  line: string;
+  product_handle: string;
+  image: string;
+  deals: DealFacts[];
+  bundle_minor: number | null;
+}
+
+/** One variant offered in a show. A card with shades has a deal for each shade. */
+export interface DealFacts {
+  deal_id: string;
+  variant_id: string;
+  label: string;
+  swatch: string;
+  image: string;
+  price_minor: number;
+  was_minor: number | null;
+  quota: number;
+  limit_per_viewer: number;
+  hold_seconds: number;
+  pay_seconds: number;
+  status: "announced" | "closed" | "closing" | "draft" | "open";
+  opens_at_ms: number | null;
+  closes_at_ms: number | null;
+}
+
+/** The numbers of one deal: `available + held + paying + sold = quota`. `waiting` is the length of the line. */
+export type Level = [available: number, held: number, paying: number, sold: number, waiting: number];
+
+/** One line of talk. `simulated` marks the demo's players. */
+export interface Line {
+  line_id: string;
+  at_ms: number;
+  name: string;
+  text: string;
+  role: "admin" | "host" | "manager" | "moderator" | "viewer";
+  kind: "answer" | "chat" | "notice" | "question";
+  simulated: boolean;
+}
+
+/** A question in the queue of a Cloud Class. */
+export interface Question {
+  question_id: string;
+  name: string;
+  text: string;
+  votes: number;
+  status: "answered" | "answering" | "queued";
+  answer: string;
+}
+
+/** Public events in offset order. A gap between frames means: close and come back with the last (epoch, offset). */
+export interface State {
+  t: "state";
+  epoch: string;
+  events: Stamped[];
+}
+
+/** An event with its place in the show: dense offsets from 1, within one epoch. */
+export interface Stamped {
+  offset: number;
+  at_ms: number;
+  event: ShowChanged | CardShown | CardHidden | CardListed | DealAnnounced | DealOpened | DealClosed | LinePinned | LineUnpinned | LineHidden | QuestionChanged | RoomRules | PromiseMade | Note;
+}
+
+/** Life cycle, title, video or programme of the show: the whole new facts. */
+export interface ShowChanged {
+  kind: "show_changed";
+  show: ShowFacts;
+  reason: string;
+}
+
+export interface CardShown {
+  kind: "card_shown";
+  card: CardFacts;
+}
+
+export interface CardHidden {
+  kind: "card_hidden";
+  card_id: string;
+}
+
+/** A card was added or changed (price, deals, words) without going on the picture. */
+export interface CardListed {
+  kind: "card_listed";
+  card: CardFacts;
+}
+
+/** The countdown: the deal opens for everyone at `opens_at_ms` on the server's clock. */
+export interface DealAnnounced {
+  kind: "deal_announced";
+  deal_id: string;
+  opens_at_ms: number;
+}
+
+export interface DealOpened {
+  kind: "deal_opened";
+  deal_id: string;
+  closes_at_ms: number | null;
+}
+
+export interface DealClosed {
+  kind: "deal_closed";
+  deal_id: string;
+  reason: "host" | "pulled" | "show_over" | "time";
+}
+
+export interface LinePinned {
+  kind: "line_pinned";
+  line: Line;
+}
+
+export interface LineUnpinned {
+  kind: "line_unpinned";
+  line_id: string;
+}
+
+export interface LineHidden {
+  kind: "line_hidden";
+  line_id: string;
+}
+
+export interface QuestionChanged {
+  kind: "question_changed";
+  question: Question;
+}
+
+/** Slow mode in seconds (0 is off), members only. */
+export interface RoomRules {
+  kind: "room_rules";
+  slow_seconds: number;
+  members_only: boolean;
+}
+
+/** What the host promised on air; it stands on the card. */
+export interface PromiseMade {
+  kind: "promise_made";
+  card_id: string;
+  text: string;
+}
+
+/** A sentence from the show itself, as a slate shows it: "we are back in a moment". */
+export interface Note {
+  kind: "note";
+  text: string;
+}
+
+/** Numbers that changed since the last tick; a lower version than one seen is stale. */
+export interface Levels {
+  t: "levels";
+  version: number;
+  deals: Record<string, Level>;
+  viewers: number | null;
+  hearts: number | null;
+}
+
+/** Something of this viewer's changed: a hold, an order. */
+export interface Own {
+  t: "own";
+  hold: Hold | null;
+  order: OrderFacts | null;
+  note: string;
+}
+
+/** Lines since the last tick. `shed` lines per second were left out for everyone alike. */
+export interface Talk {
+  t: "talk";
+  lines: Line[];
+  shed: number;
+}
+
+/** Receipt for a `say` or `vote`: her own line, and whether the room sees it. */
+export interface Said {
+  t: "said";
+  cid: string;
+  shown: boolean;
+  line: Line | null;
+  again_ms: number | null;
+}
+
+/** Answer to `reserve`, `release` or `accept`: the hold as it stands now. */
+export interface Answer {
+  t: "answer";
+  rid: string;
+  hold: Hold;
+}
+
+/** No, with the number from the closed list. `re` is the rid or cid, or the type of the message refused. */
+export interface RefusedMessage {
+  t: "refused";
+  re: string;
+  number: number;
+  word: string;
+  text: string;
+  again: boolean;
+  after_ms: number | null;
+  facts: Record<string, string | number | null>;
+}
+
+export interface Pong {
+  t: "pong";
+  at: number;
+  now_ms: number;
+}
+
+/** The last message before a close: come back after `after_ms`, or, where that is null, do not. */
+export interface Bye {
+  t: "bye";
+  code: number;
+  text: string;
+  after_ms: number | null;
+}
+
+/** Whether this room hears the other processes. While `up` is false, cards and stock wait; talk goes on here. */
+export interface Relay {
+  t: "relay";
+  up: boolean;
+}
+
+/** For hosts and moderators only: what the room does not see. */
+export interface Desk {
+  t: "desk";
+  held_line: Line | null;
+  private: Line | null;
+  viewer_id: string;
+  order: OrderFacts | null;
+  text: string;
+}
+
+export type ToViewer =
+  | Welcome
+  | State
+  | Levels
+  | Own
+  | Talk
+  | Said
+  | Answer
+  | RefusedMessage
+  | Pong
+  | Bye
+  | Relay
+  | Desk;
+
+export type ShowEvent =
+  | ShowChanged
+  | CardShown
+  | CardHidden
+  | CardListed
+  | DealAnnounced
+  | DealOpened
+  | DealClosed
+  | LinePinned
+  | LineUnpinned
+  | LineHidden
+  | QuestionChanged
+  | RoomRules
+  | PromiseMade
+  | Note;
+
+/** scheduled or interrupted → live. */
+export interface GoLive {
+  do: "go_live";
+}
+
+/** live → interrupted: a slate shows, deals go on. */
+export interface Interrupt {
+  do: "interrupt";
+  text?: string;
+}
+
+/** live or interrupted → ended: closes every deal. Only a host ends a show. */
+export interface End {
+  do: "end";
+}
+
+/** Put a card on the picture. Its deals that are still drafts open at once, or in `open_in_seconds`. */
+export interface ShowCard {
+  do: "show_card";
+  card_id: string;
+  open_in_seconds?: number | null;
+}
+
+/** Take the card off the picture; its deals go on. */
+export interface HideCard {
+  do: "hide_card";
+  card_id: string;
+}
+
+export interface OpenDeal {
+  do: "open_deal";
+  deal_id: string;
+  in_seconds?: number;
+  for_seconds?: number | null;
+}
+
+/** No new holds; holds that exist may still be paid. `pulled` says that the host withdraws it. */
+export interface CloseDeal {
+  do: "close_deal";
+  deal_id: string;
+  pulled?: boolean;
+}
+
+export interface HideLine {
+  do: "hide_line";
+  line_id: string;
+}
+
+/** Show a held line to the room after all. */
+export interface LetThrough {
+  do: "let_through";
+  line_id: string;
+}
+
+export interface PinLine {
+  do: "pin_line";
+  line_id: string;
+}
+
+export interface UnpinLine {
+  do: "unpin_line";
+  line_id: string;
+}
+
+/** A line of talk as the host. */
+export interface Announce {
+  do: "announce";
+  text: string;
+}
+
+/** A viewer may not speak for `minutes`; 0 lifts it. */
+export interface Mute {
+  do: "mute";
+  viewer_id: string;
+  minutes?: number;
+}
+
+export interface Ban {
+  do: "ban";
+  viewer_id: string;
+  lift?: boolean;
+}
+
+export interface SlowMode {
+  do: "slow_mode";
+  seconds: number;
+}
+
+/** queued → answering: it stands on the picture. */
+export interface TakeQuestion {
+  do: "take_question";
+  question_id: string;
+}
+
+/** → answered; with `text` the answer is written under it. `privately` sends it to the asker alone. */
+export interface AnswerQuestion {
+  do: "answer_question";
+  question_id: string;
+  text?: string;
+  privately?: boolean;
+}
+
+export interface Promise {
+  do: "promise";
+  card_id: string;
+  text: string;
+}
+
+export type HostCommand =
+  | GoLive
+  | Interrupt
+  | End
+  | ShowCard
+  | HideCard
+  | OpenDeal
+  | CloseDeal
+  | HideLine
+  | LetThrough
+  | PinLine
+  | UnpinLine
+  | Announce
+  | Mute
+  | Ban
+  | SlowMode
+  | TakeQuestion
+  | AnswerQuestion
+  | Promise;
+
+/** The body: the console's own id for this command, and the command. */
+export interface CommandEnvelope {
+  command_id: string;
+  command: GoLive | Interrupt | End | ShowCard | HideCard | OpenDeal | CloseDeal | HideLine | LetThrough | PinLine | UnpinLine | Announce | Mute | Ban | SlowMode | TakeQuestion | AnswerQuestion | Promise;
+}
