@@ -2,7 +2,8 @@
 
 What arrives: functions over a connection. What leaves: their results, after the commit that holds them is on disk.
 `write` queues the function; while one transaction commits, the next ones gather, and all of them go into one
-transaction, each in its own savepoint: a refusal rolls back its own writes and nobody else's.
+transaction, each in its own savepoint: a refusal rolls back its own writes and nobody else's. A function may run again
+where the database ended its transaction (a deadlock with another process), so it must change nothing but the database.
 SQLite: WAL, `synchronous=FULL`, `BEGIN IMMEDIATE`; several processes on one host are serialised by SQLite itself.
 It knows no table.
 """
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from livecommerce.errors import R, Refused
@@ -27,6 +29,8 @@ BATCH_MAX = 64
 # Past this many waiting writes the ledger is the bottleneck: say "busy" rather than let requests pile up.
 QUEUE_MAX = 4096
 BUSY_TIMEOUT_MS = 10_000
+DEADLOCK_TRIES = 5
+_DEADLOCK_DETECTED = "40P01"  # PostgreSQL, appendix A
 
 
 @dataclass(slots=True)
@@ -82,7 +86,7 @@ class Database:
             self._queue.put_nowait(waiting)
         except asyncio.QueueFull:
             raise Refused(R.BUSY, after_ms=1000) from None
-        return await asyncio.shield(waiting.done)  # type: ignore[no-any-return]
+        return await asyncio.shield(waiting.done)
 
     @property
     def writes_waiting(self) -> int:
@@ -100,17 +104,23 @@ class Database:
                     self._queue.task_done()
 
     async def _commit(self, batch: list[_Waiting]) -> None:
-        outcomes: list[tuple[_Waiting, Any, BaseException | None]] = []
-        try:
-            async with self._engine.connect() as connection, connection.begin():
+        for tries_left in reversed(range(DEADLOCK_TRIES)):
+            try:
+                outcomes = await self._transact(batch)
+                break
+            except Exception as error:
+                # Of two processes whose batches crossed, PostgreSQL ends one; nothing of it was written.
+                if tries_left and _is_deadlock(error):
+                    continue
                 for waiting in batch:
-                    outcomes.append((waiting, *await _attempt(connection, waiting.work)))
-        except Exception as error:
-            for waiting in batch:
-                _settle(waiting.done, None, _unavailable(error))
-            return
-        for waiting, result, failure in outcomes:
+                    _settle(waiting.done, None, _unavailable(error))
+                return
+        for waiting, (result, failure) in zip(batch, outcomes, strict=True):
             _settle(waiting.done, result, failure)
+
+    async def _transact(self, batch: list[_Waiting]) -> list[tuple[Any, BaseException | None]]:
+        async with self._engine.connect() as connection, connection.begin():
+            return [await _attempt(connection, waiting.work) for waiting in batch]
 
 
 async def _attempt(connection: AsyncConnection, work: Work[Any]) -> tuple[Any, BaseException | None]:
@@ -118,9 +128,13 @@ async def _attempt(connection: AsyncConnection, work: Work[Any]) -> tuple[Any, B
         async with connection.begin_nested():
             return await work(connection), None
     except Exception as error:
-        if connection.closed or connection.invalidated:
+        if connection.closed or connection.invalidated or _is_deadlock(error):
             raise
         return None, error
+
+
+def _is_deadlock(error: BaseException) -> bool:
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == _DEADLOCK_DETECTED
 
 
 def _settle(done: asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:
@@ -141,18 +155,26 @@ def _unavailable(cause: Exception) -> Refused:
 
 
 def _engines(url: str, is_sqlite: bool) -> tuple[AsyncEngine, AsyncEngine]:
-    """(reader, writer). PostgreSQL's reader is read-only by transaction, SQLite's by connection."""
+    """(reader, writer). PostgreSQL's reader is read-only by transaction, SQLite's by connection.
+
+    Parameters are hidden from error texts: they hold names and addresses, and error texts end up in logs.
+    """
     if not is_sqlite:
-        writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True)
+        writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True, hide_parameters=True)
         reader = create_async_engine(
-            url, pool_size=5, max_overflow=5, pool_pre_ping=True, execution_options={"postgresql_readonly": True}
+            url,
+            pool_size=5,
+            max_overflow=5,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            execution_options={"postgresql_readonly": True},
         )
         return reader, writer
     if ":memory:" in url:
         raise ValueError("The ledger needs a file: an in-memory database has one connection and no durability.")
     wait = {"timeout": BUSY_TIMEOUT_MS / 1000}
-    reader = create_async_engine(url, connect_args=wait, pool_size=6, max_overflow=4)
-    writer = create_async_engine(url, connect_args=wait, pool_size=1, max_overflow=0)
+    reader = create_async_engine(url, connect_args=wait, pool_size=6, max_overflow=4, hide_parameters=True)
+    writer = create_async_engine(url, connect_args=wait, pool_size=1, max_overflow=0, hide_parameters=True)
     _speak_sqlite(reader, begin="BEGIN", pragmas=("query_only=ON",))
     # The write lock is taken up front, where waiting is possible, and not at the first write, where SQLite would
     # answer "locked" at once to a transaction that has already read.

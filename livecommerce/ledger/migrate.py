@@ -5,13 +5,13 @@ What arrives: the ledger's address. What leaves: the revision before and after. 
 lock is a file beside the database, on PostgreSQL an advisory lock.
 """
 
+import asyncio
 import contextlib
 import fcntl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import anyio.to_thread
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -91,5 +91,5 @@ async def _file_lock(url: str) -> AsyncIterator[None]:
     path = Path(parsed.database)
     path.parent.mkdir(parents=True, exist_ok=True)
     with (path.with_name(path.name + ".migrate-lock")).open("w") as file:
-        await anyio.to_thread.run_sync(fcntl.flock, file, fcntl.LOCK_EX)
+        await asyncio.to_thread(fcntl.flock, file, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,4 @@
-"""All tables of the ledger, SQLite and PostgreSQL alike. Migrations are in `migrations/`; a test holds the two together.
+"""All tables of the ledger, SQLite and PostgreSQL alike. A test holds them and `migrations/` together.
 
 Money in minor units; instants in UTC milliseconds; ids from `livecommerce.ids`. Attribution (`advisor_id`, `shop_id`,
 `link_id`) stands on every viewer, hold and order. A CHECK, not code, has the last word on stock.
@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData(
@@ -322,6 +323,17 @@ show_log = Table(
     Column("actor_id", Text, nullable=False, server_default=""),
     Column("body", Text, nullable=False),  # JSON
     Index("ix_show_log_show", "show_id", "id"),
+    # Public rows are few among the talk, and those the news does not have yet are hardly ever more than one.
+    Index(
+        "ix_show_log_public", "show_id", "id", sqlite_where=text("epoch <> ''"), postgresql_where=text("epoch <> ''")
+    ),
+    Index(
+        "ix_show_log_unpublished",
+        "show_id",
+        "id",
+        sqlite_where=text("epoch = 'unpublished'"),
+        postgresql_where=text("epoch = 'unpublished'"),
+    ),
     UniqueConstraint("show_id", "epoch", "offset"),
 )
 
@@ -362,6 +374,7 @@ questions = Table(
     Column("name", Text, nullable=False),
     Column("text", Text, nullable=False),
     Column("votes", Integer, nullable=False, server_default="0"),
+    Column("votes_told", Integer, nullable=False, server_default="0"),  # what the room was last told
     Column("status", Text, nullable=False, server_default="queued"),
     Column("answer", Text, nullable=False, server_default=""),
     _ms("at_ms", nullable=False),
@@ -476,6 +489,8 @@ payments = Table(
     Column("currency", Text, nullable=False),
     Column("livemode", Boolean, nullable=False),
     Column("url", Text, nullable=False, server_default=""),
+    # The test provider's own books, which only it reads and writes: a real provider keeps its side elsewhere.
+    Column("provider_side", Text, nullable=False, server_default="open"),
     _ms("expires_at_ms"),
     _ms("created_at_ms", nullable=False),
     _ms("updated_at_ms", nullable=False),

@@ -224,6 +224,20 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("show_log", schema=None) as batch_op:
         batch_op.create_index("ix_show_log_show", ["show_id", "id"], unique=False)
+        batch_op.create_index(
+            "ix_show_log_public",
+            ["show_id", "id"],
+            unique=False,
+            sqlite_where=sa.text("epoch <> ''"),
+            postgresql_where=sa.text("epoch <> ''"),
+        )
+        batch_op.create_index(
+            "ix_show_log_unpublished",
+            ["show_id", "id"],
+            unique=False,
+            sqlite_where=sa.text("epoch = 'unpublished'"),
+            postgresql_where=sa.text("epoch = 'unpublished'"),
+        )
 
     op.create_table(
         "viewers",
@@ -302,6 +316,7 @@ def upgrade() -> None:
         sa.Column("currency", sa.Text(), nullable=False),
         sa.Column("livemode", sa.Boolean(), nullable=False),
         sa.Column("url", sa.Text(), server_default="", nullable=False),
+        sa.Column("provider_side", sa.Text(), server_default="open", nullable=False),
         sa.Column("expires_at_ms", sa.BigInteger(), nullable=True),
         sa.Column("created_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("updated_at_ms", sa.BigInteger(), nullable=False),
@@ -450,6 +465,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("votes", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("votes_told", sa.Integer(), server_default="0", nullable=False),
         sa.Column("status", sa.Text(), server_default="queued", nullable=False),
         sa.Column("answer", sa.Text(), server_default="", nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
@@ -560,6 +576,8 @@ def downgrade() -> None:
     op.drop_table("webhook_events")
     op.drop_table("viewers")
     with op.batch_alter_table("show_log", schema=None) as batch_op:
+        batch_op.drop_index("ix_show_log_unpublished")
+        batch_op.drop_index("ix_show_log_public")
         batch_op.drop_index("ix_show_log_show")
 
     op.drop_table("show_log")
