@@ -1,0 +1,161 @@
+"""Signed passes (JWT, HS256 over the server's secret): made here, checked here, nothing kept.
+
+Four audiences, and a pass of one is worth nothing as another:
+`viewer` and `staff` are short and open the socket and the API; `viewer-renew` and `staff-renew` are long, open
+nothing, and are only good for a new short one (the first of them is what the viewer's cookie holds).
+It does not know accounts: that a member of staff still has her post is asked of the ledger by `service`.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, TypeVar
+
+import jwt
+import msgspec
+
+from livecommerce.clock import Clock
+from livecommerce.errors import R, Refused
+from livecommerce.people.identity import ViewerIdentity
+from livecommerce.settings import Settings
+
+Audience = Literal["viewer", "staff", "viewer-renew", "staff-renew"]
+ISSUER = "livecommerce"
+VIEWER_RENEW_DAYS = 180
+STAFF_RENEW_HOURS = 12
+_ALGORITHM = "HS256"
+_MS = 1000
+
+
+class Pass(NamedTuple):
+    """A pass as it goes out: the text, and when it runs out."""
+
+    token: str
+    expires_at_ms: int
+
+
+class ViewerPass(NamedTuple):
+    """A viewer's pass as it came back, its signature proved."""
+
+    viewer: ViewerIdentity
+    expires_at_ms: int
+
+
+class StaffPass(NamedTuple):
+    """A staff pass as it came back. `generation` must still be the account's own."""
+
+    account_id: str
+    generation: int
+    expires_at_ms: int
+
+
+class _ViewerClaims(msgspec.Struct, frozen=True):
+    sub: str
+    exp: int
+    name: str
+    kind: Literal["guest", "merchant", "simulated"]
+    adv: str
+    shop: str
+    link: str
+
+
+class _StaffClaims(msgspec.Struct, frozen=True):
+    sub: str
+    exp: int
+    gen: int
+
+
+C = TypeVar("C", _ViewerClaims, _StaffClaims)
+
+
+class Tokens:
+    """Mints and proves passes. Each audience has a key of its own, derived from the one secret."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._clock = clock
+        self._short_ms = settings.token_minutes * 60 * _MS
+        secret = settings.secret.encode()
+        # Names the secret, so that a pass signed before a change of secret is told apart from a forged one.
+        self._key_id = hashlib.sha256(b"kid:" + secret).hexdigest()[:8]
+        audiences: tuple[Audience, ...] = ("viewer", "staff", "viewer-renew", "staff-renew")
+        self._keys = {name: hmac.digest(secret, f"pass:{name}".encode(), "sha256") for name in audiences}
+
+    def for_viewer(self, viewer: ViewerIdentity) -> Pass:
+        """A short pass, `token_minutes` long."""
+        return self._mint("viewer", viewer.viewer_id, self._short_ms, _claims(viewer))
+
+    def renewal_for_viewer(self, viewer: ViewerIdentity) -> Pass:
+        return self._mint("viewer-renew", viewer.viewer_id, VIEWER_RENEW_DAYS * 86_400 * _MS, _claims(viewer))
+
+    def for_staff(self, account_id: str, generation: int) -> Pass:
+        """A short pass, `token_minutes` long."""
+        return self._mint("staff", account_id, self._short_ms, {"gen": generation})
+
+    def renewal_for_staff(self, account_id: str, generation: int) -> Pass:
+        return self._mint("staff-renew", account_id, STAFF_RENEW_HOURS * 3_600 * _MS, {"gen": generation})
+
+    def viewer(self, token: str) -> ViewerPass:
+        """Raises `Refused(TOKEN_EXPIRED)` or `Refused(TOKEN_INVALID)`, as all the readers below."""
+        return self._viewer_pass(token, "viewer")
+
+    def viewer_renewal(self, token: str) -> ViewerPass:
+        return self._viewer_pass(token, "viewer-renew")
+
+    def staff(self, token: str) -> StaffPass:
+        return self._staff_pass(token, "staff")
+
+    def staff_renewal(self, token: str) -> StaffPass:
+        return self._staff_pass(token, "staff-renew")
+
+    def audience(self, token: str) -> Audience | None:
+        """What the pass says it is for. Not proved: only good for choosing which reader to ask."""
+        try:
+            claimed = jwt.decode(token, options={"verify_signature": False}).get("aud")
+        except jwt.PyJWTError:
+            return None
+        return next((name for name in self._keys if name == claimed), None)
+
+    def _mint(self, audience: Audience, subject: str, life_ms: int, claims: Mapping[str, Any]) -> Pass:
+        now_ms = self._clock.now_ms()
+        # `exp` has whole seconds; the instant told to people is the one that is signed.
+        expires_s = (now_ms + life_ms) // _MS
+        body = {"iss": ISSUER, "aud": audience, "sub": subject, "iat": now_ms // _MS, "exp": expires_s, **claims}
+        token = jwt.encode(body, self._keys[audience], _ALGORITHM, headers={"kid": self._key_id})
+        return Pass(token, expires_s * _MS)
+
+    def _viewer_pass(self, token: str, audience: Audience) -> ViewerPass:
+        claims = self._proved(token, audience, _ViewerClaims)
+        viewer = ViewerIdentity(claims.sub, claims.name, claims.kind, claims.adv, claims.shop, claims.link)
+        return ViewerPass(viewer, claims.exp * _MS)
+
+    def _staff_pass(self, token: str, audience: Audience) -> StaffPass:
+        claims = self._proved(token, audience, _StaffClaims)
+        return StaffPass(claims.sub, claims.gen, claims.exp * _MS)
+
+    def _proved(self, token: str, audience: Audience, kind: type[C]) -> C:
+        try:
+            body = jwt.decode(
+                token,
+                self._keys[audience],
+                [_ALGORITHM],
+                audience=audience,
+                issuer=ISSUER,
+                # The library would ask the machine's clock; ours is asked below.
+                options={"verify_exp": False, "verify_iat": False},
+            )
+            claims = msgspec.convert(body, kind)
+        except (jwt.PyJWTError, msgspec.ValidationError, UnicodeError):
+            raise Refused(R.TOKEN_INVALID) from None
+        if claims.exp * _MS <= self._clock.now_ms():
+            raise Refused(R.TOKEN_EXPIRED)
+        return claims
+
+
+def _claims(viewer: ViewerIdentity) -> dict[str, Any]:
+    return {
+        "name": viewer.name,
+        "kind": viewer.kind,
+        "adv": viewer.advisor_id,
+        "shop": viewer.shop_id,
+        "link": viewer.link_id,
+    }
