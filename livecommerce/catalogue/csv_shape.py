@@ -21,37 +21,37 @@ Field = Literal[
     "image", "image_position", "image_alt", "variant_image",
 ]  # fmt: skip
 
-# (our name, the name in exports until 2024, the name in exports since). A third name is one that tools write.
-_NAMES: tuple[tuple[Field, tuple[str, ...]], ...] = (
-    ("handle", ("Handle", "URL handle")),
-    ("title", ("Title",)),
-    ("body", ("Body (HTML)", "Description", "Body HTML")),
-    ("vendor", ("Vendor",)),
-    ("type", ("Type",)),
-    ("tags", ("Tags",)),
-    ("published", ("Published", "Published on online store")),
-    ("status", ("Status",)),
-    ("option1_name", ("Option1 Name", "Option1 name")),
-    ("option1", ("Option1 Value", "Option1 value")),
-    ("option2_name", ("Option2 Name", "Option2 name")),
-    ("option2", ("Option2 Value", "Option2 value")),
-    ("option3_name", ("Option3 Name", "Option3 name")),
-    ("option3", ("Option3 Value", "Option3 value")),
-    ("sku", ("Variant SKU", "SKU")),
-    ("barcode", ("Variant Barcode", "Barcode")),
-    ("price", ("Variant Price", "Price")),
-    ("was", ("Variant Compare At Price", "Compare-at price", "Compare At Price")),
-    ("quantity", ("Variant Inventory Qty", "Inventory quantity")),
-    ("grams", ("Variant Grams", "Weight value (grams)")),
-    ("requires_shipping", ("Variant Requires Shipping", "Requires shipping")),
-    ("taxable", ("Variant Taxable", "Charge tax")),
-    ("swatch", ("Variant Swatch",)),  # ours: the colour of a shade as #rrggbb
-    ("image", ("Image Src", "Product image URL")),
-    ("image_position", ("Image Position", "Image position")),
-    ("image_alt", ("Image Alt Text", "Image alt text")),
-    ("variant_image", ("Variant Image", "Variant image URL")),
-)
-FIELD_OF: dict[str, Field] = {name.casefold(): field for field, names in _NAMES for name in names}
+# Our name, and the names it goes by: other tools', old exports', and last the one of today's exports.
+NAMES: dict[Field, tuple[str, ...]] = {
+    "handle": ("Handle", "URL handle"),
+    "title": ("Title",),
+    "body": ("Body HTML", "Body (HTML)", "Description"),
+    "vendor": ("Vendor",),
+    "type": ("Type",),
+    "tags": ("Tags",),
+    "published": ("Published", "Published on online store"),
+    "status": ("Status",),
+    "option1_name": ("Option1 Name", "Option1 name"),
+    "option1": ("Option1 Value", "Option1 value"),
+    "option2_name": ("Option2 Name", "Option2 name"),
+    "option2": ("Option2 Value", "Option2 value"),
+    "option3_name": ("Option3 Name", "Option3 name"),
+    "option3": ("Option3 Value", "Option3 value"),
+    "sku": ("Variant SKU", "SKU"),
+    "barcode": ("Variant Barcode", "Barcode"),
+    "price": ("Variant Price", "Price"),
+    "was": ("Compare At Price", "Variant Compare At Price", "Compare-at price"),
+    "quantity": ("Variant Inventory Qty", "Inventory quantity"),
+    "grams": ("Variant Grams", "Weight value (grams)"),
+    "requires_shipping": ("Variant Requires Shipping", "Requires shipping"),
+    "taxable": ("Variant Taxable", "Charge tax"),
+    "swatch": ("Variant Swatch",),  # ours: the colour of a shade as #rrggbb
+    "image": ("Image Src", "Product image URL"),
+    "image_position": ("Image Position", "Image position"),
+    "image_alt": ("Image Alt Text", "Image alt text"),
+    "variant_image": ("Variant Image", "Variant image URL"),
+}
+FIELD_OF: dict[str, Field] = {name.casefold(): field for field, names in NAMES.items() for name in names}
 
 # Columns without a field of ours that still belong to the variant of their row, not to the product.
 _VARIANT_EXTRA = frozenset(
@@ -71,7 +71,7 @@ _WIDE_BOMS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF16_LE, cod
 def belongs_to_variant(column: str) -> bool:
     """True for an unknown column that says something about one variant rather than about the product."""
     folded = column.casefold()
-    return folded.startswith("variant ") or folded in _VARIANT_EXTRA or folded.startswith(("price /", "compare-at "))
+    return folded.startswith(("variant ", "price /", "compare-at ")) or folded in _VARIANT_EXTRA
 
 
 @dataclass(frozen=True, slots=True)

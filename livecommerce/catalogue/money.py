@@ -7,11 +7,12 @@ says what to change. It knows no rounding: a price finer than the smallest coin 
 import re
 
 # Currencies whose smallest coin is not a hundredth, from ISO 4217's list of minor units.
-_DIGITS = (
-    dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0)
-    | dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3)
-    | dict.fromkeys("CLF UYW".split(), 4)
-)
+_WITHOUT_COINS = (
+    "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF",
+    "XPF",
+)  # fmt: skip
+_IN_THOUSANDTHS = ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
+_DIGITS = dict.fromkeys(_WITHOUT_COINS, 0) | dict.fromkeys(_IN_THOUSANDTHS, 3) | {"CLF": 4, "UYW": 4}
 PRICE_MINOR_MAX = 100_000_000_000
 _PRICE = re.compile(r"([0-9]{1,12})(?:\.([0-9]+))?")
 
