@@ -1,0 +1,109 @@
+"""Every Redis key of the project, named here and nowhere else.
+
+All keys of a show carry one hash tag, `{show:ID}`, so that a cart is decided in one script on one node of a cluster.
+What leaves: text. It knows no command and no client.
+"""
+
+SHOWS = "livecommerce:shows"  # SET of the shows whose hold clock, journal or deals still need a worker
+
+
+def _key(show_id: str, name: str) -> str:
+    return f"{{show:{show_id}}}:{name}"
+
+
+def meta(show_id: str) -> str:
+    """HASH: epoch, seq, clk, last, ticket, queues, counts, todo. Missing means "closed, rebuild"."""
+    return _key(show_id, "meta")
+
+
+def deals(show_id: str) -> str:
+    """HASH: deal → its counters and rules."""
+    return _key(show_id, "deals")
+
+
+def rids(show_id: str) -> str:
+    """HASH: viewer/rid → the hold's record, which is also the record of idempotency."""
+    return _key(show_id, "rids")
+
+
+def viewers(show_id: str) -> str:
+    """HASH: viewer → her live rids; viewer/deal → her units and whether she waits."""
+    return _key(show_id, "viewers")
+
+
+def queues(show_id: str) -> str:
+    """HASH: duration:n → the holds of one call that end together; FIFO per duration."""
+    return _key(show_id, "queues")
+
+
+def waits(show_id: str) -> str:
+    """ZSET of `deal:ticket:viewer/rid`, all scores 0: the wait-lists in order of the alphabet."""
+    return _key(show_id, "waits")
+
+
+def paying(show_id: str) -> str:
+    """ZSET of viewer/rid by the instant (hold clock) until which they may pay. Judged in SQL, listed here."""
+    return _key(show_id, "paying")
+
+
+def moves(show_id: str) -> str:
+    """HASH: deal/move id → units, so that a move of stock into a deal counts once."""
+    return _key(show_id, "moves")
+
+
+def journal(show_id: str) -> str:
+    """STREAM: what each call changed. Trimmed only after the SQL commit."""
+    return _key(show_id, "journal")
+
+
+def tips(show_id: str) -> str:
+    """HASH, a ring of 65,536: seq modulo its size → the random tip of that call."""
+    return _key(show_id, "tips")
+
+
+def news(show_id: str) -> str:
+    """STREAM of the show's public events."""
+    return _key(show_id, "news")
+
+
+def news_epoch(show_id: str) -> str:
+    """HASH: epoch and last offset of the news."""
+    return _key(show_id, "news_epoch")
+
+
+def channel(show_id: str) -> str:
+    """PUB/SUB channel of the relay between processes."""
+    return _key(show_id, "channel")
+
+
+def talk(show_id: str) -> str:
+    """PUB/SUB channel for chat ticks."""
+    return _key(show_id, "talk")
+
+
+def recent_talk(show_id: str) -> str:
+    """LIST of the last lines said, shown or held back, so that a moderator's command finds them."""
+    return _key(show_id, "recent_talk")
+
+
+def engine_keys(show_id: str) -> tuple[str, ...]:
+    """KEYS of `reserve.lua`, in its order."""
+    return (
+        meta(show_id),
+        deals(show_id),
+        rids(show_id),
+        viewers(show_id),
+        queues(show_id),
+        waits(show_id),
+        paying(show_id),
+        moves(show_id),
+        journal(show_id),
+        tips(show_id),
+        channel(show_id),
+    )
+
+
+# The demo's board: visitors who arrived and wishes of the page (LIST, read by the director), and what the director
+# last wrote of its story (STRING, JSON, read by the page).
+DEMO_WISHES = "livecommerce:demo:wishes"
+DEMO_BOARD = "livecommerce:demo:board"

@@ -1,0 +1,19 @@
+-- Makes the books of a show, once. A show whose books are missing refuses everything: missing means "rebuild", not zero.
+--
+-- KEYS[1] meta   HASH of the show
+-- ARGV[1] epoch  random word; it changes only when the books are made anew
+--
+-- Answers the epoch that holds now.
+
+local epoch = redis.call('HGET', KEYS[1], 'epoch')
+if epoch then
+  return epoch
+end
+
+local time = redis.call('TIME')
+-- seq starts at microseconds since 1970: no show makes a million calls a second, so the numbers of a later epoch are
+-- always above those of an earlier one, and "a lower version is stale" holds across a rebuild too.
+local seq = string.format('%.0f', time[1] * 1000000 + time[2])
+local last = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'seq', seq, 'clk', 0, 'last', last, 'ticket', 0)
+return ARGV[1]

@@ -1,0 +1,1095 @@
+-- Decides up to 64 requests about the stock of one show in one call: reserve, and every other move of units.
+--
+-- Three phases: read what the requests name, plan in Lua tables (a viewer or a deal may appear many times), write. Lua
+-- does not roll back, so nothing may fail after the first write: every check stands before it.
+--
+-- KEYS     1 meta  2 deals  3 rids  4 viewers  5 queues  6 waits  7 paying  8 moves  9 journal  10 tips  11 channel
+-- ARGV[1]  msgpack: [tip, offer_ms, journal_entries_max, [request, …]]
+--   tip       random word of the caller, kept in a ring: proves later that this call's writes still exist
+--   request   [verb, …], see the table VERBS at the end; times in ms, quantities in units
+--
+-- Answers msgpack: [epoch, seq, hold clock in ms, next due on it or -1, {deal: level}, [answer, …]], or [false] where the
+-- books are missing. level: [available, held, paying, sold, waiting, level]. answer: [code, …], see the codes below.
+--
+-- Records
+--   deal      [status, quota, available, held, paying, sold, waiting, limit, hold_ms, pay_ms, opens_at_ms, closes_at_ms,
+--              units taken out so far, level, rule for a head that wants more (0 skip, 1 wait), offers owed (0, 1)]
+--   hold      [state, ticket, due, at, n, place, attribution, wait, deal, qty, deal, qty, …]; due and at on the hold clock
+--   viewers   "viewer" → her live rids; "viewer/deal" → 2 × her units + 1 where she waits
+--   queues    "duration:i" → [due, viewer/rid, …], heads and tails in meta: one entry per call and duration, so the
+--             price of the queue is shared by the batch, and since each queue has one duration it is in order of due
+
+local META, DEALS, RIDS, VIEWERS, QUEUES, WAITS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local PAYING_SET, MOVES, JOURNAL, TIPS, CHANNEL = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
+
+local WAITING, OFFERED, HELD, PAYING, CONFIRMED, RELEASED, EXPIRED, LAPSED, CANCELLED = 1, 2, 3, 4, 5, 6, 7, 8, 9
+local ANNOUNCED, OPEN, CLOSING, CLOSED = 1, 2, 3, 4
+-- Places in the records.
+local D_STATUS, D_QUOTA, D_AVAILABLE, D_HELD, D_PAYING, D_SOLD, D_WAITING, D_LIMIT = 1, 2, 3, 4, 5, 6, 7, 8
+local D_HOLD_MS, D_PAY_MS, D_OPENS, D_CLOSES, D_TAKEN, D_LEVEL, D_RULE, D_OWED = 9, 10, 11, 12, 13, 14, 15, 16
+local H_STATE, H_TICKET, H_DUE, H_AT, H_N, H_PLACE, H_ATTRIBUTION, H_WAIT, H_LINES = 1, 2, 3, 4, 5, 6, 7, 8, 9
+-- Codes of answers.
+local OK, SOLD_OUT, LIMIT, NOT_OPEN, DEAL_CLOSED, UNKNOWN_DEAL, QUANTITY, RID_REUSED = 0, 1, 2, 3, 4, 5, 6, 7
+local HOLD_GONE, BUSY, ALREADY_WAITING, NOT_FOUND, CONFLICT, TOO_MANY, MALFORMED = 8, 9, 10, 11, 12, 13, 14
+-- Counts since the show began, in this order in meta.
+-- (A table, not locals: Lua allows 200 locals.)
+local C = {
+  ASKED = 1, HELD = 2, WAITING = 3, SOLD_OUT = 4, REFUSED = 5, REPEATED = 6, RELEASED = 7, EXPIRED = 8, OFFERED = 9,
+  LAPSED = 10, ACCEPTED = 11, PAYING = 12, CONFIRMED = 13, FREED = 14, REACQUIRED = 15, CLAMPED = 16,
+}
+local COUNTS = 16
+
+local REQUESTS_MAX = 64
+local LINES_MAX = 8
+local QTY_MAX = 1000
+local UNITS_MAX = 1000000000
+local LIVE_RIDS_MAX = 24     -- of one viewer in one show; also bounds what one "holds" request reads
+local RUN_OUT_MAX = 128      -- holds that one call ends, offers or lapses: keeps the script near 1 ms
+local STEP_MS_MAX = 2000     -- a jump of the machine's clock or an outage lengthens holds, never kills them
+local TIPS_RING = 65536
+local PART = 1000            -- words given to one command: Lua's stack holds 8,000; even, so that pairs stay together
+local DURATION_MS_MIN, DURATION_MS_MAX = 1000, 2592000000
+
+local call, pack, unpack_one, floor = redis.call, cmsgpack.pack, cmsgpack.unpack, math.floor
+
+-- ------------------------------------------------------------------------------------------------------ what arrives
+
+local ok, batch = pcall(unpack_one, ARGV[1])
+if not ok or type(batch) ~= 'table' or type(batch[4]) ~= 'table' then
+  return redis.error_reply('MALFORMED batch')
+end
+local tip, offer_ms, journal_max, requests = batch[1], batch[2], batch[3], batch[4]
+if type(tip) ~= 'string' or type(offer_ms) ~= 'number' or type(journal_max) ~= 'number' or #requests > REQUESTS_MAX
+  or not (offer_ms >= DURATION_MS_MIN and offer_ms <= DURATION_MS_MAX) or floor(offer_ms) ~= offer_ms then
+  return redis.error_reply('MALFORMED header')
+end
+
+local meta = call('HMGET', META, 'epoch', 'seq', 'clk', 'last', 'ticket', 'queues', 'counts', 'todo')
+local epoch = meta[1]
+if not epoch then
+  return pack({false})
+end
+local seq, ticket = tonumber(meta[2]) + 1, tonumber(meta[5])
+local queues = meta[6] and unpack_one(meta[6]) or {}
+local counts = meta[7] and unpack_one(meta[7]) or {}
+for i = #counts + 1, COUNTS do
+  counts[i] = 0
+end
+local todo = {}
+for _, deal in ipairs(meta[8] and unpack_one(meta[8]) or {}) do
+  todo[deal] = true
+end
+
+-- The hold clock: what passed since the last call, never negative, never more than 2 s.
+local time = call('TIME')
+local now_ms = time[1] * 1000 + floor(time[2] / 1000)
+local step = now_ms - tonumber(meta[4])
+if step < 0 or step > STEP_MS_MAX then
+  counts[C.CLAMPED] = counts[C.CLAMPED] + 1
+  step = step < 0 and 0 or STEP_MS_MAX
+end
+local clk = tonumber(meta[3]) + step
+
+-- --------------------------------------------------------------------------------------------------- reading, cached
+
+local deals, holds, fields = {}, {}, {}     -- id → record or false; viewer field → text, number or false
+local owners = {}                           -- viewer/rid → {viewer, rid}
+
+local function load(key, cache, wanted, decode)
+  local missing = {}
+  for i = 1, #wanted do
+    local name = wanted[i]
+    if cache[name] == nil then
+      cache[name] = false
+      missing[#missing + 1] = name
+    end
+  end
+  for from = 1, #missing, PART do
+    local to = math.min(from + PART - 1, #missing)
+    local found = call('HMGET', key, unpack(missing, from, to))
+    for i = from, to do
+      local raw = found[i - from + 1]
+      cache[missing[i]] = raw and (decode and decode(raw) or raw)
+    end
+  end
+end
+
+local function load_holds(keys)
+  load(RIDS, holds, keys, unpack_one)
+end
+
+local function owner_of(key)
+  local owner = owners[key]
+  if not owner then
+    local viewer, rid = string.match(key, '^(.*)/([^/]*)$')
+    owner = {viewer, rid}
+    owners[key] = owner
+  end
+  return owner
+end
+
+-- Deals, units and live rids of the viewers of these holds, in two calls.
+local function load_around(keys)
+  local wanted_deals, wanted_fields = {}, {}
+  for i = 1, #keys do
+    local hold = holds[keys[i]]
+    if hold then
+      local viewer = owner_of(keys[i])[1]
+      wanted_fields[#wanted_fields + 1] = viewer
+      for at = H_LINES, #hold, 2 do
+        wanted_deals[#wanted_deals + 1] = hold[at]
+        wanted_fields[#wanted_fields + 1] = viewer .. '/' .. hold[at]
+      end
+    end
+  end
+  load(DEALS, deals, wanted_deals, unpack_one)
+  load(VIEWERS, fields, wanted_fields)
+end
+
+-- ------------------------------------------------------------------------------------------ planning: small movements
+
+local deals_changed, holds_changed, fields_changed = {}, {}, {}     -- lists; the sets stand in *_seen
+local deals_seen, holds_seen, fields_seen = {}, {}, {}
+local events = {}                       -- for the journal
+local freed = {}                        -- deals that got units back and have not yet looked at their wait-list
+local pending = {}                      -- duration → [due, key, …] of this call
+local entries, entries_gone = {}, {}    -- queue entries read; queue fields to delete
+local waits_gone, waits_new, waits_new_of = {}, {}, {}
+local paying_new, paying_gone = {}, {}
+local moves_new = {}
+local run_outs, offers = 0, 0
+
+local function changed(list, seen, name)
+  if not seen[name] then
+    seen[name] = true
+    list[#list + 1] = name
+  end
+end
+
+local function count(what)
+  counts[what] = counts[what] + 1
+end
+
+local function is_count(number, least, most)
+  return type(number) == 'number' and number >= least and number <= most and floor(number) == number
+end
+
+local function log(kind, key, hold)
+  local owner = owner_of(key)
+  -- The first line is in the constructor: nearly every hold has one, and a table that need not grow costs half.
+  local event = {kind, owner[1], owner[2], hold[H_N], hold[H_TICKET], hold[H_ATTRIBUTION], hold[H_LINES], hold[H_LINES + 1]}
+  for at = H_LINES + 2, #hold do
+    event[#event + 1] = hold[at]
+  end
+  events[#events + 1] = event
+end
+
+-- Gives a hold its new state. The units have been moved by the caller.
+local function become(key, hold, state, due, kind)
+  hold[H_STATE] = state
+  hold[H_DUE] = due
+  hold[H_AT] = clk
+  changed(holds_changed, holds_seen, key)
+  log(kind, key, hold)
+end
+
+local function move_units(hold, from, to)
+  for at = H_LINES, #hold, 2 do
+    local id, qty = hold[at], hold[at + 1]
+    local deal = deals[id]
+    deal[from] = deal[from] - qty
+    deal[to] = deal[to] + qty
+    changed(deals_changed, deals_seen, id)
+    if to == D_AVAILABLE then
+      freed[id] = true
+    end
+  end
+end
+
+-- `sign` 1 takes the hold's units into the viewer's limit, -1 gives them back.
+local function charge_viewer(viewer, hold, sign)
+  for at = H_LINES, #hold, 2 do
+    local name = viewer .. '/' .. hold[at]
+    fields[name] = tonumber(fields[name] or 0) + sign * 2 * hold[at + 1]
+    changed(fields_changed, fields_seen, name)
+  end
+end
+
+local function mark_waiting(viewer, id, mark)
+  local name = viewer .. '/' .. id
+  fields[name] = tonumber(fields[name] or 0) + mark
+  changed(fields_changed, fields_seen, name)
+end
+
+local function add_live(viewer, rid)
+  local live = fields[viewer]
+  fields[viewer] = live and (live .. ' ' .. rid) or rid
+  changed(fields_changed, fields_seen, viewer)
+end
+
+local function drop_live(viewer, rid)
+  local kept = {}
+  for other in string.gmatch(fields[viewer] or '', '%S+') do
+    if other ~= rid then
+      kept[#kept + 1] = other
+    end
+  end
+  fields[viewer] = #kept > 0 and table.concat(kept, ' ') or false
+  changed(fields_changed, fields_seen, viewer)
+end
+
+local function enqueue(duration, key)
+  local entry = pending[duration]
+  if not entry then
+    entry = {clk + duration}
+    pending[duration] = entry
+    local queue = queues[duration] or {1, 0, clk + duration}
+    queues[duration] = queue
+    queue[2] = queue[2] + 1
+  end
+  entry[#entry + 1] = key
+end
+
+-- Ticket first, in 16 digits, so that the order of the alphabet is the order of arrival; the key tells whose it is.
+local function wait_member(key, hold)
+  return string.format('%s:%016d:%s', hold[H_LINES], hold[H_TICKET], key)
+end
+
+local function leave_list(key, hold)
+  local deal = deals[hold[H_LINES]]
+  deal[D_WAITING] = deal[D_WAITING] - 1
+  changed(deals_changed, deals_seen, hold[H_LINES])
+  waits_gone[wait_member(key, hold)] = true
+  mark_waiting(owner_of(key)[1], hold[H_LINES], -1)
+end
+
+-- Ends a hold of any live state: units back, limit given back.
+local function finish(key, hold, state, kind)
+  local owner = owner_of(key)
+  local was = hold[H_STATE]
+  if was == WAITING then
+    leave_list(key, hold)
+  elseif was == PAYING then
+    move_units(hold, D_PAYING, D_AVAILABLE)
+    paying_gone[key] = true
+    paying_new[key] = nil
+  else
+    move_units(hold, D_HELD, D_AVAILABLE)
+  end
+  charge_viewer(owner[1], hold, -1)
+  drop_live(owner[1], owner[2])
+  become(key, hold, state, 0, kind)
+end
+
+local function run_out(key, hold)
+  run_outs = run_outs + 1
+  if hold[H_STATE] == HELD then
+    count(C.EXPIRED)
+    finish(key, hold, EXPIRED, 'expired')
+  else
+    count(C.LAPSED)
+    finish(key, hold, LAPSED, 'lapsed')
+  end
+end
+
+local function is_due(hold)
+  return (hold[H_STATE] == HELD or hold[H_STATE] == OFFERED) and hold[H_DUE] <= clk
+end
+
+-- The hold under this key as it is at this instant of the hold clock.
+local function current(key)
+  local hold = holds[key]
+  if hold and is_due(hold) then
+    run_out(key, hold)
+  end
+  return hold
+end
+
+-- ------------------------------------------------------------------------------------- planning: what time brings back
+
+local function queue_entry(duration, index)
+  if pending[duration] and index == queues[duration][2] then
+    return pending[duration]
+  end
+  local field = string.format('%d:%d', duration, index)
+  local entry = entries[field]
+  if not entry then
+    entry = unpack_one(call('HGET', QUEUES, field))
+    entries[field] = entry
+  end
+  return entry
+end
+
+-- Ends due holds, oldest first, until none is due or the call has done its share. True where none is left.
+local function run_out_due()
+  for duration, queue in pairs(queues) do
+    while queue[3] <= clk do
+      if run_outs >= RUN_OUT_MAX then
+        return false
+      end
+      local entry = queue_entry(duration, queue[1])
+      local keys = {}
+      for i = 2, #entry do
+        keys[i - 1] = entry[i]
+      end
+      load_holds(keys)
+      load_around(keys)
+      for i = 1, #keys do
+        local hold = holds[keys[i]]
+        -- A hold that was released, paid or accepted meanwhile is no longer of this entry.
+        if hold and hold[H_DUE] == entry[1] and is_due(hold) then
+          run_out(keys[i], hold)
+        end
+      end
+      entries_gone[#entries_gone + 1] = string.format('%d:%d', duration, queue[1])
+      queue[1] = queue[1] + 1
+      if queue[1] > queue[2] then
+        queues[duration] = nil
+        break
+      end
+      queue[3] = queue_entry(duration, queue[1])[1]
+    end
+  end
+  return true
+end
+
+-- The keys of those who wait for a deal, first come first, at most `most`; and whether that is all of them.
+local function waiting_for(id, most)
+  local members = call('ZRANGEBYLEX', WAITS, '[' .. id .. ':', '(' .. id .. ';', 'LIMIT', 0, most + REQUESTS_MAX)
+  local all = #members < most + REQUESTS_MAX
+  for _, member in ipairs(all and waits_new_of[id] or {}) do
+    members[#members + 1] = member
+  end
+  local keys = {}
+  for i = 1, #members do
+    if not waits_gone[members[i]] then
+      if #keys == most then
+        return keys, false
+      end
+      keys[#keys + 1] = string.sub(members[i], #id + 19)
+    end
+  end
+  return keys, all
+end
+
+local function offer(key, hold)
+  offers = offers + 1
+  count(C.OFFERED)
+  leave_list(key, hold)
+  move_units(hold, D_AVAILABLE, D_HELD)
+  hold[H_PLACE] = 0
+  become(key, hold, OFFERED, clk + offer_ms, 'offered')
+  enqueue(offer_ms, key)
+end
+
+-- Units that came back go to those who wait, in order of arrival; only what none of them can take becomes public.
+local function offer_freed(id)
+  local deal = deals[id]
+  freed[id] = nil
+  local keys, all = {}, true
+  if deal[D_WAITING] > 0 and deal[D_AVAILABLE] > 0 and deal[D_STATUS] == OPEN then
+    keys, all = waiting_for(id, RUN_OUT_MAX)
+  end
+  load_holds(keys)
+  load_around(keys)
+  for i = 1, #keys do
+    if deal[D_AVAILABLE] == 0 then
+      break
+    end
+    local hold = holds[keys[i]]
+    if hold[H_LINES + 1] <= deal[D_AVAILABLE] then
+      if offers >= RUN_OUT_MAX then
+        all = false
+        break
+      end
+      offer(keys[i], hold)
+    elseif deal[D_RULE] == 1 then
+      break
+    end
+  end
+  -- Owed: more may wait than one call looks at. Until the heartbeat has looked at them all, nobody overtakes.
+  local owed = (not all and deal[D_AVAILABLE] > 0 and offers > 0) and 1 or 0
+  if owed ~= deal[D_OWED] then
+    deal[D_OWED] = owed
+    changed(deals_changed, deals_seen, id)
+  end
+  if deal[D_STATUS] == OPEN then
+    todo[id] = owed == 1 or nil
+  end
+end
+
+-- A deal that closes tells those who wait, a part in each call.
+local function lapse_waiting(id)
+  local keys = waiting_for(id, RUN_OUT_MAX)
+  load_holds(keys)
+  load_around(keys)
+  for i = 1, #keys do
+    run_out(keys[i], holds[keys[i]])
+  end
+  todo[id] = deals[id][D_WAITING] > 0 or nil
+end
+
+-- ------------------------------------------------------------------------------------------------- planning: the verbs
+
+local VERBS = {}
+
+-- What anyone may take now. Those who wait come first.
+local function public_units(id)
+  local deal = deals[id]
+  if deal[D_WAITING] > 0 then
+    if freed[id] then
+      offer_freed(id)
+    end
+    if deal[D_WAITING] > 0 and (deal[D_OWED] == 1 or deal[D_RULE] == 1) then
+      return 0
+    end
+  end
+  return deal[D_AVAILABLE]
+end
+
+local function first_short(sums)
+  for id, qty in pairs(sums) do
+    if qty > public_units(id) then
+      return id
+    end
+  end
+end
+
+-- Everything about the lines that needs no count: an answer that refuses them, or nil and the units per deal.
+local function refuse_lines(request)
+  local sums, status = {}, nil
+  for at = 6, #request, 2 do
+    local id, qty = request[at], request[at + 1]
+    local deal = deals[id]
+    if not deal then
+      return {UNKNOWN_DEAL, id}
+    end
+    if not is_count(qty, 1, deal[D_LIMIT]) then
+      return {QUANTITY, id, deal[D_LIMIT]}
+    end
+    if deal[D_STATUS] ~= OPEN then
+      status = status or {deal[D_STATUS] == ANNOUNCED and NOT_OPEN or DEAL_CLOSED, id, deal[D_OPENS]}
+    end
+    sums[id] = (sums[id] or 0) + qty
+  end
+  return status, sums
+end
+
+local function refuse_viewer(viewer, sums)
+  local live = fields[viewer]
+  if live and select(2, string.gsub(live, ' ', ' ')) >= LIVE_RIDS_MAX - 1 then
+    return {TOO_MANY}
+  end
+  for id, qty in pairs(sums) do
+    local units = floor(tonumber(fields[viewer .. '/' .. id] or 0) / 2)
+    if units + qty > deals[id][D_LIMIT] then
+      return {LIMIT, id, deals[id][D_LIMIT], units}
+    end
+  end
+end
+
+local function is_same_request(hold, request)
+  if #hold - H_LINES ~= #request - 6 or hold[H_WAIT] ~= request[4] then
+    return false
+  end
+  for at = 6, #request do
+    if hold[at + H_LINES - 6] ~= request[at] then
+      return false
+    end
+  end
+  return true
+end
+
+local function new_hold(key, request, state, due)
+  ticket = ticket + 1
+  local hold = {state, ticket, due, clk, 0, 0, request[5], request[4], request[6], request[7]}
+  for at = 8, #request do
+    hold[at + H_LINES - 6] = request[at]
+  end
+  holds[key] = hold
+  changed(holds_changed, holds_seen, key)
+  add_live(request[2], request[3])
+  charge_viewer(request[2], hold, 1)
+  return hold
+end
+
+local function join_list(key, request)
+  local viewer, id = request[2], request[6]
+  if tonumber(fields[viewer .. '/' .. id] or 0) % 2 == 1 then
+    return {ALREADY_WAITING, id}
+  end
+  local deal = deals[id]
+  local hold = new_hold(key, request, WAITING, 0)
+  deal[D_WAITING] = deal[D_WAITING] + 1
+  changed(deals_changed, deals_seen, id)
+  hold[H_PLACE] = deal[D_WAITING]
+  mark_waiting(viewer, id, 1)
+  local member = wait_member(key, hold)
+  waits_new[#waits_new + 1] = member
+  waits_new_of[id] = waits_new_of[id] or {}
+  table.insert(waits_new_of[id], member)
+  count(C.WAITING)
+  log('waiting', key, hold)
+  return {OK, key}
+end
+
+local function refuse_stock(key, request, sums)
+  local short = first_short(sums)
+  if not short then
+    return nil
+  end
+  -- "Sold out" is never said while a hold is due.
+  local none_due = run_out_due()
+  short = first_short(sums)
+  if not short then
+    return nil
+  end
+  if not none_due then
+    return {BUSY}
+  end
+  if request[4] == 1 and #request == 7 then
+    return join_list(key, request)
+  end
+  local deal = deals[short]
+  return {SOLD_OUT, short, deal[D_AVAILABLE], deal[D_HELD], deal[D_PAYING], deal[D_SOLD], deal[D_WAITING]}
+end
+
+local journal_full = nil
+
+local function refuse_reserve(key, request)
+  if journal_full == nil then
+    journal_full = call('XLEN', JOURNAL) >= journal_max
+  end
+  if journal_full then
+    return {BUSY}
+  end
+  local refused, sums = refuse_lines(request)
+  return refused or refuse_viewer(request[2], sums) or refuse_stock(key, request, sums)
+end
+
+-- reserve: [1, viewer, rid, wait (0, 1), attribution, deal, qty, …] → [0, hold, place] or a refusal. All lines or none.
+VERBS[1] = function(request, key)
+  count(C.ASKED)
+  local hold = current(key)
+  if hold then
+    if not is_same_request(hold, request) then
+      count(C.REFUSED)
+      return {RID_REUSED}
+    end
+    count(C.REPEATED)
+    return {OK, key}
+  end
+  owners[key] = {request[2], request[3]}
+  local answer = refuse_reserve(key, request)
+  if answer then
+    if answer[1] == SOLD_OUT then
+      count(C.SOLD_OUT)
+    elseif answer[1] ~= OK then
+      count(C.REFUSED)
+    end
+    return answer
+  end
+  local hold_ms = DURATION_MS_MAX
+  for at = 6, #request, 2 do
+    hold_ms = math.min(hold_ms, deals[request[at]][D_HOLD_MS])
+  end
+  hold = new_hold(key, request, HELD, clk + hold_ms)
+  move_units(hold, D_AVAILABLE, D_HELD)
+  enqueue(hold_ms, key)
+  count(C.HELD)
+  log('held', key, hold)
+  return {OK, key}
+end
+
+-- release: [2, viewer, rid] → the hold as it stands now.
+VERBS[2] = function(request, key, hold)
+  local state = hold[H_STATE]
+  if state == PAYING or state == CONFIRMED then
+    return {CONFLICT, state}     -- released in SQL first, then here by `free`
+  end
+  if state <= HELD then
+    count(C.RELEASED)
+    finish(key, hold, RELEASED, 'released')
+  end
+  return {OK, key}
+end
+
+-- accept: [3, viewer, rid] → OFFERED becomes HELD with the hold time of its deal.
+VERBS[3] = function(request, key, hold)
+  local state = hold[H_STATE]
+  if state == WAITING then
+    return {CONFLICT, state}
+  end
+  if state == OFFERED then
+    local hold_ms = deals[hold[H_LINES]][D_HOLD_MS]
+    count(C.ACCEPTED)
+    become(key, hold, HELD, clk + hold_ms, 'accepted')
+    enqueue(hold_ms, key)
+  elseif state > CONFIRMED then
+    return {HOLD_GONE, state}
+  end
+  return {OK, key}
+end
+
+local function start_paying(key, hold, from, pay_ms, kind)
+  move_units(hold, from, D_PAYING)
+  become(key, hold, PAYING, clk + pay_ms, kind)
+  paying_new[key] = clk + pay_ms
+  paying_gone[key] = nil
+end
+
+-- begin_pay: [4, viewer, rid, pay_ms] → HELD becomes PAYING. A second one changes nothing: the deadline stays.
+VERBS[4] = function(request, key, hold)
+  local state = hold[H_STATE]
+  if not is_count(request[4], 1, DURATION_MS_MAX) then
+    return {MALFORMED}
+  end
+  if state == WAITING or state == OFFERED then
+    return {CONFLICT, state}
+  end
+  if state == HELD then
+    count(C.PAYING)
+    start_paying(key, hold, D_HELD, request[4], 'paying')
+  elseif state > CONFIRMED then
+    return {HOLD_GONE, state}
+  end
+  return {OK, key}
+end
+
+-- settle: [5, viewer, rid] → what SQL confirmed is sold, also where this side still had it as HELD.
+VERBS[5] = function(request, key, hold)
+  local state = hold[H_STATE]
+  if state == PAYING or state == HELD then
+    local owner = owner_of(key)
+    move_units(hold, state == PAYING and D_PAYING or D_HELD, D_SOLD)
+    paying_gone[key] = true
+    paying_new[key] = nil
+    drop_live(owner[1], owner[2])
+    count(C.CONFIRMED)
+    become(key, hold, CONFIRMED, 0, 'confirmed')
+  elseif state ~= CONFIRMED then
+    return {CONFLICT, state}
+  end
+  return {OK, key}
+end
+
+-- free: [6, viewer, rid, EXPIRED or CANCELLED] → what SQL gave back comes back here. A second one changes nothing.
+VERBS[6] = function(request, key, hold)
+  local state, new = hold[H_STATE], request[4]
+  if new ~= EXPIRED and new ~= CANCELLED then
+    return {MALFORMED}
+  end
+  if state == PAYING or state == HELD then
+    count(C.FREED)
+    finish(key, hold, new, new == EXPIRED and 'pay_expired' or 'cancelled')
+  elseif state <= CONFIRMED then
+    return {CONFLICT, state}
+  end
+  return {OK, key}
+end
+
+-- reacquire: [7, viewer, rid] → late money: PAYING once more where every unit is left, else SOLD_OUT. The limit is not
+-- asked: she has paid.
+VERBS[7] = function(request, key, hold)
+  local state = hold[H_STATE]
+  if state == PAYING or state == CONFIRMED then
+    return {OK, key}
+  end
+  local sums, pay_ms = {}, 0
+  for at = H_LINES, #hold, 2 do
+    sums[hold[at]] = (sums[hold[at]] or 0) + hold[at + 1]
+    pay_ms = math.max(pay_ms, deals[hold[at]][D_PAY_MS])
+  end
+  if state == HELD then
+    count(C.REACQUIRED)
+    start_paying(key, hold, D_HELD, pay_ms, 'paying')
+    return {OK, key}
+  end
+  if state < HELD or state == LAPSED then
+    return {CONFLICT, state}
+  end
+  local short = first_short(sums)
+  if short and run_out_due() then
+    short = first_short(sums)
+  end
+  if short then
+    return {SOLD_OUT, short, 0, 0, 0, 0, 0}
+  end
+  local owner = owner_of(key)
+  hold[H_N] = hold[H_N] + 1
+  count(C.REACQUIRED)
+  charge_viewer(owner[1], hold, 1)
+  add_live(owner[1], owner[2])
+  start_paying(key, hold, D_AVAILABLE, pay_ms, 'reacquired')
+  return {OK, key}
+end
+
+-- heartbeat: [8] → [0, expired, lapsed, offered, 1 where more is to be done at once].
+VERBS[8] = function()
+  local expired, lapsed, offered = counts[C.EXPIRED], counts[C.LAPSED], counts[C.OFFERED]
+  local done = run_out_due()
+  for id in pairs(todo) do
+    load(DEALS, deals, {id}, unpack_one)
+    if deals[id][D_STATUS] == OPEN then
+      offer_freed(id)
+    else
+      lapse_waiting(id)
+    end
+  end
+  for id in pairs(freed) do
+    offer_freed(id)
+  end
+  return {OK, counts[C.EXPIRED] - expired, counts[C.LAPSED] - lapsed, counts[C.OFFERED] - offered,
+    (not done or next(todo)) and 1 or 0}
+end
+
+local function is_name(text)
+  return type(text) == 'string' and #text <= 64 and string.find(text, '^[%w_.-]+$') ~= nil
+end
+
+-- put_deal: [9, deal, move id, units, limit, hold_ms, pay_ms, status, opens_at_ms, closes_at_ms, level, rule] → [0, units
+-- added]. The units of a move count once; rules follow the last call; status is set by the first call only.
+VERBS[9] = function(request)
+  local id, move, units = request[2], request[3], request[4]
+  if not (is_name(id) and is_name(move) and is_count(units, 0, UNITS_MAX) and is_count(request[5], 1, QTY_MAX)
+    and is_count(request[6], DURATION_MS_MIN, DURATION_MS_MAX) and is_count(request[7], 1, DURATION_MS_MAX)
+    and is_count(request[8], ANNOUNCED, CLOSED) and is_count(request[9], 0, 9e15) and is_count(request[10], 0, 9e15)
+    and is_count(request[11], 0, 2) and is_count(request[12], 0, 1)) then
+    return {MALFORMED}
+  end
+  local deal = deals[id]
+  if deal and deal[D_QUOTA] + units > UNITS_MAX then
+    return {MALFORMED}
+  end
+  if not deal then
+    deal = {request[8], 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+    deals[id] = deal
+  end
+  local name = id .. '/' .. move
+  if moves_new[name] or call('HEXISTS', MOVES, name) == 1 then
+    units = 0
+  else
+    moves_new[name] = units
+    events[#events + 1] = {'allotted', '', name, 0, 0, '', id, units}
+  end
+  deal[D_QUOTA] = deal[D_QUOTA] + units
+  deal[D_AVAILABLE] = deal[D_AVAILABLE] + units
+  deal[D_LIMIT], deal[D_HOLD_MS], deal[D_PAY_MS] = request[5], request[6], request[7]
+  deal[D_OPENS], deal[D_CLOSES], deal[D_LEVEL], deal[D_RULE] = request[9], request[10], request[11], request[12]
+  freed[id] = true
+  changed(deals_changed, deals_seen, id)
+  return {OK, units}
+end
+
+-- status: [10, deal, status] → [0, units taken out]. Closing takes what is available out, each unit once; CLOSED is
+-- reached only when nobody holds or pays any more, until then the deal stays CLOSING.
+VERBS[10] = function(request)
+  local id, status = request[2], request[3]
+  local deal = deals[id]
+  if not deal then
+    return {UNKNOWN_DEAL, tostring(id)}
+  end
+  if not is_count(status, ANNOUNCED, CLOSED) then
+    return {MALFORMED}
+  end
+  local units = 0
+  if status >= CLOSING then
+    units = deal[D_AVAILABLE]
+    deal[D_QUOTA] = deal[D_QUOTA] - units
+    deal[D_AVAILABLE] = 0
+    deal[D_OWED] = 0
+    if deal[D_HELD] + deal[D_PAYING] > 0 then
+      status = CLOSING
+    end
+    if units > 0 then
+      events[#events + 1] = {'taken_out', '', string.format('%s/%d', id, deal[D_TAKEN]), 0, 0, '', id, units}
+      deal[D_TAKEN] = deal[D_TAKEN] + units
+    end
+  end
+  deal[D_STATUS] = status
+  changed(deals_changed, deals_seen, id)
+  if status >= CLOSING and deal[D_WAITING] > 0 then
+    lapse_waiting(id)
+  elseif status == OPEN then
+    freed[id] = true
+  end
+  return {OK, units}
+end
+
+-- holds: [11, viewer] → [0, [rid, hold, place, …]] of what is live.
+VERBS[11] = function(request)
+  local keys = {}
+  for rid in string.gmatch(fields[request[2]] or '', '%S+') do
+    keys[#keys + 1] = request[2] .. '/' .. rid
+  end
+  load_holds(keys)
+  load_around(keys)
+  local live = {}
+  for i = 1, #keys do
+    local hold = current(keys[i])
+    if hold and hold[H_STATE] < CONFIRMED then
+      live[#live + 1] = keys[i]
+    end
+  end
+  return {OK, live}
+end
+
+-- levels: [12] → every deal's level in the header.
+VERBS[12] = function()
+  local all = call('HGETALL', DEALS)
+  for i = 1, #all, 2 do
+    if deals[all[i]] == nil then
+      deals[all[i]] = unpack_one(all[i + 1])
+    end
+  end
+  return {OK}
+end
+
+-- ------------------------------------------------------------------------------------------------ planning: the batch
+
+local function is_viewer(text)
+  return type(text) == 'string' and #text >= 1 and #text <= 64 and not string.find(text, '[/%s]')
+end
+
+local function is_rid(text)
+  return type(text) == 'string' and #text >= 8 and #text <= 40 and not string.find(text, '[^%w_-]')
+end
+
+local function has_lines(request)
+  local lines = (#request - 5) / 2
+  if floor(lines) ~= lines or lines < 1 or lines > LINES_MAX or type(request[5]) ~= 'string' or #request[5] > 200
+    or (request[4] ~= 0 and request[4] ~= 1) then
+    return false
+  end
+  for at = 6, #request, 2 do
+    if type(request[at]) ~= 'string' or #request[at] > 64 or type(request[at + 1]) ~= 'number' then
+      return false
+    end
+  end
+  return true
+end
+
+-- What a request must be to be looked at; what it says is judged by its verb.
+local function is_well_formed(request)
+  if type(request) ~= 'table' or not VERBS[request[1]] then
+    return false
+  end
+  local verb = request[1]
+  if verb <= 7 then
+    return is_viewer(request[2]) and is_rid(request[3]) and (verb > 1 or has_lines(request))
+  end
+  if verb == 9 or verb == 10 then
+    return type(request[2]) == 'string'
+  end
+  return verb ~= 11 or is_viewer(request[2])
+end
+
+local well_formed, key_of = {}, {}
+do
+  local keys, wanted_deals, wanted_fields = {}, {}, {}
+  for i = 1, #requests do
+    local request = requests[i]
+    well_formed[i] = is_well_formed(request)
+    if well_formed[i] then
+      if request[1] <= 7 then
+        local key = request[2] .. '/' .. request[3]
+        keys[#keys + 1] = key
+        key_of[i] = key
+      elseif request[1] == 9 or request[1] == 10 then
+        wanted_deals[#wanted_deals + 1] = request[2]
+      elseif request[1] == 11 then
+        wanted_fields[#wanted_fields + 1] = request[2]
+      end
+    end
+  end
+  load_holds(keys)
+  for i = 1, #requests do
+    local request = requests[i]
+    if well_formed[i] and request[1] == 1 then
+      local viewer = request[2]
+      wanted_fields[#wanted_fields + 1] = viewer
+      for at = 6, #request, 2 do
+        wanted_deals[#wanted_deals + 1] = request[at]
+        wanted_fields[#wanted_fields + 1] = viewer .. '/' .. request[at]
+      end
+    end
+  end
+  load(DEALS, deals, wanted_deals, unpack_one)
+  load(VIEWERS, fields, wanted_fields)
+  load_around(keys)
+end
+
+local answers = {}
+for i = 1, #requests do
+  local request = requests[i]
+  if not well_formed[i] then
+    answers[i] = {MALFORMED}
+  elseif request[1] >= 2 and request[1] <= 7 then
+    local key = key_of[i]
+    local hold = current(key)
+    answers[i] = hold and VERBS[request[1]](request, key, hold) or {NOT_FOUND}
+  else
+    answers[i] = VERBS[request[1]](request, key_of[i])
+  end
+end
+for id in pairs(freed) do
+  offer_freed(id)
+end
+
+-- Our own promises, before anything is written: what fails here leaves the books as they were.
+for i = 1, #deals_changed do
+  local deal = deals[deals_changed[i]]
+  local available, held, paying, sold = deal[D_AVAILABLE], deal[D_HELD], deal[D_PAYING], deal[D_SOLD]
+  if available < 0 or held < 0 or paying < 0 or sold < 0 or deal[D_WAITING] < 0
+    or available + held + paying + sold ~= deal[D_QUOTA] then
+    return redis.error_reply('BROKEN conservation of ' .. deals_changed[i])
+  end
+end
+
+-- ------------------------------------------------------------------------------------------------------------ writing
+
+local packed = {}
+for i = 1, #holds_changed do
+  packed[holds_changed[i]] = pack(holds[holds_changed[i]])
+end
+
+local next_due = -1
+for _, queue in pairs(queues) do
+  if next_due < 0 or queue[3] < next_due then
+    next_due = queue[3]
+  end
+end
+
+do
+  local todo_list = {}
+  for id in pairs(todo) do
+    todo_list[#todo_list + 1] = id
+    next_due = clk
+  end
+  call('HSET', META, 'seq', seq, 'clk', clk, 'last', now_ms, 'ticket', ticket, 'queues', pack(queues),
+    'counts', pack(counts), 'todo', pack(todo_list))
+  call('HSET', TIPS, seq % TIPS_RING, tip)
+end
+
+local function write_names(command, key, names)
+  for from = 1, #names, PART do
+    call(command, key, unpack(names, from, math.min(from + PART - 1, #names)))
+  end
+end
+
+local function write_pairs(command, key, list, value_of)
+  local words = {}
+  for i = 1, #list do
+    words[2 * i - 1] = list[i]
+    words[2 * i] = value_of(list[i])
+  end
+  write_names(command, key, words)
+end
+
+local function names_of(set)
+  local names = {}
+  for name in pairs(set) do
+    names[#names + 1] = name
+  end
+  return names
+end
+
+local relayed_levels = {}
+for i = 1, #deals_changed do
+  local deal = deals[deals_changed[i]]
+  relayed_levels[deals_changed[i]] =
+    {deal[D_AVAILABLE], deal[D_HELD], deal[D_PAYING], deal[D_SOLD], deal[D_WAITING]}
+end
+write_pairs('HSET', DEALS, deals_changed, function(id) return pack(deals[id]) end)
+write_pairs('HSET', RIDS, holds_changed, function(key) return packed[key] end)
+
+do
+  local kept, gone = {}, {}
+  for i = 1, #fields_changed do
+    local name = fields_changed[i]
+    if fields[name] and fields[name] ~= 0 then
+      kept[#kept + 1] = name
+    else
+      gone[#gone + 1] = name
+    end
+  end
+  write_pairs('HSET', VIEWERS, kept, function(name) return fields[name] end)
+  write_names('HDEL', VIEWERS, gone)
+end
+
+-- First out, then in: a queue that ran empty counts from 1 again, and may use the name of an entry that goes.
+write_names('HDEL', QUEUES, entries_gone)
+for duration, entry in pairs(pending) do
+  call('HSET', QUEUES, string.format('%d:%d', duration, queues[duration][2]), pack(entry))
+end
+
+do
+  local joined = {}
+  for i = 1, #waits_new do
+    if waits_gone[waits_new[i]] then
+      waits_gone[waits_new[i]] = nil     -- came and went within this call
+    else
+      joined[#joined + 1] = 0
+      joined[#joined + 1] = waits_new[i]
+    end
+  end
+  write_names('ZADD', WAITS, joined)
+  write_names('ZREM', WAITS, names_of(waits_gone))
+end
+
+write_names('ZREM', PAYING_SET, names_of(paying_gone))
+for key, due in pairs(paying_new) do
+  call('ZADD', PAYING_SET, due, key)
+end
+write_pairs('HSET', MOVES, names_of(moves_new), function(name) return moves_new[name] end)
+
+if #events > 0 then
+  call('XADD', JOURNAL, '*', 'b', pack({seq, clk, now_ms, events}))
+end
+
+if #holds_changed > 0 or #deals_changed > 0 then
+  local relayed = {}
+  for i = 1, #holds_changed do
+    local owner = owner_of(holds_changed[i])
+    relayed[i] = {owner[1], owner[2], packed[holds_changed[i]]}
+  end
+  call('PUBLISH', CHANNEL, pack({'engine', seq, relayed_levels, relayed}))
+end
+
+-- ----------------------------------------------------------------------------------------------------------- answering
+
+-- The place in the line now: those before her may have left. 0 for who does not wait.
+local function place_of(key)
+  local hold = holds[key]
+  if hold[H_STATE] ~= WAITING then
+    return 0
+  end
+  return call('ZLEXCOUNT', WAITS, '[' .. hold[H_LINES] .. ':', '[' .. wait_member(key, hold))
+end
+
+for i = 1, #answers do
+  local answer = answers[i]
+  if answer[1] == OK and type(answer[2]) == 'table' then
+    local flat = {}
+    for j = 1, #answer[2] do
+      local key = answer[2][j]
+      flat[#flat + 1] = owner_of(key)[2]
+      flat[#flat + 1] = packed[key] or pack(holds[key])
+      flat[#flat + 1] = place_of(key)
+    end
+    answers[i] = {OK, flat}
+  elseif answer[1] == OK and type(answer[2]) == 'string' then
+    local key = answer[2]
+    packed[key] = packed[key] or pack(holds[key])
+    answers[i] = {OK, packed[key], place_of(key)}
+  end
+end
+
+local levels = {}
+for id, deal in pairs(deals) do
+  if deal then
+    levels[id] = {deal[D_AVAILABLE], deal[D_HELD], deal[D_PAYING], deal[D_SOLD], deal[D_WAITING], deal[D_LEVEL]}
+  end
+end
+
+return pack({epoch, seq, clk, next_due, levels, answers})

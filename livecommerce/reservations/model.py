@@ -1,0 +1,299 @@
+"""The rules of reservation in plain Python: dictionaries where the script has hashes, no packing, no bounds of a call.
+
+What arrives: the engine's verbs and turns of the clock. What leaves: the same answers, refusals by their `R`. It is
+what the tests compare the script with, and the shortest place to read the rules. Time is whatever `turn` said.
+"""
+
+from dataclasses import dataclass, field
+
+from livecommerce.errors import R
+from livecommerce.reservations.states import LIVE, MOVES, DealState, Move, State
+
+Key = tuple[str, str]  # (viewer_id, rid)
+Lines = tuple[tuple[str, int], ...]
+QTY_UNITS_OF = {State.OFFERED: "held", State.HELD: "held", State.PAYING: "paying", State.CONFIRMED: "sold"}
+LIVE_RIDS_MAX = 24
+
+
+class No(Exception):
+    """A refusal of the model."""
+
+    def __init__(self, why: R) -> None:
+        self.why = why
+        super().__init__(why.name)
+
+
+@dataclass(slots=True)
+class ModelDeal:
+    quota: int
+    limit: int
+    hold_ms: int
+    pay_ms: int
+    status: DealState
+    waits_for_head: bool = False
+    available: int = 0
+
+
+@dataclass(slots=True)
+class ModelHold:
+    lines: Lines
+    wait: bool
+    state: State
+    ticket: int
+    due: int = 0
+    n: int = 0
+
+
+@dataclass(slots=True)
+class Model:
+    """One show."""
+
+    offer_ms: int
+    now: int = 0
+    ticket: int = 0
+    deals: dict[str, ModelDeal] = field(default_factory=dict)
+    holds: dict[Key, ModelHold] = field(default_factory=dict)
+    moves: set[tuple[str, str]] = field(default_factory=set)
+    freed: set[str] = field(default_factory=set)
+
+    # --- what can be asked ------------------------------------------------------------------------------------------
+
+    def level(self, deal_id: str) -> tuple[int, int, int, int, int]:
+        """(available, held, paying, sold, waiting)"""
+        held, paying, sold = (self._units(deal_id, where) for where in ("held", "paying", "sold"))
+        return self.deals[deal_id].available, held, paying, sold, len(self._line(deal_id))
+
+    def place(self, key: Key) -> int:
+        return self._line(self.holds[key].lines[0][0]).index(key) + 1
+
+    def units_of(self, viewer_id: str, deal_id: str) -> int:
+        """What counts toward her limit: all she waits for, holds, pays or bought."""
+        return sum(
+            qty
+            for (viewer, _), hold in self.holds.items()
+            if viewer == viewer_id and (hold.state in LIVE or hold.state == State.CONFIRMED)
+            for deal, qty in hold.lines
+            if deal == deal_id
+        )
+
+    def live_of(self, viewer_id: str) -> list[Key]:
+        return [key for key, hold in self.holds.items() if key[0] == viewer_id and hold.state in LIVE]
+
+    # --- verbs: after each, `end_of_call` offers what came back ----------------------------------------------------
+
+    def put_deal(self, deal_id: str, deal: ModelDeal, move_id: str) -> None:
+        units = 0 if (deal_id, move_id) in self.moves else deal.quota
+        self.moves.add((deal_id, move_id))
+        known = self.deals.get(deal_id)
+        if known is None:
+            known = self.deals[deal_id] = ModelDeal(0, deal.limit, deal.hold_ms, deal.pay_ms, deal.status)
+        known.limit, known.hold_ms, known.pay_ms = deal.limit, deal.hold_ms, deal.pay_ms
+        known.waits_for_head = deal.waits_for_head
+        known.quota += units
+        known.available += units
+        self.freed.add(deal_id)
+
+    def set_status(self, deal_id: str, status: DealState) -> int:
+        if deal_id not in self.deals:
+            raise No(R.UNKNOWN_DEAL)
+        deal, units = self.deals[deal_id], 0
+        if status >= DealState.CLOSING:
+            units = deal.available
+            deal.quota -= units
+            deal.available = 0
+            if self._units(deal_id, "held") or self._units(deal_id, "paying"):
+                status = DealState.CLOSING
+        deal.status = status
+        if status >= DealState.CLOSING:
+            for key in self._line(deal_id):
+                self._become(key, Move.RUN_OUT)
+        self.freed.add(deal_id)
+        return units
+
+    def reserve(self, key: Key, lines: Lines, wait: bool) -> ModelHold:
+        self._run_out(key)
+        if key in self.holds:
+            hold = self.holds[key]
+            if (hold.lines, hold.wait) != (lines, wait):
+                raise No(R.RID_REUSED)
+            return hold
+        self._refuse_lines(lines)
+        self._refuse_viewer(key[0], lines)
+        if not self._fits(lines):
+            self.turn(0)
+        if not self._fits(lines):
+            if not wait or len(lines) != 1:
+                raise No(R.SOLD_OUT)
+            if any(self.holds[other].state == State.WAITING and self._is_for(other, lines[0][0])
+                   for other in self.live_of(key[0])):  # fmt: skip
+                raise No(R.ALREADY_WAITING)
+            return self._new(key, lines, wait, State.WAITING, 0)
+        for deal_id, qty in lines:
+            self.deals[deal_id].available -= qty
+        hold_ms = min(self.deals[deal_id].hold_ms for deal_id, _ in lines)
+        return self._new(key, lines, wait, State.HELD, self.now + hold_ms)
+
+    def release(self, key: Key) -> ModelHold:
+        hold = self._known(key)
+        if hold.state in (State.PAYING, State.CONFIRMED):
+            raise No(R.CONFLICT)
+        return self._become(key, Move.RELEASE)
+
+    def accept(self, key: Key) -> ModelHold:
+        hold = self._known(key)
+        if hold.state == State.WAITING:
+            raise No(R.CONFLICT)
+        if hold.state > State.CONFIRMED:
+            raise No(R.HOLD_GONE)
+        return self._become(key, Move.ACCEPT, self.deals[hold.lines[0][0]].hold_ms)
+
+    def begin_pay(self, key: Key, pay_ms: int) -> ModelHold:
+        hold = self._known(key)
+        if hold.state in (State.WAITING, State.OFFERED):
+            raise No(R.CONFLICT)
+        if hold.state > State.CONFIRMED:
+            raise No(R.HOLD_GONE)
+        return self._become(key, Move.BEGIN_PAY, pay_ms)
+
+    def settle(self, key: Key) -> ModelHold:
+        hold = self._known(key)
+        if hold.state not in (State.HELD, State.PAYING, State.CONFIRMED):
+            raise No(R.CONFLICT)
+        return self._become(key, Move.SETTLE)
+
+    def free(self, key: Key, move: Move) -> ModelHold | None:
+        if key not in self.holds:
+            return None
+        hold = self._known(key)
+        if hold.state in (State.WAITING, State.OFFERED, State.CONFIRMED):
+            raise No(R.CONFLICT)
+        return self._become(key, move)
+
+    def reacquire(self, key: Key) -> bool:
+        hold = self._known(key)
+        if hold.state in (State.PAYING, State.CONFIRMED):
+            return True
+        if hold.state in (State.WAITING, State.OFFERED, State.LAPSED):
+            raise No(R.CONFLICT)
+        pay_ms = max(self.deals[deal_id].pay_ms for deal_id, _ in hold.lines)
+        if hold.state != State.HELD:
+            if not self._fits(hold.lines):
+                self.turn(0)
+            if not self._fits(hold.lines):
+                return False
+            hold.n += 1
+            for deal_id, qty in hold.lines:
+                self.deals[deal_id].available -= qty
+        self._become(key, Move.REACQUIRE, pay_ms)
+        return True
+
+    def end_of_call(self) -> None:
+        self._offer_freed()
+
+    def turn(self, milliseconds: int) -> None:
+        """The clock goes on and a heartbeat comes: what is due ends, what came back is offered."""
+        self.now += milliseconds
+        for key in list(self.holds):
+            self._run_out(key)
+        self._offer_freed()
+
+    # --- rules ------------------------------------------------------------------------------------------------------
+
+    def _refuse_lines(self, lines: Lines) -> None:
+        late: R | None = None
+        for deal_id, qty in lines:
+            deal = self.deals.get(deal_id)
+            if deal is None:
+                raise No(R.UNKNOWN_DEAL)
+            if not 1 <= qty <= deal.limit:
+                raise No(R.QUANTITY)
+            if deal.status != DealState.OPEN:
+                late = late or (R.DEAL_NOT_OPEN if deal.status == DealState.ANNOUNCED else R.DEAL_CLOSED)
+        if late:
+            raise No(late)
+
+    def _refuse_viewer(self, viewer_id: str, lines: Lines) -> None:
+        if len(self.live_of(viewer_id)) >= LIVE_RIDS_MAX:
+            raise No(R.TOO_MANY)
+        for deal_id, qty in _sums(lines).items():
+            if self.units_of(viewer_id, deal_id) + qty > self.deals[deal_id].limit:
+                raise No(R.LIMIT)
+
+    def _fits(self, lines: Lines) -> bool:
+        self._offer_freed()
+        return all(qty <= self._public(deal_id) for deal_id, qty in _sums(lines).items())
+
+    def _public(self, deal_id: str) -> int:
+        """No overtaking: where the head of the line is waited for, nothing is public while anyone waits."""
+        deal = self.deals[deal_id]
+        return 0 if deal.waits_for_head and self._line(deal_id) else deal.available
+
+    def _known(self, key: Key) -> ModelHold:
+        self._run_out(key)
+        if key not in self.holds:
+            raise No(R.NOT_FOUND)
+        return self.holds[key]
+
+    def _run_out(self, key: Key) -> None:
+        hold = self.holds.get(key)
+        if hold and hold.state in (State.HELD, State.OFFERED) and hold.due <= self.now:
+            self._become(key, Move.RUN_OUT)
+
+    def _new(self, key: Key, lines: Lines, wait: bool, state: State, due: int) -> ModelHold:
+        self.ticket += 1
+        self.holds[key] = ModelHold(lines, wait, state, self.ticket, due)
+        return self.holds[key]
+
+    def _become(self, key: Key, move: Move, duration_ms: int = 0) -> ModelHold:
+        hold = self.holds[key]
+        new = MOVES.get((hold.state, move))
+        if new is None:  # a second attempt: the answer is the state as it is
+            return hold
+        was, hold.state = hold.state, new
+        hold.due = self.now + duration_ms if duration_ms else 0
+        if was in QTY_UNITS_OF and new not in QTY_UNITS_OF:
+            for deal_id, qty in hold.lines:
+                self.deals[deal_id].available += qty
+                self.freed.add(deal_id)
+        return hold
+
+    def _offer_freed(self) -> None:
+        """What came back in one call is offered together, so that a head that wants two gets two."""
+        while self.freed:
+            self._offer(self.freed.pop())
+
+    def _offer(self, deal_id: str) -> None:
+        deal = self.deals[deal_id]
+        if deal.status != DealState.OPEN:
+            return
+        for key in self._line(deal_id):
+            qty = self.holds[key].lines[0][1]
+            if qty <= deal.available:
+                deal.available -= qty
+                self._become(key, Move.OFFER, self.offer_ms)
+            elif deal.waits_for_head:
+                return
+
+    def _line(self, deal_id: str) -> list[Key]:
+        """Who waits for this deal, first come first."""
+        waiting = [k for k, hold in self.holds.items() if hold.state == State.WAITING and self._is_for(k, deal_id)]
+        return sorted(waiting, key=lambda key: self.holds[key].ticket)
+
+    def _is_for(self, key: Key, deal_id: str) -> bool:
+        return any(deal == deal_id for deal, _ in self.holds[key].lines)
+
+    def _units(self, deal_id: str, where: str) -> int:
+        return sum(
+            qty
+            for hold in self.holds.values()
+            if QTY_UNITS_OF.get(hold.state) == where
+            for deal, qty in hold.lines
+            if deal == deal_id
+        )
+
+
+def _sums(lines: Lines) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for deal_id, qty in lines:
+        sums[deal_id] = sums.get(deal_id, 0) + qty
+    return sums

@@ -1,0 +1,143 @@
+"""The batcher: requests go together, one owner touches the socket, and no fate of a caller reaches another."""
+
+import asyncio
+from typing import Any
+
+import msgpack
+import pytest
+from redis.asyncio import Redis
+
+from livecommerce.errors import R, Refused
+from livecommerce.reservations.batcher import BATCH_MAX, QUEUE_MAX, Batcher, Reply
+from livecommerce.reservations.store import StoreAway, StoreBroken
+from tests.reservations.conftest import SHOW, deal, viewer
+
+
+class HeldBackStore:
+    """Stands where the connection is: keeps each call until it is let go, and can fail it."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, int]] = []
+        self.gate = asyncio.Event()
+        self.fail: Exception | None = None
+
+    async def call(self, show_id: str, batch: bytes) -> list[Any]:
+        requests = msgpack.unpackb(batch, raw=True)[3]
+        self.calls.append((show_id, len(requests)))
+        await self.gate.wait()
+        if self.fail:
+            raise self.fail
+        return [b"epoch", 1, 0, -1, {}, [[0, request[1]] for request in requests]]
+
+
+def second(answer: list[Any], _reply: Reply) -> int:
+    number: int = answer[1]
+    return number
+
+
+@pytest.fixture
+def store() -> HeldBackStore:
+    return HeldBackStore()
+
+
+@pytest.fixture
+async def batcher(store: HeldBackStore) -> Any:
+    batcher = Batcher(store, 60_000)  # type: ignore[arg-type]
+    await batcher.start()
+    yield batcher
+    await batcher.aclose()
+
+
+async def turns(count: int = 20) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_what_comes_while_a_call_is_in_flight_goes_together_next(batcher: Batcher, store: HeldBackStore) -> None:
+    first = batcher.ask(SHOW, (1, 0), second)
+    await turns()
+    rest = [batcher.ask(SHOW, (1, n), second) for n in range(1, 101)]
+    store.gate.set()
+    assert await asyncio.gather(first, *rest) == list(range(101))
+    assert store.calls == [(SHOW, 1), (SHOW, BATCH_MAX), (SHOW, 100 - BATCH_MAX)]
+    assert (batcher.waiting, batcher.peak) == (0, 100)
+
+
+async def test_shows_take_turns(batcher: Batcher, store: HeldBackStore) -> None:
+    store.gate.set()
+    asked = [batcher.ask("loud", (1, n), second) for n in range(130)] + [batcher.ask("quiet", (1, 0), second)]
+    await asyncio.gather(*asked)
+    assert [show for show, _ in store.calls] == ["loud", "quiet", "loud", "loud"]
+
+
+async def test_a_caller_that_goes_before_its_call_is_not_sent(batcher: Batcher, store: HeldBackStore) -> None:
+    first = batcher.ask(SHOW, (1, 0), second)
+    await turns()
+    gone, stays = batcher.ask(SHOW, (1, 1), second), batcher.ask(SHOW, (1, 2), second)
+    gone.cancel()
+    store.gate.set()
+    assert (await first, await stays) == (0, 2)
+    assert store.calls[1] == (SHOW, 1)
+
+
+async def test_a_caller_that_goes_during_its_call_breaks_nothing(batcher: Batcher, store: HeldBackStore) -> None:
+    gone, stays = batcher.ask(SHOW, (1, 1), second), batcher.ask(SHOW, (1, 2), second)
+    await turns()
+    gone.cancel()
+    store.gate.set()
+    assert await stays == 2
+    assert await batcher.ask(SHOW, (1, 3), second) == 3
+
+
+@pytest.mark.parametrize(
+    ("failure", "why"),
+    [(StoreAway("cut"), R.BUSY), (StoreBroken("ours"), R.INTERNAL), (ZeroDivisionError(), R.INTERNAL)],
+    ids=["away", "broken", "unforeseen"],
+)
+async def test_a_failed_call_is_told_to_its_callers_and_the_next_call_goes_on(
+    batcher: Batcher, store: HeldBackStore, failure: Exception, why: R
+) -> None:
+    store.gate.set()
+    store.fail = failure
+    with pytest.raises(Refused) as caught:
+        await batcher.ask(SHOW, (1, 1), second)
+    assert caught.value.why is why
+    store.fail = None
+    assert await batcher.ask(SHOW, (1, 2), second) == 2
+
+
+async def test_a_full_queue_says_busy_at_once(batcher: Batcher, store: HeldBackStore) -> None:
+    first = batcher.ask(SHOW, (1, 0), second)
+    await turns()
+    waiting = [batcher.ask(SHOW, (1, 1), second) for _ in range(QUEUE_MAX)]
+    with pytest.raises(Refused) as caught:
+        await batcher.ask(SHOW, (1, 2), second)
+    assert (caught.value.why, caught.value.after_ms) == (R.BUSY, 1000)
+    store.gate.set()
+    await asyncio.gather(first, *waiting)
+
+
+async def test_closing_refuses_what_waits_and_what_comes_later(batcher: Batcher, store: HeldBackStore) -> None:
+    in_flight = batcher.ask(SHOW, (1, 0), second)
+    await turns()
+    waiting = batcher.ask(SHOW, (1, 1), second)
+    await batcher.aclose()
+    for asked in (in_flight, waiting, batcher.ask(SHOW, (1, 2), second)):
+        with pytest.raises(Refused) as caught:
+            await asked
+        assert caught.value.why is R.BUSY
+
+
+async def test_a_cut_connection_is_busy_and_the_same_rid_may_be_asked_again(redis: Redis, engine: Any) -> None:
+    """The server closes every connection under the engine; the answer is lost, the outcome is found by the rid."""
+    await engine.put_deal(SHOW, deal())
+    await engine.reserve(SHOW, viewer(1), "rid-0001", [("dl_a", 1)])
+    await redis.client_kill_filter(_type="normal", skipme=True)
+    outcomes = []
+    for _ in range(2):
+        try:
+            outcomes.append((await engine.reserve(SHOW, viewer(2), "rid-0001", [("dl_a", 1)])).state)
+        except Refused as refused:
+            outcomes.append(refused.why)
+    assert outcomes in ([R.BUSY, "held"], ["held", "held"])
+    assert (await engine.levels(SHOW))[1]["dl_a"].held == 2

@@ -1,0 +1,240 @@
+"""Random histories: the real script on the real Valkey against the model, after every step the same books.
+
+One seed makes a history; Hypothesis prints the shortest one that fails. The clock is turned by moving its field; all
+times are far enough apart that the milliseconds a history really takes decide nothing.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from livecommerce.clock import TestClock
+from livecommerce.errors import R, Refused
+from livecommerce.reservations import ReservationEngine, keys
+from livecommerce.reservations.model import Model, ModelDeal, No
+from livecommerce.reservations.states import DEAL_STATES, Move, State
+from livecommerce.settings import read_settings, with_secrets
+from tests.reservations.conftest import SHOW, deal, viewer
+
+T = TypeVar("T")
+
+DEALS = ("dl_a", "dl_b", "dl_c")
+HOLD_MS = {"dl_a": 100_000, "dl_b": 100_000, "dl_c": 160_000}
+RULE = {"dl_a": "skip", "dl_b": "wait", "dl_c": "skip"}
+LIMIT = 3
+PAY_MS = 200_000
+OFFER_MS = 50_000  # the setting below; steps of 30 s never meet a due time within 10 s
+
+# Few of everything, so that histories meet: three viewers with four rids each fight for two units of three deals.
+RIDS = ("rid-0001", "rid-0002", "rid-0003", "rid-0004")
+keys_of = st.tuples(st.integers(1, 3), st.sampled_from(RIDS))
+deal_ids = st.sampled_from(DEALS)
+some_lines = st.lists(st.tuples(deal_ids, st.integers(0, 3)), min_size=1, max_size=3).map(tuple)
+
+
+class Histories(RuleBasedStateMachine):
+    socket = ""
+    data = Path()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.redis = Redis(unix_socket_path=self.socket, retry=Retry(NoBackoff(), 0))
+        chosen = with_secrets(read_settings({"OFFER_SECONDS": str(OFFER_MS // 1000)}, data=self.data))
+        self.engine = ReservationEngine(self.redis, chosen, TestClock())
+        self.model = Model(OFFER_MS)
+        self.run(self._start())
+
+    async def _start(self) -> None:
+        await self.redis.flushall()
+        await self.engine.start()
+        await self.engine.open_show(SHOW)
+
+    async def _end(self) -> None:
+        await self.engine.aclose()
+        await self.redis.aclose()
+
+    def teardown(self) -> None:
+        self.run(self._end())
+        self.loop.close()
+
+    def run(self, work: Awaitable[T]) -> T:
+        return self.loop.run_until_complete(work)  # type: ignore[arg-type]
+
+    def same(self, real: Callable[[], Awaitable[Any]], model: Callable[[], Any]) -> tuple[Any, Any]:
+        """Ask both; they answer alike or refuse alike."""
+        try:
+            told: Any = self.run(_ask(real))
+        except Refused as refused:
+            told = refused.why
+        try:
+            expected = model()
+        except No as no:
+            expected = no.why
+            assert told is expected
+        finally:
+            self.model.end_of_call()
+        assert isinstance(told, R) == isinstance(expected, R), (told, expected)
+        return told, expected
+
+    def same_hold(self, key: tuple[int, str], real: Callable[[], Awaitable[Any]], model: Callable[[], Any]) -> None:
+        told, expected = self.same(real, model)
+        if hasattr(expected, "ticket"):
+            assert (told.state, told.ticket) == (expected.state.word, expected.ticket)
+            if expected.state == State.WAITING:
+                assert told.place == self.model.place(_key(key))
+
+    @initialize()
+    def two_units_of_each(self) -> None:
+        for deal_id in DEALS:
+            self.put_deal(deal_id, 2, "first")
+
+    @rule(deal_id=deal_ids, units=st.integers(0, 2), move=st.sampled_from(("first", "second")))
+    def put_deal(self, deal_id: str, units: int, move: str) -> None:
+        stock = deal(deal_id, units, limit=LIMIT, hold_ms=HOLD_MS[deal_id], pay_ms=PAY_MS, move_id=move,
+                     head_wants_more=RULE[deal_id])  # fmt: skip
+        model = ModelDeal(units, LIMIT, HOLD_MS[deal_id], PAY_MS, DEAL_STATES["open"], RULE[deal_id] == "wait")
+        self.same(
+            lambda: self.engine.put_deal(SHOW, stock),
+            lambda: self.model.put_deal(deal_id, model, move),
+        )
+
+    @rule(deal_id=deal_ids, status=st.sampled_from(("open", "open", "open", "open", "announced", "closing", "closed")))
+    def set_status(self, deal_id: str, status: Any) -> None:
+        told, expected = self.same(
+            lambda: self.engine.set_deal_status(SHOW, deal_id, status),
+            lambda: self.model.set_status(deal_id, DEAL_STATES[status]),
+        )
+        assert told == expected
+
+    @rule(key=keys_of, lines=some_lines, wait=st.booleans())
+    def reserve(self, key: tuple[int, str], lines: tuple[tuple[str, int], ...], wait: bool) -> None:
+        self.same_hold(
+            key,
+            lambda: self.engine.reserve(SHOW, viewer(key[0]), key[1], list(lines), wait),
+            lambda: self.model.reserve(_key(key), lines, wait),
+        )
+
+    @rule(key=keys_of, deal_id=deal_ids)
+    def reserve_one_or_wait(self, key: tuple[int, str], deal_id: str) -> None:
+        self.reserve(key, ((deal_id, 1),), True)
+
+    @rule(deal_id=deal_ids, rids=st.lists(st.sampled_from(RIDS), min_size=3, max_size=3))
+    def everybody_wants_it(self, deal_id: str, rids: list[str]) -> None:
+        for number, rid in enumerate(rids, 1):
+            self.reserve((number, rid), ((deal_id, 1),), True)
+
+    @rule(key=keys_of)
+    def pay_and_miss_the_deadline(self, key: tuple[int, str]) -> None:
+        self.begin_pay(key)
+        self.free(key, False)
+
+    @rule(key=keys_of)
+    def release(self, key: tuple[int, str]) -> None:
+        self.same_hold(key, lambda: self.engine.release(SHOW, *_key(key)), lambda: self.model.release(_key(key)))
+
+    @rule()
+    def accept_every_offer(self) -> None:
+        for viewer_id, rid in [key for key, hold in self.model.holds.items() if hold.state == State.OFFERED]:
+            self.accept((int(viewer_id.removeprefix("vw_")), rid))
+
+    @rule(key=keys_of)
+    def accept(self, key: tuple[int, str]) -> None:
+        self.same_hold(key, lambda: self.engine.accept(SHOW, *_key(key)), lambda: self.model.accept(_key(key)))
+
+    @rule(key=keys_of)
+    def begin_pay(self, key: tuple[int, str]) -> None:
+        self.same_hold(
+            key,
+            lambda: self.engine.begin_pay(SHOW, *_key(key), PAY_MS),
+            lambda: self.model.begin_pay(_key(key), PAY_MS),
+        )
+
+    @rule(key=keys_of)
+    def settle(self, key: tuple[int, str]) -> None:
+        self.same(lambda: self.engine.settle(SHOW, *_key(key)), lambda: self.model.settle(_key(key)))
+
+    @rule(key=keys_of, cancelled=st.booleans())
+    def free(self, key: tuple[int, str], cancelled: bool) -> None:
+        self.same(
+            lambda: self.engine.free(SHOW, *_key(key), "cancelled" if cancelled else "expired"),
+            lambda: self.model.free(_key(key), Move.FREE_CANCELLED if cancelled else Move.FREE_EXPIRED),
+        )
+
+    @rule(key=keys_of)
+    def reacquire(self, key: tuple[int, str]) -> None:
+        told, expected = self.same(
+            lambda: self.engine.reacquire(SHOW, *_key(key)), lambda: self.model.reacquire(_key(key))
+        )
+        assert told == expected
+
+    @rule(steps=st.integers(1, 4))
+    def turn(self, steps: int) -> None:
+        async def real() -> None:
+            await self.redis.hincrby(keys.meta(SHOW), "clk", steps * 30_000)
+            await self.engine.heartbeat(SHOW)
+
+        self.same(real, lambda: self.model.turn(steps * 30_000))
+
+    @invariant()
+    def the_books_are_the_same(self) -> None:
+        _, levels = self.run(self.engine.levels(SHOW))
+        told = {d: (v.available, v.held, v.paying, v.sold, v.waiting) for d, v in levels.items()}
+        assert told == {deal_id: self.model.level(deal_id) for deal_id in self.model.deals}
+        for deal_id, model_deal in self.model.deals.items():
+            assert sum(told[deal_id][:4]) == model_deal.quota
+
+    @invariant()
+    def each_viewers_limit_is_what_she_has(self) -> None:
+        fields = self.run(self.redis.hgetall(keys.viewers(SHOW)))
+        units = {name.decode(): int(value) // 2 for name, value in fields.items() if b"/" in name}
+        viewers = {key[0] for key in self.model.holds}
+        expected = {f"{v}/{d}": self.model.units_of(v, d) for v in viewers for d in DEALS}
+        assert units == {name: count for name, count in expected.items() if count}
+
+    @invariant()
+    def each_viewer_sees_what_is_hers(self) -> None:
+        for viewer_id in {key[0] for key in self.model.holds}:
+            told = {hold.rid: hold.state for hold in self.run(self.engine.holds_of(SHOW, viewer_id))}
+            live = self.model.live_of(viewer_id)
+            assert told == {key[1]: self.model.holds[key].state.word for key in live}
+
+
+async def _ask(real: Callable[[], Awaitable[Any]]) -> Any:
+    return await real()
+
+
+def _key(key: tuple[int, str]) -> tuple[str, str]:
+    return f"vw_{key[0]}", key[1]
+
+
+@pytest.mark.timeout(60)
+def test_the_script_and_the_model_agree_on_random_histories(valkey_socket: str, tmp_path: Path) -> None:
+    Histories.socket, Histories.data = valkey_socket, tmp_path / "data"
+    run_state_machine_as_test(
+        Histories,
+        settings=settings(
+            max_examples=25, stateful_step_count=35, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_a_campaign_of_random_histories(valkey_socket: str, tmp_path: Path) -> None:
+    Histories.socket, Histories.data = valkey_socket, tmp_path / "data"
+    run_state_machine_as_test(
+        Histories,
+        settings=settings(
+            max_examples=3000, stateful_step_count=80, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
