@@ -71,9 +71,7 @@ class News:
     async def position(self, show_id: str) -> tuple[str, int]:
         """(epoch, offset of the last event); a show without news gets its epoch here, with offset 0."""
         epoch, offset = await _or_busy(
-            cast(
-                "Awaitable[list[bytes | None]]", self._redis.hmget(keys.news_epoch(show_id), ["epoch", "offset"])
-            )
+            cast("Awaitable[list[bytes | None]]", self._redis.hmget(keys.news_epoch(show_id), ["epoch", "offset"]))
         )
         if epoch is None or offset is None:
             made, last, _ = await self._sequence(show_id, [])
@@ -103,6 +101,10 @@ class News:
         """Close all sockets of this viewer in this show, on every process."""
         await self._send(show_id, ["kick", viewer_id, int(code)])
 
+    async def mute(self, show_id: str, viewer_id: str, until_ms: int) -> None:
+        """Every process refuses her lines until then (UTC ms); an instant that has passed lifts it."""
+        await self._send(show_id, ["mute", viewer_id, until_ms])
+
     async def say(self, show_id: str, line: Line) -> None:
         """A line that every process shows whatever its thinning: a host's announcement, a line let through."""
         await self._send(show_id, ["talk", "host", [_line_encode(line)], 0])
@@ -113,8 +115,8 @@ class News:
         if not lines:
             return
         async with self._redis.pipeline(transaction=True) as together:
-            together.rpush(keys.talk(show_id), *(_line_encode(line) for line in lines))
-            together.ltrim(keys.talk(show_id), -TALK_MAX, -1)
+            together.rpush(keys.recent_talk(show_id), *(_line_encode(line) for line in lines))
+            together.ltrim(keys.recent_talk(show_id), -TALK_MAX, -1)
             await _or_busy(together.execute())
 
     async def recent_talk(self, show_id: str) -> list[Line]:
@@ -129,18 +131,18 @@ class News:
         """Take a line out of what newcomers are shown; a line that is not there is no error."""
         for raw in await self._raw_talk(show_id):
             if _talk_decode(raw).line.line_id == line_id:
-                await _or_busy(cast("Awaitable[int]", self._redis.lrem(keys.talk(show_id), 0, cast("Any", raw))))
+                await _or_busy(self._redis.lrem(keys.recent_talk(show_id), 0, cast("Any", raw)))
 
     async def _talk(self, show_id: str) -> list[TalkLine]:
         return [_talk_decode(raw) for raw in await self._raw_talk(show_id)]
 
     async def _raw_talk(self, show_id: str) -> list[bytes]:
-        return await _or_busy(cast("Awaitable[list[bytes]]", self._redis.lrange(keys.talk(show_id), 0, -1)))
+        return await _or_busy(cast("Awaitable[list[bytes]]", self._redis.lrange(keys.recent_talk(show_id), 0, -1)))
 
     async def _send(self, show_id: str, message: list[Any]) -> None:
         # Raw strings, as the scripts' cmsgpack writes them, so that readers meet one form only.
         packed: bytes = msgpack.packb(message, use_bin_type=False)
-        await _or_busy(cast("Awaitable[int]", self._redis.publish(keys.channel(show_id), packed)))
+        await _or_busy(self._redis.publish(keys.channel(show_id), packed))
 
     async def _sequence(self, show_id: str, rows: Sequence[tuple[int, int, bytes]]) -> tuple[str, int, list[int]]:
         arguments: list[Any] = [
@@ -157,7 +159,7 @@ class News:
             except NoScriptError:
                 pass
         answer = await cast("Awaitable[list[Any]]", self._redis.eval(_SCRIPT, 3, *arguments))
-        self._sha = await cast("Awaitable[str]", self._redis.script_load(_SCRIPT))
+        self._sha = await self._redis.script_load(_SCRIPT)
         return answer
 
 

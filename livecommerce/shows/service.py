@@ -1,0 +1,913 @@
+"""Shows as the rest of the project meets them: planned, entered, commanded, and carried on by the clock.
+
+What arrives: staff's plans and commands, viewers at the door, lines and questions, the worker's tick. What leaves:
+facts and snapshots; rows committed first, then the engine's books, then the news. One rule holds it together: a
+public event is a row of the log before anything else hears of it, and `catch_up` carries rows over to the engine and
+the news, in order, by whoever comes first. A process that dies anywhere loses no event.
+
+It decides nothing itself: `commands.py` and the corners do. It knows no sockets and no HTTP.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+import structlog
+from msgspec import UNSET
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from livecommerce.catalogue.facts import VariantFacts
+from livecommerce.catalogue.pools import insert_new
+from livecommerce.catalogue.service import Catalogue
+from livecommerce.clock import Clock
+from livecommerce.errors import Close, R, Refused
+from livecommerce.ids import new_id
+from livecommerce.ledger.database import Database
+from livecommerce.ledger.tables import (
+    accounts,
+    bans,
+    cards,
+    commands_done,
+    deals,
+    org_units,
+    promises,
+    shows,
+)
+from livecommerce.ledger.tables import (
+    questions as questions_table,
+)
+from livecommerce.people.identity import StaffIdentity, ViewerIdentity
+from livecommerce.protocol import from_host as c
+from livecommerce.protocol.facts import (
+    AnyEvent,
+    CardListed,
+    Question,
+    QuestionChanged,
+    RoomRules,
+    ShowChanged,
+    ShowFacts,
+)
+from livecommerce.protocol.to_viewer import Desk, Own
+from livecommerce.reservations.engine import ReservationEngine
+from livecommerce.settings import Settings
+from livecommerce.shows import cards as rundown
+from livecommerce.shows import corners, invitations, lifecycle, questions
+from livecommerce.shows import deals as stock
+from livecommerce.shows import log as show_log
+from livecommerce.shows.commands import (
+    AnnounceDue,
+    OpenDue,
+    Step,
+    decide,
+    decide_step,
+    due_steps,
+    next_instant_ms,
+)
+from livecommerce.shows.invitations import Invitation, NewInvitation
+from livecommerce.shows.log import LogRow
+from livecommerce.shows.news import News, TalkLine
+from livecommerce.shows.plans import EditCard, EditShow, NewCard, NewShow, NewVideo, ShowList, StaffCard, StaffShow
+from livecommerce.shows.reading import (
+    PLAIN,
+    Looks,
+    lock_show,
+    looks_of,
+    read_looks,
+    read_question,
+    read_show,
+    read_shows,
+    read_state,
+    show_facts,
+)
+from livecommerce.shows.snapshot import ShowSnapshot as ShowSnapshot
+from livecommerce.shows.snapshot import public_cards, read_snapshot
+from livecommerce.shows.state import (
+    CLOCK,
+    Actor,
+    Change,
+    Decision,
+    KeepPromise,
+    KickViewer,
+    MuteViewer,
+    SayLine,
+    SetBan,
+    SetCard,
+    SetDeal,
+    SetQuestion,
+    SetShow,
+    ShowState,
+    TellViewer,
+    Word,
+)
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+FRESH_SECONDS = 1.0
+# Shows whose facts, snapshot and mutes one process keeps at hand.
+KEPT_MAX = 1000
+PAST_SHOWN = 20
+# A launch lists cards, which announces deals, which opens them: no chain of steps is longer.
+_STEP_ROUNDS_MAX = 3
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What this process remembers of a show; all of it can be read again."""
+
+    facts: ShowFacts | None = None
+    facts_at: float = float("-inf")
+    snapshot: ShowSnapshot | None = None
+    mutes: dict[str, int] | None = None
+    mutes_at: float = float("-inf")
+
+
+class Shows:
+    """One per process. Holds caches only; nothing is lost with it."""
+
+    def __init__(
+        self,
+        database: Database,
+        engine: ReservationEngine,
+        catalogue: Catalogue,
+        news: News,
+        clock: Clock,
+        settings: Settings,
+    ) -> None:
+        self.database = database
+        self.engine = engine
+        self.catalogue = catalogue
+        self.news = news
+        self.clock = clock
+        self.settings = settings
+        self._stocks = stock.DealStocks(database, engine, clock)
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._catching_up: dict[str, asyncio.Lock] = {}
+        # Shows on air → (version looked at, next instant of their programme).
+        self._programme: dict[str, tuple[int, int | None]] = {}
+        self._positions: dict[str, asyncio.Task[tuple[str, int]]] = {}
+
+    # --- planning --------------------------------------------------------------------------------------------------
+
+    async def create(self, staff: StaffIdentity, new: NewShow) -> ShowFacts:
+        """A new show, scheduled where it has an instant and is not to stay a draft.
+
+        Refuses FORBIDDEN (moderators; a place outside one's own scope), NOT_FOUND, MALFORMED (what the corner refuses).
+        """
+        if staff.role == "moderator":
+            raise Refused(R.FORBIDDEN)
+        corner = corners.of(new.corner)
+        show_id = new_id("shw")
+        row: dict[str, Any] = {
+            "id": show_id,
+            "title": new.title,
+            "about": new.about,
+            "corner": new.corner,
+            "corner_settings": corner.settings_of(new.corner_settings),
+            "status": "scheduled" if new.scheduled_at_ms is not None and not new.draft else "draft",
+            "access": new.access or corner.access,
+            "host_account_id": new.host_account_id or staff.account_id,
+            "org_unit_id": new.org_unit_id or staff.org_unit_id,
+            "video": _video(new.video),
+            "scheduled_at_ms": new.scheduled_at_ms,
+            "launch_at_ms": new.launch_at_ms,
+            "created_at_ms": self.clock.now_ms(),
+        }
+
+        async def work(connection: AsyncConnection) -> ShowFacts:
+            await _refuse_place(connection, staff, row["org_unit_id"], row["host_account_id"])
+            await connection.execute(insert(shows).values(row))
+            facts = show_facts(await read_show(connection, show_id))
+            corner.refuse_facts(facts)
+            await self._log_changed(connection, facts, "created", staff.account_id)
+            return facts
+
+        facts = await self.database.write(work)
+        await self._catch_up_or_wait(show_id)
+        return facts
+
+    async def edit(self, staff: StaffIdentity, show_id: str, edit: EditShow) -> ShowFacts:
+        """Change the plan; what is left out stays. Refuses SHOW_OVER, FORBIDDEN, NOT_FOUND, WRONG_STATE (corner and
+        instants once it is on air), MALFORMED (what the corner refuses)."""
+
+        async def work(connection: AsyncConnection, state: ShowState) -> ShowFacts:
+            rundown.refuse_over(state)
+            await self._write_edit(connection, state, edit)
+            facts = show_facts(await read_show(connection, show_id))
+            corners.of(facts.corner).refuse_facts(facts)
+            await self._log_changed(connection, facts, "edited", staff.account_id)
+            if edit.slow_seconds is not UNSET and edit.slow_seconds != state.slow_seconds:
+                rules = RoomRules(edit.slow_seconds)
+                await show_log.append_events(connection, show_id, [rules], state.now_ms, staff.account_id)
+            return facts
+
+        return await self._planned(staff, show_id, work)
+
+    async def clone(self, staff: StaffIdentity, show_id: str) -> ShowFacts:
+        """A new draft with the same words, corner, picture and rundown: no instants, no stock. The staff hosts it."""
+
+        async def work(connection: AsyncConnection, state: ShowState) -> ShowFacts:
+            row = await read_show(connection, show_id)
+            copy_id = new_id("shw")
+            video = msgspec.structs.replace(state.facts.video, started_at_ms=None)
+            await connection.execute(
+                insert(shows).values(
+                    id=copy_id,
+                    title=row.title,
+                    about=row.about,
+                    corner=row.corner,
+                    corner_settings=row.corner_settings,
+                    status="draft",
+                    access=row.access,
+                    host_account_id=staff.account_id,
+                    org_unit_id=row.org_unit_id,
+                    video=msgspec.to_builtins(video),
+                    created_at_ms=state.now_ms,
+                )
+            )
+            await rundown.copy_cards(connection, show_id, copy_id)
+            facts = show_facts(await read_show(connection, copy_id))
+            await self._log_changed(connection, facts, "cloned", staff.account_id)
+            return facts
+
+        facts = await self._planned(staff, show_id, work)
+        await self._catch_up_or_wait(facts.show_id)
+        return facts
+
+    async def add_card(self, staff: StaffIdentity, show_id: str, new: NewCard) -> StaffCard:
+        """A card at the end of the rundown; the refusals are those of `cards.add_card`."""
+        named = await self._variants_named(new)
+        around = rundown.Surroundings(named, await self.catalogue.default_location(), self.settings)
+
+        async def work(connection: AsyncConnection, state: ShowState) -> str:
+            return await rundown.add_card(connection, state, new, around)
+
+        return await self._card_changed(staff, show_id, named, work)
+
+    async def edit_card(self, staff: StaffIdentity, show_id: str, card_id: str, edit: EditCard) -> StaffCard:
+        """A card with its changes; the refusals are those of `cards.edit_card`."""
+
+        async def work(connection: AsyncConnection, state: ShowState) -> str:
+            await rundown.edit_card(connection, state, card_id, edit)
+            return card_id
+
+        return await self._card_changed(staff, show_id, {}, work)
+
+    async def remove_card(self, staff: StaffIdentity, show_id: str, card_id: str) -> None:
+        """Take a card out that nobody saw yet; the refusals are those of `cards.remove_card`."""
+
+        async def work(connection: AsyncConnection, state: ShowState) -> None:
+            await rundown.remove_card(connection, state, card_id)
+            await self._log_changed(connection, state.facts, "rundown", staff.account_id)
+
+        await self._planned(staff, show_id, work)
+
+    async def reorder_cards(self, staff: StaffIdentity, show_id: str, card_ids: Sequence[str]) -> None:
+        """The rundown in this order. Refuses CONFLICT where the list is not exactly the show's cards."""
+
+        async def work(connection: AsyncConnection, state: ShowState) -> None:
+            await rundown.reorder_cards(connection, state, card_ids)
+            await self._log_changed(connection, state.facts, "rundown", staff.account_id)
+
+        await self._planned(staff, show_id, work)
+
+    async def invite(self, staff: StaffIdentity, show_id: str, new: NewInvitation) -> Invitation:
+        """An invitation with a place limit; the caller makes links that carry it."""
+
+        async def work(connection: AsyncConnection, state: ShowState) -> Invitation:
+            rundown.refuse_over(state)
+            return await invitations.make(connection, show_id, new)
+
+        return await self._planned(staff, show_id, work)
+
+    async def invitations(self, staff: StaffIdentity, show_id: str) -> tuple[Invitation, ...]:
+        async with self.database.read() as connection:
+            _refuse_scope(staff, (await read_show(connection, show_id)).org_path)
+            return await invitations.of_show(connection, show_id)
+
+    # --- reading ---------------------------------------------------------------------------------------------------
+
+    async def list_public(self) -> ShowList:
+        """The programme as everyone sees it: no drafts, nothing cancelled, nothing for invited guests only."""
+        async with self.database.read() as connection:
+            rows = await read_shows(
+                connection, shows.c.access != "invited", shows.c.status.in_(("scheduled", "live", "interrupted"))
+            )
+            over = await read_shows(connection, shows.c.access != "invited", shows.c.status == "ended")
+        return _listed([show_facts(row) for row in rows + over])
+
+    async def list_for(self, staff: StaffIdentity) -> ShowList:
+        """All shows in this person's scope; drafts stand among those to come."""
+        async with self.database.read() as connection:
+            rows = await read_shows(connection, org_units.c.path.startswith(staff.org_path, autoescape=True))
+        return _listed([show_facts(row) for row in rows])
+
+    async def facts(self, show_id: str) -> ShowFacts:
+        """The show's facts, at most a second old. Refuses NOT_FOUND."""
+        kept = self._keep(show_id)
+        if kept.facts is None or self.clock.monotonic() - kept.facts_at >= FRESH_SECONDS:
+            async with self.database.read() as connection:
+                kept.facts = show_facts(await read_show(connection, show_id))
+            kept.facts_at = self.clock.monotonic()
+        return kept.facts
+
+    async def public_facts(self, show_id: str) -> ShowFacts:
+        """As `facts`; drafts and cancelled shows do not exist for the public. Refuses NOT_FOUND."""
+        facts = await self.facts(show_id)
+        if facts.status in ("draft", "cancelled"):
+            raise Refused(R.NOT_FOUND, what="show")
+        return facts
+
+    async def snapshot(self, show_id: str) -> ShowSnapshot:
+        """What everyone sees at (epoch, offset); made once per offset and process. Refuses NOT_FOUND, BUSY."""
+        epoch, offset = await self._position(show_id)
+        kept = self._keep(show_id)
+        made = kept.snapshot
+        if made is None or (made.epoch, made.offset) != (epoch, offset):
+            looks = await self._looks(show_id)
+            async with self.database.read() as connection:
+                state = await read_state(connection, show_id, looks, self.clock.now_ms())
+                made = kept.snapshot = await read_snapshot(connection, state, epoch, offset)
+        return made
+
+    async def public_cards(self, show_id: str) -> tuple[Any, ...]:
+        """The rundown as everyone may see it now, from the ledger alone."""
+        looks = await self._looks(show_id)
+        async with self.database.read() as connection:
+            return public_cards(await read_state(connection, show_id, looks, self.clock.now_ms()))
+
+    async def for_staff(self, staff: StaffIdentity, show_id: str) -> StaffShow:
+        """The show with its whole rundown, notes too. Refuses NOT_FOUND, FORBIDDEN."""
+        looks = await self._looks(show_id)
+        async with self.database.read() as connection:
+            state = await read_state(connection, show_id, looks, self.clock.now_ms())
+        _refuse_scope(staff, state.org_path)
+        return StaffShow(
+            show=state.facts,
+            cards=tuple(_staff_card(state, card.facts.card_id) for card in state.cards),
+            on_air=state.on_air,
+            slow_seconds=state.slow_seconds,
+            corner_settings=state.corner_settings,
+            host_account_id=state.host_account_id,
+            org_unit_id=state.org_unit_id,
+        )
+
+    async def log_page(self, staff: StaffIdentity, show_id: str, after_id: int = 0, limit: int = 200) -> list[LogRow]:
+        """Rows of the show log after `after_id`, oldest first. Refuses NOT_FOUND, FORBIDDEN."""
+        async with self.database.read() as connection:
+            _refuse_scope(staff, (await read_show(connection, show_id)).org_path)
+            return await show_log.page(connection, show_id, after_id, limit)
+
+    # --- the door and the talk -------------------------------------------------------------------------------------
+
+    async def may_enter(
+        self, show_id: str, viewer: ViewerIdentity, invitation_id: str = "", *, staff_role: str = ""
+    ) -> None:
+        """Let her in, or say why not: NOT_FOUND (no show, a draft, cancelled), BANNED, NOT_INVITED, PLACES_TAKEN.
+
+        `staff_role` is a role proved by the door, which has checked its scope: staff enters rehearsals too. An
+        invitation, given or carried by the link she came by, takes a place where she has none.
+        """
+        if staff_role:
+            await self.facts(show_id)
+            return
+        if await self._is_open_for(show_id, viewer):
+            return
+        if not invitation_id:
+            async with self.database.read() as connection:
+                invitation_id = await invitations.of_link(connection, viewer.link_id)
+        if not invitation_id:
+            raise Refused(R.NOT_INVITED)
+
+        async def work(connection: AsyncConnection) -> None:
+            now_ms = self.clock.now_ms()
+            await invitations.take_place(connection, show_id, invitation_id, viewer.viewer_id, now_ms)
+
+        await self.database.write(work)
+
+    async def may_look(self, show_id: str, viewer: ViewerIdentity | None) -> None:
+        """As `may_enter`, but takes no place: for pages. Refuses NOT_FOUND, BANNED, NOT_INVITED."""
+        if viewer is None or not await self._is_open_for(show_id, viewer):
+            raise Refused(R.NOT_INVITED)
+
+    async def _is_open_for(self, show_id: str, viewer: ViewerIdentity) -> bool:
+        """True where she needs no further invitation. Refuses NOT_FOUND, BANNED."""
+        facts = await self.public_facts(show_id)
+        async with self.database.read() as connection:
+            if await _is_banned(connection, show_id, viewer.viewer_id, self.clock.now_ms()):
+                raise Refused(R.BANNED)
+            if facts.access == "public" or (facts.access == "members" and viewer.kind == "merchant"):
+                return True
+            return await invitations.has_place(connection, show_id, viewer.viewer_id)
+
+    async def mutes(self, show_id: str) -> dict[str, int]:
+        """viewer id → until when (UTC ms) she may not speak; at most a second old."""
+        kept = self._keep(show_id)
+        if kept.mutes is None or self.clock.monotonic() - kept.mutes_at >= FRESH_SECONDS:
+            query = select(bans.c.viewer_id, bans.c.until_ms).where(bans.c.show_id == show_id, bans.c.kind == "mute")
+            async with self.database.read() as connection:
+                kept.mutes = {row.viewer_id: row.until_ms for row in await connection.execute(query)}
+            kept.mutes_at = self.clock.monotonic()
+        now_ms = self.clock.now_ms()
+        return {viewer_id: until_ms for viewer_id, until_ms in kept.mutes.items() if until_ms > now_ms}
+
+    async def say_record(self, show_id: str, lines: Sequence[TalkLine]) -> None:
+        """Lines of talk into the log, in one write. Refuses BUSY, UNAVAILABLE: keep them and try again."""
+
+        async def work(connection: AsyncConnection) -> None:
+            await show_log.append_talk(connection, show_id, lines)
+
+        if lines:
+            await self.database.write(work)
+
+    async def ask(self, show_id: str, viewer: ViewerIdentity, text: str) -> Question:
+        """A question into the queue; the room hears of it. Refuses EMPTY, TOO_MANY, and SHOW_NOT_LIVE or SHOW_OVER
+        where the room is not open."""
+        lifecycle.refuse_talk((await self.facts(show_id)).status)
+
+        async def work(connection: AsyncConnection) -> Question:
+            now_ms = self.clock.now_ms()
+            await lock_show(connection, show_id)
+            asked = await questions.ask(connection, show_id, viewer.viewer_id, viewer.name, text, now_ms)
+            event = QuestionChanged(asked)
+            await show_log.append_events(connection, show_id, [event], now_ms, viewer.viewer_id)
+            return asked
+
+        asked = await self.database.write(work)
+        await self._catch_up_or_wait(show_id)
+        return asked
+
+    async def vote(self, show_id: str, viewer: ViewerIdentity, question_id: str) -> Question:
+        """The question with her vote; the room hears the new count within a tick. Refuses NOT_FOUND, and
+        WRONG_STATE in a corner whose questions are not voted on."""
+        facts = await self.facts(show_id)
+        if not corners.of(facts.corner).question_votes:
+            raise Refused(R.WRONG_STATE, state="without votes on questions")
+        lifecycle.refuse_talk(facts.status)
+
+        async def work(connection: AsyncConnection) -> Question:
+            return await questions.vote(connection, show_id, question_id, viewer.viewer_id)
+
+        return await self.database.write(work)
+
+    # --- commands --------------------------------------------------------------------------------------------------
+
+    async def command(self, staff: StaffIdentity, show_id: str, command_id: str, command: c.AnyCommand) -> c.Done:
+        """Carry out a command once per `command_id`: "done", or "already" for a repeat.
+
+        Refused in this order, with nothing moved: NOT_FOUND, FORBIDDEN (scope, then role), CONFLICT (this id was
+        another command), then what `commands.decide` refuses, then STOCK_SHORT. Once "done" is answered it is
+        committed; the room hears of it at once, or, while Redis is away, as soon as it is back. Cancelled: ask again
+        with the same id.
+        """
+        looks = await self._looks(show_id)
+        line = await self._named_line(show_id, command)
+        actor = Actor(staff.account_id, staff.name)
+        body_hash = hashlib.sha256(msgspec.json.encode(command)).hexdigest()
+
+        async def work(connection: AsyncConnection) -> Decision | None:
+            await lock_show(connection, show_id)
+            state = await read_state(connection, show_id, looks, self.clock.now_ms())
+            _refuse_scope(staff, state.org_path)
+            lifecycle.refuse_role(staff.role, command)
+            if await _was_done(connection, show_id, command_id, body_hash, state.now_ms):
+                return None
+            asked = await read_question(connection, show_id, getattr(command, "question_id", ""))
+            decision = decide(_with(state, line, asked), command, actor)
+            await show_log.append_action(connection, show_id, "command", command, state.now_ms, actor.account_id)
+            await self._carry_out(connection, state, decision, actor)
+            return decision
+
+        decision = await self.database.write(work)
+        await self._catch_up_or_wait(show_id)
+        if decision is None:
+            return "already"
+        await self._speak(show_id, decision.words)
+        return "done"
+
+    # --- the clock -------------------------------------------------------------------------------------------------
+
+    async def due_changes(self) -> int | None:
+        """Do what the programme's clock asks for in all shows; heal what a dead process left; tell the votes.
+
+        Returns the next instant (UTC ms) that is known, or None. One show's trouble never keeps the others waiting. May
+        be run by two processes at once: every step is decided anew under the show's lock.
+        """
+        async with self.database.read() as connection:
+            behind = await show_log.shows_with_unpublished(connection)
+            query = select(shows.c.id, shows.c.version).where(shows.c.status.in_(("live", "interrupted")))
+            on_air = {row.id: row.version for row in await connection.execute(query)}
+            closing = select(deals.c.show_id, deals.c.id).where(deals.c.status == "closing")
+            to_finish = (await connection.execute(closing)).all()
+            with_votes = await questions.shows_with_untold_votes(connection, list(on_air))
+        for show_id in behind:
+            await self._guarded(show_id, self.catch_up(show_id))
+        for show_id in with_votes:
+            await self._guarded(show_id, self._tell_votes(show_id))
+        for row in to_finish:
+            await self._guarded(row.show_id, self._stocks.finish(row.show_id, row.id))
+        self._programme = {show_id: seen for show_id, seen in self._programme.items() if show_id in on_air}
+        for show_id, version in on_air.items():
+            if self._is_due(show_id, version):
+                await self._guarded(show_id, self._run_programme(show_id, version))
+        return min((at for _, at in self._programme.values() if at is not None), default=None)
+
+    def _is_due(self, show_id: str, version: int) -> bool:
+        """False while nobody changed the show since it was looked at and its next instant has not come."""
+        seen_version, next_at_ms = self._programme.get(show_id, (0, None))
+        return version != seen_version or (next_at_ms is not None and next_at_ms <= self.clock.now_ms())
+
+    async def catch_up(self, show_id: str) -> None:
+        """Carry every row that the news does not have yet over to the engine and the news, in the order of the log.
+
+        Refuses BUSY or REBUILDING with the rest still waiting; repeating it is safe, in any number of processes.
+        """
+        async with self._catching_up.setdefault(show_id, asyncio.Lock()):
+            while True:
+                async with self.database.read() as connection:
+                    rows = await show_log.unpublished(connection, show_id)
+                if not rows:
+                    return
+                await self._publish(show_id, rows)
+
+    async def _publish(self, show_id: str, rows: list[tuple[int, int, AnyEvent]]) -> None:
+        epoch, places = "", list[tuple[int, int]]()
+        try:
+            for row in rows:
+                await self._follow(show_id, row[2])
+                epoch, offsets = await self.news.publish_logged(show_id, [row])
+                places.append((row[0], offsets[0]))
+                if isinstance(row[2], ShowChanged):
+                    self._keep(show_id).facts = None
+        finally:
+            if places:
+
+                async def work(connection: AsyncConnection) -> None:
+                    await show_log.mark_published(connection, epoch, places)
+
+                await self.database.write(work)
+
+    async def _follow(self, show_id: str, event: AnyEvent) -> None:
+        try:
+            await self._stocks.follow(show_id, event)
+        except Refused as refused:
+            if refused.why.value.again:
+                raise
+            # The engine will refuse it tomorrow too. The room must not wait for it for ever.
+            log.error("engine_refused_event", show_id=show_id, refusal=refused.why.value.word)
+
+    async def _run_programme(self, show_id: str, version: int) -> None:
+        for _ in range(_STEP_ROUNDS_MAX):
+            async with self.database.read() as connection:
+                state = await read_state(connection, show_id, PLAIN, self.clock.now_ms())
+            steps = due_steps(state)
+            if not steps:
+                # `version` was read before the state: a change in between is looked at again at the next tick.
+                self._programme[show_id] = (version, next_instant_ms(state))
+                return
+            looks = await self._looks(show_id)
+            for step in steps:
+                await self._step(show_id, step, looks)
+            await self.catch_up(show_id)
+
+    async def _step(self, show_id: str, step: Step, looks: Looks) -> None:
+        async def work(connection: AsyncConnection) -> None:
+            await lock_show(connection, show_id)
+            state = await read_state(connection, show_id, looks, self.clock.now_ms())
+            decision = decide_step(state, step)
+            if not decision.changes:
+                return
+            body = {"step": type(step).__name__, "deal_id": getattr(step, "deal_id", "")}
+            await show_log.append_action(connection, show_id, "clock", body, state.now_ms, "")
+            await self._carry_out(connection, state, decision, CLOCK)
+
+        try:
+            await self.database.write(work)
+        except Refused as refused:
+            if refused.why is not R.STOCK_SHORT or not isinstance(step, AnnounceDue | OpenDue):
+                raise
+            await self._cannot_open(show_id, step.deal_id, refused)
+
+    async def _cannot_open(self, show_id: str, deal_id: str, refused: Refused) -> None:
+        """A planned opening without stock becomes a draft again, and the desk is told; the clock asks no more."""
+
+        async def work(connection: AsyncConnection) -> None:
+            await lock_show(connection, show_id)
+            change = update(deals).where(deals.c.id == deal_id, deals.c.status == "draft")
+            await connection.execute(change.values(opens_at_ms=None))
+            body = {"step": "not_opened", "deal_id": deal_id, "why": refused.text}
+            await show_log.append_action(connection, show_id, "clock", body, self.clock.now_ms(), "")
+
+        await self.database.write(work)
+        with contextlib.suppress(Refused):
+            await self.news.tell_desk(show_id, Desk(text=refused.text))
+
+    async def _tell_votes(self, show_id: str) -> None:
+        async def work(connection: AsyncConnection) -> None:
+            await lock_show(connection, show_id)
+            changed = [QuestionChanged(question) for question in await questions.told(connection, show_id)]
+            await show_log.append_events(connection, show_id, changed, self.clock.now_ms(), "")
+
+        await self.database.write(work)
+        await self.catch_up(show_id)
+
+    async def _guarded(self, show_id: str, doing: Awaitable[T]) -> T | None:
+        try:
+            return await doing
+        except Refused as refused:
+            log.warning("programme_waits", show_id=show_id, refusal=refused.why.value.word)
+        except Exception:
+            log.exception("programme_failed", show_id=show_id)
+        return None
+
+    # --- carrying out ----------------------------------------------------------------------------------------------
+
+    async def _planned(
+        self, staff: StaffIdentity, show_id: str, work: Callable[[AsyncConnection, ShowState], Awaitable[T]]
+    ) -> T:
+        """Run a change of the plan under the show's lock, for staff who may plan; then let the room know."""
+        if staff.role == "moderator":
+            raise Refused(R.FORBIDDEN)
+        looks = await self._looks(show_id)
+
+        async def locked(connection: AsyncConnection) -> T:
+            await lock_show(connection, show_id)
+            state = await read_state(connection, show_id, looks, self.clock.now_ms())
+            _refuse_scope(staff, state.org_path)
+            return await work(connection, state)
+
+        result = await self.database.write(locked)
+        await self._catch_up_or_wait(show_id)
+        return result
+
+    async def _card_changed(
+        self,
+        staff: StaffIdentity,
+        show_id: str,
+        named: Mapping[str, VariantFacts],
+        work: Callable[[AsyncConnection, ShowState], Awaitable[str]],
+    ) -> StaffCard:
+        """Run a change of one card; the event that tells it is written with it. `named`: variants new to the show."""
+        looks = await self._looks(show_id)
+        looks = looks_of({**looks.by_variant, **named})
+
+        async def changed(connection: AsyncConnection, before: ShowState) -> StaffCard:
+            card_id = await work(connection, before)
+            state = await read_state(connection, show_id, looks, self.clock.now_ms())
+            card = rundown.card_of(state, card_id)
+            if not card.hidden_until_launch:
+                listed = CardListed(card.facts)
+                await show_log.append_events(connection, show_id, [listed], state.now_ms, staff.account_id)
+            return _staff_card(state, card_id)
+
+        return await self._planned(staff, show_id, changed)
+
+    async def _variants_named(self, new: NewCard) -> dict[str, VariantFacts]:
+        if new.product_handle and not new.deals:
+            product = await self.catalogue.product(new.product_handle, published_only=False)
+            return {variant.variant_id: variant for variant in product.variants}
+        return await self.catalogue.variants(deal.variant_id for deal in new.deals)
+
+    async def _carry_out(self, connection: AsyncConnection, state: ShowState, decision: Decision, actor: Actor) -> None:
+        show_id, now_ms = state.facts.show_id, state.now_ms
+        for change in decision.changes:
+            await _WRITERS[type(change)](connection, show_id, change, now_ms, actor)
+        await show_log.append_events(connection, show_id, decision.events, now_ms, actor.account_id)
+        said = [TalkLine(word.line, actor.account_id) for word in decision.words if isinstance(word, SayLine)]
+        await show_log.append_talk(connection, show_id, said)
+
+    async def _speak(self, show_id: str, words: Sequence[Word]) -> None:
+        """Words to single people. They have no order and no second delivery: a ban also stands at the door."""
+        kept = self._keep(show_id)
+        kept.mutes = None
+        for word in words:
+            with contextlib.suppress(Refused):
+                await self._speak_one(show_id, word)
+
+    async def _speak_one(self, show_id: str, word: Word) -> None:
+        if isinstance(word, KickViewer):
+            await self.news.kick(show_id, word.viewer_id, Close.BANNED)
+        elif isinstance(word, MuteViewer):
+            await self.news.mute(show_id, word.viewer_id, word.until_ms)
+        elif isinstance(word, TellViewer):
+            await self.news.tell(show_id, word.viewer_id, Own(note=word.text))
+        elif isinstance(word, SayLine):
+            await self.news.say(show_id, word.line)
+        else:
+            await self.news.forget_talk(show_id, word.line_id)
+
+    async def _write_edit(self, connection: AsyncConnection, state: ShowState, edit: EditShow) -> None:
+        facts = state.facts
+        on_air = facts.status in ("live", "interrupted")
+        values: dict[str, Any] = {
+            name: value
+            for name in ("title", "about", "corner", "access", "scheduled_at_ms", "launch_at_ms", "slow_seconds")
+            if (value := getattr(edit, name)) is not UNSET
+        }
+        values = {name: value for name, value in values.items() if value != _now(state, name)}
+        if on_air and {"corner", "scheduled_at_ms", "launch_at_ms"} & values.keys():
+            raise Refused(R.WRONG_STATE, state=facts.status)
+        corner = corners.of(values.get("corner", facts.corner))
+        if edit.corner_settings is not UNSET:
+            values["corner_settings"] = corner.settings_of(edit.corner_settings)
+        elif corner.name != facts.corner:
+            values["corner_settings"] = corner.settings_of({})
+        if edit.video is not UNSET:
+            starts_over = edit.video.restart and on_air and edit.video.kind == "file"
+            values["video"] = _video(edit.video, state.now_ms if starts_over else facts.video.started_at_ms)
+        if edit.move is not UNSET:
+            values["status"] = lifecycle.moved(facts.status, edit.move)
+        elif "scheduled_at_ms" in values:  # as in a new show: an instant schedules it, none makes it a draft again
+            move: lifecycle.Move = "schedule" if values["scheduled_at_ms"] is not None else "unschedule"
+            values["status"] = lifecycle.MOVES.get((facts.status, move), facts.status)
+        if values:
+            await connection.execute(update(shows).where(shows.c.id == facts.show_id).values(values))
+
+    async def _log_changed(self, connection: AsyncConnection, facts: ShowFacts, reason: str, by: str) -> None:
+        event = ShowChanged(facts, reason)
+        await show_log.append_events(connection, facts.show_id, [event], self.clock.now_ms(), by)
+
+    async def _catch_up_or_wait(self, show_id: str) -> None:
+        """After a commit the answer is "done" whatever Redis says: the worker carries over what waits."""
+        kept = self._keep(show_id)
+        kept.facts = None
+        try:
+            await self.catch_up(show_id)
+        except Refused as refused:
+            log.warning("news_wait", show_id=show_id, refusal=refused.why.value.word)
+
+    # --- at hand ---------------------------------------------------------------------------------------------------
+
+    def _keep(self, show_id: str) -> _Kept:
+        kept = self._kept.setdefault(show_id, _Kept())
+        self._kept.move_to_end(show_id)
+        if len(self._kept) > KEPT_MAX:
+            forgotten, _ = self._kept.popitem(last=False)
+            if forgotten in self._catching_up and not self._catching_up[forgotten].locked():
+                del self._catching_up[forgotten]
+        return kept
+
+    async def _looks(self, show_id: str) -> Looks:
+        return await read_looks(self.database, self.catalogue, show_id)
+
+    async def _named_line(self, show_id: str, command: c.AnyCommand) -> TalkLine | None:
+        if not isinstance(command, c.LetThrough | c.PinLine | c.Mute):
+            return None
+        return await self.news.find_talk(show_id, command.line_id)
+
+    async def _position(self, show_id: str) -> tuple[str, int]:
+        """One question to Redis for all who ask at the same time: a storm of newcomers costs one."""
+        asking = self._positions.get(show_id)
+        if asking is None:
+            asking = asyncio.create_task(self.news.position(show_id))
+            self._positions[show_id] = asking
+            asking.add_done_callback(lambda _: self._positions.pop(show_id, None))
+        return await asyncio.shield(asking)
+
+
+# --- rows a decision changes --------------------------------------------------------------------------------------
+
+
+async def _set_show(connection: AsyncConnection, show_id: str, change: SetShow, _now_ms: int, _actor: Actor) -> None:
+    await connection.execute(update(shows).where(shows.c.id == show_id).values(change.values))
+
+
+async def _set_card(connection: AsyncConnection, _show_id: str, change: SetCard, _now_ms: int, _actor: Actor) -> None:
+    await connection.execute(update(cards).where(cards.c.id == change.card_id).values(change.values))
+
+
+async def _set_deal(connection: AsyncConnection, _show_id: str, change: SetDeal, now_ms: int, _actor: Actor) -> None:
+    await connection.execute(update(deals).where(deals.c.id == change.deal_id).values(change.values))
+    if change.allot:
+        await stock.allot(connection, change.deal_id, now_ms)
+
+
+async def _keep_promise(
+    connection: AsyncConnection, show_id: str, change: KeepPromise, now_ms: int, actor: Actor
+) -> None:
+    await connection.execute(
+        insert(promises).values(
+            id=new_id("prm"),
+            show_id=show_id,
+            card_id=change.card_id,
+            text=change.text,
+            by_account_id=actor.account_id,
+            at_ms=now_ms,
+        )
+    )
+
+
+async def _set_ban(connection: AsyncConnection, show_id: str, change: SetBan, now_ms: int, actor: Actor) -> None:
+    same = (bans.c.show_id == show_id, bans.c.viewer_id == change.viewer_id, bans.c.kind == change.kind)
+    await connection.execute(delete(bans).where(*same))
+    if not change.lift:
+        await connection.execute(
+            insert(bans).values(
+                show_id=show_id,
+                viewer_id=change.viewer_id,
+                kind=change.kind,
+                until_ms=change.until_ms,
+                by_account_id=actor.account_id,
+                created_at_ms=now_ms,
+            )
+        )
+
+
+async def _set_question(
+    connection: AsyncConnection, _show_id: str, change: SetQuestion, _now_ms: int, _actor: Actor
+) -> None:
+    here = questions_table.c.id == change.question_id
+    # The event carries the votes as they are: the room need not be told them again.
+    values = {**change.values, "votes_told": questions_table.c.votes}
+    await connection.execute(update(questions_table).where(here).values(values))
+
+
+_WRITERS: dict[type[Change], Callable[..., Awaitable[None]]] = {
+    SetShow: _set_show,
+    SetCard: _set_card,
+    SetDeal: _set_deal,
+    KeepPromise: _keep_promise,
+    SetBan: _set_ban,
+    SetQuestion: _set_question,
+}
+
+
+async def _was_done(connection: AsyncConnection, show_id: str, command_id: str, body_hash: str, now_ms: int) -> bool:
+    """True for a repeat; else the id is taken from now on (until a refusal rolls it back). Refuses CONFLICT."""
+    row = {"show_id": show_id, "command_id": command_id, "body_hash": body_hash, "at_ms": now_ms}
+    if await insert_new(connection, commands_done, **row):
+        return False
+    query = select(commands_done.c.body_hash).where(
+        commands_done.c.show_id == show_id, commands_done.c.command_id == command_id
+    )
+    if (await connection.execute(query)).scalar_one() != body_hash:
+        raise Refused(R.CONFLICT)
+    return True
+
+
+async def _is_banned(connection: AsyncConnection, show_id: str, viewer_id: str, now_ms: int) -> bool:
+    query = select(bans.c.until_ms).where(
+        bans.c.show_id == show_id, bans.c.viewer_id == viewer_id, bans.c.kind == "ban"
+    )
+    row = (await connection.execute(query)).first()
+    return row is not None and (row.until_ms is None or row.until_ms > now_ms)
+
+
+async def _refuse_place(connection: AsyncConnection, staff: StaffIdentity, org_unit_id: str, host_id: str) -> None:
+    unit = select(org_units.c.path).where(org_units.c.id == org_unit_id)
+    path = (await connection.execute(unit)).scalar_one_or_none()
+    if path is None:
+        raise Refused(R.NOT_FOUND, what="place in the organisation")
+    _refuse_scope(staff, path)
+    host = select(org_units.c.path).join(accounts, accounts.c.org_unit_id == org_units.c.id)
+    host_path = (await connection.execute(host.where(accounts.c.id == host_id))).scalar_one_or_none()
+    if host_path is None:
+        raise Refused(R.NOT_FOUND, what="host")
+    _refuse_scope(staff, host_path)
+
+
+def _refuse_scope(staff: StaffIdentity, org_path: str) -> None:
+    if not staff.may_act_in(org_path):
+        raise Refused(R.FORBIDDEN)
+
+
+def _with(state: ShowState, line: TalkLine | None, asked: Any) -> ShowState:
+    return ShowState(
+        **{name: getattr(state, name) for name in ShowState.__slots__ if name not in ("line", "question")},
+        line=line,
+        question=asked,
+    )
+
+
+def _now(state: ShowState, name: str) -> Any:
+    return state.slow_seconds if name == "slow_seconds" else getattr(state.facts, name)
+
+
+def _video(new: NewVideo, started_at_ms: int | None = None) -> dict[str, Any]:
+    if new.kind != "none" and not new.url:
+        raise Refused(R.MALFORMED, expected="the address of the picture")
+    plain: dict[str, Any] = msgspec.to_builtins(new)
+    del plain["restart"]  # a wish, not a fact
+    return {**plain, "started_at_ms": started_at_ms}
+
+
+def _staff_card(state: ShowState, card_id: str) -> StaffCard:
+    card = rundown.card_of(state, card_id)
+    public = {name: getattr(card.facts, name) for name in card.facts.__struct_fields__}
+    return StaffCard(**public, notes=card.notes, state=card.state, hidden_until_launch=card.hidden_until_launch)
+
+
+def _listed(found: list[ShowFacts]) -> ShowList:
+    past = [facts for facts in found if facts.status in ("ended", "cancelled")]
+    past.sort(key=lambda facts: facts.ended_at_ms or 0, reverse=True)
+    return ShowList(
+        live=tuple(facts for facts in found if facts.status in ("live", "interrupted")),
+        upcoming=tuple(facts for facts in found if facts.status in ("draft", "scheduled")),
+        past=tuple(past[:PAST_SHOWN]),
+    )

@@ -1,0 +1,22 @@
+"""The world of these tests, on SQLite and on PostgreSQL."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from livecommerce.clock import TestClock
+from livecommerce.ledger.database import Database
+from livecommerce.reservations.engine import ReservationEngine
+from livecommerce.settings import Settings
+from tests.shows.world import World
+
+
+@pytest.fixture
+async def world(database: Database, redis: Redis, settings: Settings, clock: TestClock) -> AsyncIterator[World]:
+    engine = ReservationEngine(redis, settings, clock)
+    await engine.start()
+    world = World(database, redis, settings, clock, engine)
+    await world.seed()
+    yield world
+    await engine.aclose()
