@@ -18,25 +18,29 @@ MSGPACK: Subprotocol = "livecommerce.v1.msgpack"
 JSON: Subprotocol = "livecommerce.v1.json"
 SUBPROTOCOLS: tuple[Subprotocol, ...] = (MSGPACK, JSON)
 
-_from_viewer_msgpack = msgspec.msgpack.Decoder(AnyFromViewer)
-_from_viewer_json = msgspec.json.Decoder(AnyFromViewer)
-_to_viewer_msgpack = msgspec.msgpack.Decoder(AnyToViewer)
-_to_viewer_json = msgspec.json.Decoder(AnyToViewer)
+_from_viewer_msgpack: msgspec.msgpack.Decoder[AnyFromViewer] = msgspec.msgpack.Decoder(AnyFromViewer)
+_from_viewer_json: msgspec.json.Decoder[AnyFromViewer] = msgspec.json.Decoder(AnyFromViewer)
+_to_viewer_msgpack: msgspec.msgpack.Decoder[AnyToViewer] = msgspec.msgpack.Decoder(AnyToViewer)
+_to_viewer_json: msgspec.json.Decoder[AnyToViewer] = msgspec.json.Decoder(AnyToViewer)
 _encode_msgpack = msgspec.msgpack.Encoder().encode
 _encode_json = msgspec.json.Encoder().encode
 _stamped = msgspec.msgpack.Decoder(Stamped)
-_event_json = msgspec.json.Decoder(AnyEvent)
-_event_msgpack = msgspec.msgpack.Decoder(AnyEvent)
+_event_json: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+_event_msgpack: msgspec.msgpack.Decoder[AnyEvent] = msgspec.msgpack.Decoder(AnyEvent)
 
 
 def decode_from_viewer(data: bytes | str, subprotocol: Subprotocol) -> AnyFromViewer:
-    """One message of a viewer. Raises `Refused(MALFORMED)` with what was expected, in msgspec's words."""
+    """One message of a viewer. Raises `Refused(UNKNOWN_TYPE)` for a `t` that is none of ours, else `MALFORMED` with
+    what was expected, in msgspec's words."""
     try:
         if subprotocol == MSGPACK:
             return _from_viewer_msgpack.decode(data if isinstance(data, bytes) else data.encode())
         return _from_viewer_json.decode(data)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise Refused(R.MALFORMED, expected=str(error)[:200] or "a message") from None
+        text = str(error)
+        if text.startswith("Invalid value ") and text.endswith(" - at `$.t`"):
+            raise Refused(R.UNKNOWN_TYPE) from None
+        raise Refused(R.MALFORMED, expected=text[:200] or "a message") from None
 
 
 def decode_to_viewer(data: bytes | str, subprotocol: Subprotocol) -> AnyToViewer:

@@ -50,7 +50,7 @@ class CardFacts(msgspec.Struct, frozen=True):
 
 
 class VideoFacts(msgspec.Struct, frozen=True):
-    """Where the picture comes from. `loop` is a clip that starts over; `started_at_ms` is its programme clock's zero."""
+    """Where the picture comes from. `loop` is a clip that starts over; `started_at_ms` is its programme's zero."""
 
     kind: Literal["none", "hls", "file"]
     url: str = ""
@@ -109,7 +109,7 @@ HoldState = Literal["waiting", "offered", "held", "paying", "confirmed", "releas
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """A viewer's own reservation. `due_at_ms` is when held / offered / paying ends; `place` counts from 1 in the line."""
+    """A viewer's own reservation. `due_at_ms` is when held / offered / paying ends; `place` in the line is from 1."""
 
     rid: str
     show_id: str
@@ -136,6 +136,7 @@ class OrderFacts(msgspec.Struct, frozen=True):
     pay_url: str = ""
     pay_by_ms: int | None = None
     retry_by_ms: int | None = None
+    lines: tuple[HoldLine, ...] = ()  # once confirmed: what is hers for good
 
 
 class Level(msgspec.Struct, frozen=True, array_like=True):

@@ -18,7 +18,7 @@ class Command(msgspec.Struct, frozen=True, tag_field="do"):
 
 
 class GoLive(Command, frozen=True, tag="go_live"):
-    """scheduled or interrupted → live."""
+    """draft, scheduled or interrupted → live."""
 
 
 class Interrupt(Command, frozen=True, tag="interrupt"):
@@ -82,10 +82,11 @@ class Announce(Command, frozen=True, tag="announce"):
 
 
 class Mute(Command, frozen=True, tag="mute"):
-    """A viewer may not speak for `minutes`; 0 lifts it."""
+    """A viewer, or whoever said the line, may not speak for `minutes`; 0 lifts it."""
 
-    viewer_id: ShortId
+    viewer_id: Annotated[str, msgspec.Meta(max_length=40)] = ""
     minutes: Annotated[int, msgspec.Meta(ge=0, le=1440)] = 10
+    line_id: Annotated[str, msgspec.Meta(max_length=40)] = ""  # where `viewer_id` is empty
 
 
 class Ban(Command, frozen=True, tag="ban"):

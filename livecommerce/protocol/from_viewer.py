@@ -19,12 +19,16 @@ class FromViewer(msgspec.Struct, frozen=True, tag_field="t"):
 
 
 class Hello(FromViewer, frozen=True, tag="hello"):
-    """First message. With `epoch` and `offset` the page asks to resume; `device` chooses the chat rate."""
+    """First message. With `epoch` and `offset` the page asks to resume; `device` chooses the chat rate.
+
+    `invitation` opens a show for invited guests.
+    """
 
     epoch: Annotated[str, msgspec.Meta(max_length=40)] = ""
     offset: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 0
     device: Literal["phone", "desk"] = "phone"
     token: Annotated[str, msgspec.Meta(max_length=2048)] = ""
+    invitation: Annotated[str, msgspec.Meta(max_length=80)] = ""
 
 
 class Token(FromViewer, frozen=True, tag="token"):

@@ -24,7 +24,9 @@ class You(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """All of a show at (epoch, offset), and what is this viewer's own."""
+    """All of a show at (epoch, offset), the same for everybody. A viewer's own holds and orders stand in `welcome`
+    itself; here they are empty.
+    """
 
     show: ShowFacts
     cards: tuple[CardFacts, ...]
@@ -37,8 +39,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     promises: dict[str, tuple[str, ...]]  # card_id → texts
     slow_seconds: int
     viewers: int
-    holds: tuple[Hold, ...]
-    orders: tuple[OrderFacts, ...]
+    holds: tuple[Hold, ...] = ()
+    orders: tuple[OrderFacts, ...] = ()
 
 
 class Welcome(ToViewer, frozen=True, tag="welcome"):
@@ -144,6 +146,7 @@ class Desk(ToViewer, frozen=True, tag="desk"):
     viewer_id: str = ""
     order: OrderFacts | None = None  # an order of the show changed
     text: str = ""
+    authors: dict[str, str] = {}  # line_id → viewer_id of the lines just shown, for mute and ban
 
 
 AnyToViewer = Welcome | State | Levels | Own | Talk | Said | Answer | RefusedMessage | Pong | Bye | Relay | Desk

@@ -6,7 +6,7 @@ is optional in what a page sends, and always there in what the server sends. It 
 """
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -19,6 +19,8 @@ _HEAD = """\
 // Money is in minor units of the shop's currency. Instants are UTC milliseconds of the server.
 """
 _REF = "#/$defs/"
+# `Promise` is a word of the language itself there.
+_NAMES = {"Promise": "PromiseCommand"}
 # What each union is called in TypeScript, and whether a page writes it (fields with a default may then be left out).
 _UNIONS: tuple[tuple[str, Any, bool], ...] = (
     ("FromViewer", from_viewer.AnyFromViewer, True),
@@ -62,7 +64,8 @@ def _interfaces(components: dict[str, Any], done: set[str], written_by_page: boo
         if name in done:
             continue
         done.add(name)
-        about = f"/** {schema['description']} */\n" if schema.get("description") else ""
+        name = _NAMES.get(name, name)
+        about = f"/** {' '.join(schema['description'].split())} */\n" if schema.get("description") else ""
         texts.append(
             about + (_tuple(name, schema) if schema["type"] == "array" else _interface(name, schema, written_by_page))
         )
@@ -86,14 +89,30 @@ def _tuple(name: str, schema: dict[str, Any]) -> str:
     return f"export type {name} = [{items}];\n"
 
 
+def _union_of(schema: dict[str, Any]) -> str:
+    """The name of the union that has exactly these members, or "" where none has a name."""
+    members = {_type(each) for each in schema["anyOf"]}
+    return next(
+        (
+            name
+            for name, union, _ in _UNIONS
+            if {_NAMES.get(k.__name__, k.__name__) for k in get_args(union)} == members
+        ),
+        "",
+    )
+
+
 _PLAIN = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"}
 
 
 def _type(schema: dict[str, Any]) -> str:
     if "$ref" in schema:
-        return str(schema["$ref"]).removeprefix(_REF)
+        name = str(schema["$ref"]).removeprefix(_REF)
+        return _NAMES.get(name, name)
     if "enum" in schema:
         return " | ".join(json.dumps(value) for value in schema["enum"])
+    if "discriminator" in schema and (name := _union_of(schema)):
+        return name
     if "anyOf" in schema:
         return " | ".join(_type(each) for each in schema["anyOf"])
     if schema.get("type") == "array":

@@ -1,0 +1,116 @@
+"""Who may open a socket, how many, and how much each may send. Settled before anything is allocated for a viewer.
+
+What arrives: the facts of a handshake (address, origin, cookie), the time. What leaves: nothing, or `Refused`.
+Also here: the credits of one socket. It knows no token and no show.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from livecommerce.errors import R, Refused
+from livecommerce.gateway.addresses import address_group
+from livecommerce.gateway.origins import Origins
+from livecommerce.settings import Settings
+
+
+class Bucket:
+    """A token bucket: `per_second`, at most `burst` at once."""
+
+    __slots__ = ("_at", "_tokens", "burst", "per_second")
+
+    def __init__(self, per_second: float, burst: float, now_seconds: float) -> None:
+        self.per_second = per_second
+        self.burst = burst
+        self._tokens = burst
+        self._at = now_seconds
+
+    def take(self, now_seconds: float) -> bool:
+        self._tokens = min(self.burst, self._tokens + (now_seconds - self._at) * self.per_second)
+        self._at = now_seconds
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+    @property
+    def again_ms(self) -> int:
+        return round(max(0.0, 1 - self._tokens) * 1000 / self.per_second)
+
+
+# What one socket may send of each kind: (per second, at once). A page's ordinary use stays far below.
+CREDITS: dict[str, tuple[float, float]] = {
+    "hello": (0.2, 2),
+    "token": (0.2, 3),
+    "ping": (1, 10),
+    "say": (1, 5),
+    "vote": (2, 10),
+    "react": (5, 20),
+    "reserve": (2, 10),
+    "release": (2, 10),
+    "accept": (2, 10),
+}
+
+
+class Credits:
+    """The credits of one socket, each made at its first use."""
+
+    __slots__ = ("_buckets",)
+
+    def __init__(self) -> None:
+        self._buckets: dict[str, Bucket] = {}
+
+    def take(self, kind: str, now_seconds: float) -> None:
+        """Spend one. Raises `Refused(TOO_MANY)` with the time until the next."""
+        bucket = self._buckets.get(kind)
+        if bucket is None:
+            bucket = self._buckets[kind] = Bucket(*CREDITS[kind], now_seconds)
+        if not bucket.take(now_seconds):
+            raise Refused(R.TOO_MANY, after_ms=bucket.again_ms)
+
+
+class Admission:
+    """The door's count of this process: accepts a second, sockets in all, and sockets of one address."""
+
+    def __init__(self, settings: Settings, now_seconds: float) -> None:
+        self._settings = settings
+        self._accepts = Bucket(settings.accepts_per_second, settings.accepts_per_second, now_seconds)
+        self._addresses: Counter[str] = Counter()
+        self._origins = Origins(settings)
+        self.sockets = 0
+
+    def check_origin(self, origin: str, host: str, cookie: str) -> None:
+        """The page must be ours or on the list. Without an Origin only a program can be asking, and a program has no
+        business with a browser's cookie."""
+        if not origin:
+            if cookie:
+                raise Refused(R.ORIGIN)
+            return
+        if not self._origins.allows(origin, host):
+            raise Refused(R.ORIGIN)
+
+    def enter(self, address: str, now_seconds: float) -> None:
+        """Count one socket in; each must be matched by `leave`. Raises `Refused` and counts nothing."""
+        most = self._settings.sockets_per_address_max
+        address = address_group(address)
+        if self.sockets >= self._settings.sockets_max:
+            raise Refused(R.SERVER_FULL, after_ms=5000)
+        if most and self._addresses[address] >= most:
+            raise Refused(R.TOO_MANY, after_ms=5000)
+        if not self._accepts.take(now_seconds):
+            raise Refused(R.TOO_MANY, after_ms=max(1000, self._accepts.again_ms))
+        self.sockets += 1
+        if most:
+            self._addresses[address] += 1
+
+    def leave(self, address: str) -> None:
+        self.sockets -= 1
+        address = address_group(address)
+        if self._addresses.get(address, 0) > 1:
+            self._addresses[address] -= 1
+        else:
+            self._addresses.pop(address, None)
+
+
+def tokens_in(offered: Iterable[str]) -> str:
+    """The token that travels as a further subprotocol, `token.<jwt>`; "" where there is none."""
+    return next((each[6:] for each in offered if each.startswith("token.")), "")

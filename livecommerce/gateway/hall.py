@@ -1,0 +1,538 @@
+"""One show in this process, acting: what `rooms.Room` decides is done here, and who sits in the show is known here.
+
+What arrives: sockets that said hello, messages of the relay, ticks. What leaves: welcomes, and shared frames to every
+seat. Seats stand in groups by what frame they get (subprotocol × chat rate), so that fan-out is a loop over one set.
+From reading the room's position to taking the seat nothing waits, so no event falls between a welcome and what follows.
+"""
+
+import asyncio
+import itertools
+import random
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+import structlog
+
+from livecommerce.errors import Close, R, Refused
+from livecommerce.gateway.frames import Shared
+from livecommerce.gateway.measures import FAN_OUT, PUBLISH_TO_WRITE, RECOVER
+from livecommerce.gateway.outbox import Lane, Outbox, send_to_all
+from livecommerce.protocol.codec import JSON, MSGPACK, Subprotocol
+from livecommerce.protocol.facts import Hold, Level, OrderFacts, Stamped
+from livecommerce.protocol.from_viewer import Hello
+from livecommerce.protocol.to_viewer import Desk, Levels, Snapshot, State, Talk, ToViewer, Welcome, You
+from livecommerce.reservations import keys
+from livecommerce.rooms.room import (
+    Fill,
+    Kick,
+    Out,
+    Publish,
+    Remember,
+    Resync,
+    Room,
+    ToAll,
+    ToDesk,
+    ToSeat,
+    ToTalk,
+    ToViewerOf,
+)
+from livecommerce.rooms.talk import TalkFrames
+from livecommerce.shows.news import TalkLine
+
+if TYPE_CHECKING:
+    from livecommerce.gateway.hub import Hub
+    from livecommerce.gateway.socket import LiveSocket
+    from livecommerce.shows.snapshot import ShowSnapshot
+
+log = structlog.get_logger(__name__)
+
+DESK_ROLES = ("host", "moderator", "manager", "admin")
+EARLY_MAX = 64  # own messages kept for a viewer while her welcome is being made
+OWN_SLICE = 64  # viewers told anew at once after a break of the relay
+TALK_SLICE = 256  # seats served between two looks at what is more urgent than talk
+TALK_SHARE = 2.0  # a talk pass that took t is followed by at least t of rest: talk gets half the core at most
+SNAPSHOT_TRIES = 4
+TO_LOG_MAX = 2000  # lines kept for the show log while the ledger is away; the oldest go
+LINGER_SECONDS = 10.0  # an empty hall stays open for those whose line just broke
+READ_AHEAD_SECONDS = 2.0  # how long a shared read of the news serves a storm of reconnects
+
+Stream = Literal["phone", "desk"]
+_GROUPS: tuple[tuple[Subprotocol, Stream], ...] = (
+    (MSGPACK, "phone"), (MSGPACK, "desk"), (JSON, "phone"), (JSON, "desk"),
+)  # fmt: skip
+
+
+class Hall:
+    """The seats of one show and the room they hear. `open` once, then `enter` and `leave` for each socket."""
+
+    def __init__(self, hub: "Hub", show_id: str) -> None:
+        settings = hub.settings
+        self.show_id = show_id
+        self.channel = keys.channel(show_id)
+        self._hub = hub
+        self._clock = hub.clock
+        self.room = Room(
+            show_id,
+            hub.process_id,
+            settings.talk_lines_per_second,
+            settings.talk_lines_per_second_phone,
+            settings.banned_words,
+        )
+        self.ready = False
+        self.empty_since = hub.clock.monotonic()
+        self._groups: dict[tuple[Subprotocol, Stream], set[Outbox]] = {group: set() for group in _GROUPS}
+        self._of_viewer: dict[str, list[LiveSocket]] = {}
+        self._desk: set[LiveSocket] = set()
+        self._shown: ShowSnapshot | None = None
+        self._showing: asyncio.Task[ShowSnapshot] | None = None
+        self._raw: tuple[tuple[Any, ...], dict[Subprotocol, bytes]] = ((), {})
+        self._older: tuple[int, list[Stamped], float] | None = None
+        self._reading: asyncio.Task[list[Stamped] | None] | None = None
+        self._talking: asyncio.Task[None] | None = None
+        self._talk_not_before = 0.0
+        self._levels_not_before = 0.0
+        self._publish_not_before = 0.0
+        self._to_remember: list[Remember] = []
+        self._to_log: list[TalkLine] = []
+        self._logging = asyncio.Lock()
+        self._tick_seconds = settings.talk_tick_ms / 1000
+
+    def __len__(self) -> int:
+        return sum(map(len, self._groups.values()))
+
+    # --- opening and closing ----------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Hear the show's channel, then take a snapshot, then fill what came in between. Raises `Refused`."""
+        hub = self._hub
+        shown = await hub.shows.snapshot(self.show_id)  # first: a show that does not exist costs no subscription
+        try:
+            async with asyncio.timeout(5):
+                await hub.relay.join(self.channel)
+        except TimeoutError:
+            raise Refused(R.BUSY, after_ms=2000) from None
+        shown = await hub.shows.snapshot(self.show_id)
+        self._start_at(shown)
+        self.room.hear_levels(*await self._levels())
+        for viewer_id, until_ms in (await hub.shows.mutes(self.show_id)).items():
+            self.room.mute(viewer_id, until_ms, self._clock.now_ms(), self._clock.monotonic())
+        for line in await hub.shows.news.recent_talk(self.show_id):
+            self.room.talk.history.append(line)
+        self.room.relay_up = hub.relay.up
+        self.ready = True
+        await self.compare()
+
+    async def compare(self) -> None:
+        """Ask the sequencer where the show stands; fill a hole. Quiet where Redis is away."""
+        try:
+            epoch, offset = await self._hub.shows.news.position(self.show_id)
+        except Refused:
+            return
+        self.act(self.room.compare(epoch, offset))
+
+    async def refresh_levels(self) -> None:
+        """After a break of the relay: numbers published meanwhile are lost, so read them all."""
+        try:
+            self.room.hear_levels(*await self._levels())
+        except Refused:
+            return
+
+    async def tell_own_again(self) -> None:
+        """After a break of the relay: own messages published meanwhile are lost, so each is told whole what is hers.
+
+        In slices, as other work goes on meanwhile. Ends where the relay breaks again: its return begins anew.
+        """
+        sockets = [socket for each in self._of_viewer.values() for socket in each]
+        for first in range(0, len(sockets), OWN_SLICE):
+            if not self.room.relay_up:
+                return
+            await asyncio.gather(*(self._tell_own(socket) for socket in sockets[first : first + OWN_SLICE]))
+
+    async def _tell_own(self, socket: "LiveSocket") -> None:
+        if socket.stage != "seated" or socket.early is not None:
+            return
+        socket.early = []  # what is told while we read is newer than what we read
+        try:
+            async with self._hub.joins:
+                holds, orders = await self._own_of(socket)
+        except Exception as error:
+            if not isinstance(error, Refused):
+                log.exception("own_not_told", show_id=self.show_id)
+            self._send_early(socket)
+            if self.room.relay_up:
+                socket.close(Close.RESYNC, "Come back for a fresh start.", random.randint(500, 3000))
+            return
+        # No longer held back: a snapshot went to her meanwhile, with all of this.
+        if socket.stage == "seated" and socket.early is not None:
+            self._welcome(socket, self.room.offset, None, (), holds, orders)
+
+    async def _levels(self) -> tuple[int, dict[str, Level]]:
+        """A show whose books are not open yet, or are being counted again, has no numbers; it can be watched."""
+        try:
+            return await self._hub.engine.levels(self.show_id)
+        except Refused as refused:
+            if refused.why is R.REBUILDING:
+                return 0, {}
+            raise
+
+    async def _holds_of(self, viewer_id: str) -> tuple[Hold, ...]:
+        try:
+            return await self._hub.engine.holds_of(self.show_id, viewer_id)
+        except Refused as refused:
+            if refused.why is R.REBUILDING:
+                return ()
+            raise
+
+    # --- entering and leaving ---------------------------------------------------------------------------------------
+
+    def sockets_of(self, viewer_id: str) -> "list[LiveSocket]":
+        return self._of_viewer.get(viewer_id, [])
+
+    def register(self, socket: "LiveSocket") -> None:
+        """Own messages are kept for this socket from here on, until its welcome."""
+        assert socket.identity is not None
+        socket.hall = self
+        socket.early = []
+        self._of_viewer.setdefault(socket.identity.viewer_id, []).append(socket)
+
+    async def enter(self, socket: "LiveSocket", hello: Hello) -> None:
+        """Welcome a registered socket and give it its seat. Raises `Refused`; a socket that left meanwhile is fine."""
+        holds, orders = await self._own_of(socket)
+        missed = await self._catch_up(hello)
+        if hello.epoch:
+            RECOVER.labels("true" if missed is not None else "false").inc()
+        if missed is None:
+            shown, missed = await self._snapshot()
+        else:
+            shown = None
+        # Nothing waits from here on.
+        if socket.stage != "entering":
+            return
+        self._welcome(socket, hello.offset, shown, missed, holds, orders)
+        self._groups[socket.subprotocol, socket.stream].add(socket.outbox)
+        if socket.role in DESK_ROLES:
+            self._desk.add(socket)
+        self.room.crowd.here = len(self)
+        socket.seat(self._clock.monotonic())
+
+    async def _own_of(self, socket: "LiveSocket") -> tuple[tuple[Hold, ...], tuple[OrderFacts, ...]]:
+        assert socket.identity is not None
+        viewer_id = socket.identity.viewer_id
+        holds, orders = await asyncio.gather(
+            self._holds_of(viewer_id),
+            self._hub.orders.orders_of(viewer_id, self.show_id),
+        )
+        return tuple(holds), tuple(orders)
+
+    def _welcome(
+        self,
+        socket: "LiveSocket",
+        offset: int,
+        shown: "ShowSnapshot | None",
+        missed: tuple[Stamped, ...],
+        holds: tuple[Hold, ...],
+        orders: tuple[OrderFacts, ...],
+    ) -> None:
+        assert socket.identity is not None
+        now_ms = self._clock.now_ms()
+        welcome = Welcome(
+            You(socket.identity.viewer_id, socket.identity.name, socket.role),
+            now_ms,
+            self.room.epoch,
+            shown.offset if shown else offset,
+            shown is None,
+            self._hub.settings.ping_seconds,
+            holds,
+            orders,
+            self._encoded(shown, socket.subprotocol) if shown else None,
+        )
+        socket.send(welcome)
+        if missed:
+            socket.send(State(self.room.epoch, missed))
+        if shown is None:
+            socket.send(self.room.all_levels(self._clock.monotonic()))
+        self._send_early(socket)
+
+    def _send_early(self, socket: "LiveSocket") -> None:
+        early, socket.early = socket.early, None
+        for message in early or ():
+            socket.send(message)
+
+    def leave(self, socket: "LiveSocket") -> None:
+        """Forget a socket whose connection is lost."""
+        assert socket.identity is not None
+        mine = self._of_viewer.get(socket.identity.viewer_id, [])
+        if socket in mine:
+            mine.remove(socket)
+        if not mine:
+            self._of_viewer.pop(socket.identity.viewer_id, None)
+        if socket.outbox is not None:
+            self._groups[socket.subprotocol, socket.stream].discard(socket.outbox)
+        self._desk.discard(socket)
+        self.room.crowd.here = len(self)
+        if not self._of_viewer:
+            self.empty_since = self._clock.monotonic()
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._of_viewer and self._clock.monotonic() - self.empty_since > LINGER_SECONDS
+
+    def on_free(self, socket: "LiveSocket", needs_snapshot: bool, needs_levels: bool) -> None:
+        """A slow line is free again: give it what it skipped, as a whole."""
+        if needs_snapshot:
+            self._hub.in_background(self._welcome_again(socket))
+        elif needs_levels:
+            socket.send(self.room.all_levels(self._clock.monotonic()))
+
+    async def _welcome_again(self, socket: "LiveSocket") -> None:
+        """A fresh snapshot on a live line, for one who had to skip state or whose order was lost."""
+        try:
+            async with self._hub.joins:
+                holds, orders = await self._own_of(socket)
+                shown, missed = await self._snapshot()
+        except Refused:
+            socket.close(Close.RESYNC, "Come back for a fresh start.", random.randint(500, 3000))
+            return
+        if socket.stage == "seated":
+            self._welcome(socket, 0, shown, missed, holds, orders)
+
+    # --- snapshots and catching up ----------------------------------------------------------------------------------
+
+    async def _snapshot(self) -> "tuple[ShowSnapshot, tuple[Stamped, ...]]":
+        """A snapshot, and the events delivered here since. One read at a time, shared by all who wait for it."""
+        for _ in range(SNAPSHOT_TRIES):
+            if (shown := self._shown) is not None and shown.epoch == self.room.epoch:
+                if shown.offset >= self.room.offset:
+                    return shown, ()
+                missed = self.room.ring.since(shown.offset, self.room.offset)
+                if missed is not None and len(missed) <= 20:
+                    return shown, missed
+            await self._show_anew()
+        raise Refused(R.BUSY, after_ms=1000)
+
+    async def _show_anew(self) -> None:
+        if self._showing is None or self._showing.done():
+            self._showing = asyncio.ensure_future(self._hub.shows.snapshot(self.show_id))
+        shown = await asyncio.shield(self._showing)
+        if shown.epoch != self.room.epoch:
+            self._start_at(shown)
+        self._shown = shown
+
+    def _start_at(self, shown: "ShowSnapshot") -> None:
+        self._shown = shown
+        self.room.start(shown.epoch, shown.offset, shown.slow_seconds, shown.show.status)
+        self.room.learn_cards(shown.cards)
+
+    def _encoded(self, shown: "ShowSnapshot", subprotocol: Subprotocol) -> Any:
+        """The snapshot's bytes, made once for all who get the same: in a storm of joins that is nearly everybody."""
+        room = self.room
+        history = room.talk.history
+        viewers = room.crowd.total(self._clock.monotonic())
+        key = (id(shown), room.levels_version, history[-1].line_id if history else "", len(history), viewers)
+        if self._raw[0] != key:
+            self._raw = (key, {})
+        made = self._raw[1]
+        if subprotocol not in made:
+            snapshot = Snapshot(
+                shown.show, tuple(shown.cards), shown.on_air, room.levels, room.levels_version, tuple(history),
+                tuple(shown.pinned), tuple(shown.questions), dict(shown.promises), room.moderation.slow_seconds,
+                viewers,
+            )  # fmt: skip
+            encoder = msgspec.msgpack if subprotocol == MSGPACK else msgspec.json
+            made[subprotocol] = encoder.encode(snapshot)
+        return msgspec.Raw(made[subprotocol])
+
+    async def _catch_up(self, hello: Hello) -> tuple[Stamped, ...] | None:
+        """Every event after what she saw, up to here; None where she needs a snapshot. Never a part."""
+        if not hello.epoch or hello.epoch != self.room.epoch or hello.offset > self.room.offset:
+            return None
+        missed = self._known_since(hello.offset)
+        if missed is None:
+            await self._read_news(hello.offset)
+            missed = self._known_since(hello.offset)
+        return missed if hello.epoch == self.room.epoch else None
+
+    def _known_since(self, offset: int) -> tuple[Stamped, ...] | None:
+        room = self.room
+        if (recent := room.ring.since(offset, room.offset)) is not None:
+            return recent
+        if self._older is None or self._clock.monotonic() - self._older[2] > READ_AHEAD_SECONDS:
+            return None
+        base, events, _ = self._older
+        if offset < base or (events and events[0].offset != base + 1):
+            return None
+        old = [stamped for stamped in events if offset < stamped.offset <= room.offset]
+        last = old[-1].offset if old else offset
+        rest = () if last == room.offset else room.ring.since(last, room.offset)
+        return None if rest is None else (*old, *rest)
+
+    async def _read_news(self, offset: int) -> None:
+        """One shared read for a storm: who needs less finds it there; who needs more reads once more."""
+        news, epoch = self._hub.shows.news, self.room.epoch
+        while self._reading is not None and not self._reading.done():
+            await asyncio.shield(self._reading)
+            if self._known_since(offset) is not None:
+                return
+        self._reading = asyncio.ensure_future(news.since(self.show_id, epoch, offset))
+        try:
+            events = await asyncio.shield(self._reading)
+        except Refused:
+            return
+        if events is not None and epoch == self.room.epoch:
+            self._older = (offset, events, self._clock.monotonic())
+
+    # --- what the room decided --------------------------------------------------------------------------------------
+
+    def hear(self, message: list[Any]) -> None:
+        """One message of the relay. Before the snapshot there is nothing to add it to; `open` fills the hole."""
+        if not self.ready:
+            return
+        now = self._clock.monotonic()
+        self.act(self.room.hear(message, self._clock.now_ms(), now))
+        self._flush(now)
+
+    def act(self, outs: list[Out]) -> None:
+        """Do what was decided, in order."""
+        for out in outs:
+            match out:
+                case ToAll(message):
+                    self._to_all(message)
+                case ToSeat(seat, message):
+                    if seat.stage == "seated":
+                        seat.send(message)
+                case ToViewerOf(viewer_id, message):
+                    self._to_viewer(viewer_id, message)
+                case ToTalk(frames):
+                    self._talking = asyncio.get_running_loop().create_task(self._talk_pass(frames))
+                case ToDesk(message):
+                    for socket in self._desk:
+                        socket.send(message)
+                case Publish(message):
+                    self._hub.relay.publish(self.channel, message)
+                case Remember():
+                    self._to_remember.append(out)
+                case Kick(viewer_id, code):
+                    self._kick(viewer_id, code)
+                case Fill(epoch, after_offset):
+                    self._hub.in_background(self._fill(epoch, after_offset))
+                case Resync():
+                    self._hub.in_background(self._resync())
+
+    def _to_all(self, message: ToViewer) -> None:
+        started = self._clock.monotonic()
+        shared = Shared(message)
+        lane = Lane.LEVELS if isinstance(message, Levels) else Lane.STATE
+        for (subprotocol, _), outboxes in self._groups.items():
+            if outboxes:
+                send_to_all(outboxes, shared.frame(subprotocol), lane)
+        FAN_OUT.observe(self._clock.monotonic() - started)
+        if isinstance(message, State):
+            PUBLISH_TO_WRITE.observe(max(0, self._clock.now_ms() - message.events[-1].at_ms) / 1000)
+
+    def _to_viewer(self, viewer_id: str, message: ToViewer) -> None:
+        for socket in self._of_viewer.get(viewer_id, ()):
+            if socket.early is not None:
+                if len(socket.early) < EARLY_MAX:
+                    socket.early.append(message)
+            elif socket.stage == "seated":
+                socket.send(message)
+
+    async def _talk_pass(self, frames: TalkFrames) -> None:
+        """One talk frame to everybody, in slices: what is more urgent goes out in between."""
+        started = self._clock.monotonic()
+        spent = 0.0
+        for stream, lines in (("desk", frames.desk), ("phone", frames.phone)):
+            if not lines and not frames.shed:
+                continue
+            shared = Shared(Talk(lines, frames.shed))
+            for subprotocol in (MSGPACK, JSON):
+                seats = list(self._groups[subprotocol, "desk" if stream == "desk" else "phone"])
+                for first in range(0, len(seats), TALK_SLICE):
+                    before = self._clock.monotonic()
+                    send_to_all(seats[first : first + TALK_SLICE], shared.frame(subprotocol), Lane.TALK)
+                    spent += self._clock.monotonic() - before
+                    await asyncio.sleep(0)
+        self._talk_not_before = started + max(self._tick_seconds, TALK_SHARE * spent)
+
+    def _kick(self, viewer_id: str, code: int) -> None:
+        known = Close(code) if code in Close._value2member_map_ else Close.BANNED
+        for socket in list(self._of_viewer.get(viewer_id, ())):
+            socket.close(known, "You cannot take part in this show." if known is Close.BANNED else "")
+
+    async def _fill(self, epoch: str, after_offset: int) -> None:
+        try:
+            events = await self._hub.shows.news.since(self.show_id, epoch, after_offset)
+        except Refused:
+            self.room.fill_failed()
+            return
+        self.act(self.room.fill(epoch, events, self._clock.monotonic()))
+
+    async def _resync(self) -> None:
+        """A new epoch or a hole that cannot be filled: begin again at a fresh snapshot, for everybody."""
+        epoch_before, offset_before = self.room.epoch, self.room.offset
+        try:
+            shown = await self._hub.shows.snapshot(self.show_id)
+            version, levels = await self._levels()
+        except Refused:
+            return  # the next comparison finds it again
+        if (self.room.epoch, self.room.offset) != (epoch_before, offset_before):
+            return  # somebody else has begun again meanwhile
+        log.warning("room_resync", show_id=self.show_id, epoch=shown.epoch, offset=shown.offset)
+        self._start_at(shown)
+        self.room.hear_levels(version, levels)
+        for socket in list(itertools.chain.from_iterable(self._of_viewer.values())):
+            if socket.stage == "seated":
+                await self._welcome_again(socket)
+
+    # --- ticks ------------------------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Every talk tick."""
+        if self.ready:
+            self._flush(self._clock.monotonic())
+
+    def said(self) -> None:
+        """A line was taken: where the last tick is long past it need not wait for the next."""
+        self._flush(self._clock.monotonic())
+
+    def _flush(self, now: float) -> None:
+        if now >= self._publish_not_before and (outs := self.room.take_published(now)):
+            self._publish_not_before = now + self._tick_seconds
+            self.act(outs)
+        if now >= self._levels_not_before and (outs := self.room.take_levels(now)):
+            self._levels_not_before = now + self._tick_seconds
+            self.act(outs)
+        may_talk = now >= self._talk_not_before and (self._talking is None or self._talking.done())
+        if may_talk:
+            self.act(self.room.take_talk())
+        if self._to_remember:
+            rows, self._to_remember = self._to_remember, []
+            self._hub.in_background(self._remember(rows))
+
+    async def _remember(self, rows: list[Remember]) -> None:
+        """Keep what was shown where a moderator's command can find it, tell the desks who said it, and write it into
+        the show log. What the log cannot take now waits for the next tick, up to a bound."""
+        lines = [TalkLine(row.line, row.viewer_id, row.held) for row in rows]
+        news = self._hub.shows.news
+        try:
+            await news.remember_talk(self.show_id, lines)
+            if authors := {row.line.line_id: row.viewer_id for row in rows if not row.held}:
+                await news.tell_desk(self.show_id, Desk(authors=authors))
+        except Refused:
+            log.info("talk_not_remembered", show_id=self.show_id, lines=len(rows))
+        self._to_log = (self._to_log + lines)[-TO_LOG_MAX:]
+        async with self._logging:
+            lines, self._to_log = self._to_log, []
+            try:
+                await self._hub.shows.say_record(self.show_id, lines)
+            except Refused:
+                self._to_log = (lines + self._to_log)[-TO_LOG_MAX:]
+
+    def second(self) -> None:
+        """Once a second: the head-count."""
+        if self.ready:
+            self.act(self.room.take_crowd(self._clock.monotonic()))
+
+    def relay_changed(self, up: bool) -> None:
+        if self.ready:
+            self.act(self.room.relay_changed(up))

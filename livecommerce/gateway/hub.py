@@ -1,0 +1,518 @@
+"""The hub: every socket of this process, the halls they sit in, and the few tasks that serve them all.
+
+What arrives: admitted sockets, their typed messages, the relay's news. What leaves: answers, refusals with numbers,
+and what halls tell their seats. It decides nothing about stock, shows or orders: it asks those who do, measures how
+long they took, and turns their `Refused` into words for the one who asked. No task per viewer: a join, a question or a
+release is a short task of its own; a reservation is a future of the engine's batch.
+"""
+
+import asyncio
+import contextlib
+import random
+import secrets
+from collections.abc import Awaitable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from redis.asyncio import Redis
+
+from livecommerce.clock import Clock
+from livecommerce.errors import Close, R, Refused
+from livecommerce.gateway.admission import Admission, Credits
+from livecommerce.gateway.hall import DESK_ROLES, Hall
+from livecommerce.gateway.measures import ANSWER, LOOP_LAG, RELAY_UP, ROOMS, SOCKETS
+from livecommerce.gateway.socket import LiveSocket, make_protocol
+from livecommerce.gateway.wheel import Wheel
+from livecommerce.ids import new_id
+from livecommerce.protocol.facts import Hold, Line
+from livecommerce.protocol.from_viewer import (
+    Accept,
+    AnyFromViewer,
+    Hello,
+    Ping,
+    React,
+    Release,
+    Reserve,
+    Say,
+    Token,
+    Vote,
+)
+from livecommerce.protocol.to_viewer import Answer, Desk, Pong, Said
+from livecommerce.rooms.relay import Relay
+from livecommerce.rooms.room import Remember, Speaker
+from livecommerce.settings import Settings
+
+if TYPE_CHECKING:
+    from livecommerce.gateway.door import Door
+    from livecommerce.orders.service import Orders
+    from livecommerce.reservations.engine import ReservationEngine
+    from livecommerce.shows.service import Shows
+
+log = structlog.get_logger(__name__)
+
+IN_FLIGHT_MAX = 8  # requests of one socket that wait for an answer
+JOINS_MAX = 64  # welcomes being prepared at once; the others queue, bounded by the cap on sockets
+COMPARE_SECONDS = 1.7  # uneven periods, so that the jobs of a process do not fall together
+SECOND_SECONDS = 1.03
+DRAIN_BATCHES_PER_SECOND = 10
+
+_ANSWERS = {kind: ANSWER.labels(kind) for kind in ("reserve", "release", "accept")}
+
+# Which code a socket is closed with when its hello is refused; whatever is not listed may be tried again.
+_CLOSE_FOR: dict[R, Close] = {
+    R.TOKEN_EXPIRED: Close.TOKEN_EXPIRED,
+    R.TOKEN_INVALID: Close.TOKEN_INVALID,
+    R.SIGN_IN: Close.TOKEN_INVALID,
+    R.ORIGIN: Close.FORBIDDEN,
+    R.FORBIDDEN: Close.FORBIDDEN,
+    R.NOT_INVITED: Close.FORBIDDEN,
+    R.PLACES_TAKEN: Close.FORBIDDEN,
+    R.BANNED: Close.BANNED,
+    R.NOT_FOUND: Close.NOT_FOUND,
+    R.SHOW_OVER: Close.SHOW_OVER,
+    R.SERVER_FULL: Close.FULL,
+    R.TOO_MANY: Close.FULL,
+}
+
+
+class Hub:
+    """One per web process. `start` before the first socket; `drain` when it is about to stop; `aclose` last."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        redis: Redis,
+        door: "Door",
+        shows: "Shows",
+        engine: "ReservationEngine",
+        orders: "Orders",
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.door = door
+        self.shows = shows
+        self.engine = engine
+        self.orders = orders
+        self.process_id = secrets.token_hex(6)
+        self.admission = Admission(settings, clock.monotonic())
+        self.wheel = Wheel(clock.monotonic())
+        self.relay = Relay(redis, clock, self._heard, self._relay_changed)
+        self.joins = asyncio.Semaphore(JOINS_MAX)
+        self.rooms: dict[str, Hall] = {}
+        self._opening: dict[str, asyncio.Task[Hall]] = {}
+        self._by_channel: dict[str, Hall] = {}
+        self._sockets: set[LiveSocket] = set()
+        self._slowest_ms: dict[str, float] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._loops: list[asyncio.Task[None]] = []
+        self._to_drain: list[LiveSocket] = []
+        self._draining: asyncio.Task[None] | None = None
+        self.protocol_class = make_protocol(self)
+
+    async def start(self) -> None:
+        """Begin to serve: the relay, the wheel, the ticks."""
+        await self.relay.start()
+        self._loops = [
+            asyncio.create_task(each, name=f"hub-{name}")
+            for name, each in {
+                "wheel": self._repeat(1.0, self._turn_wheel),
+                "ticks": self._repeat(self.settings.talk_tick_ms / 1000, self._tick),
+                "seconds": self._repeat(SECOND_SECONDS, self._second),
+                "compare": self._repeat(COMPARE_SECONDS, self._compare),
+            }.items()
+        ]
+
+    async def drain(self) -> None:
+        """Send everybody away with a time to come back, spread over `drain_seconds`; returns when all were told."""
+        for socket in list(self._sockets):
+            socket.shutdown()
+        while self._draining is not None and not self._draining.done():
+            await asyncio.shield(self._draining)
+
+    async def aclose(self) -> None:
+        """End every task and the relay's connection. Sockets that are still open are cut."""
+        tasks = [*self._loops, *self._tasks, *self._opening.values()]
+        if self._draining is not None:
+            tasks.append(self._draining)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.relay.aclose()
+        for socket in list(self._sockets):
+            socket.cut()
+
+    def slowest_answer_ms(self, show_id: str) -> int:
+        """The longest a reserve, release or accept of this show took here, socket in to answer out."""
+        return round(self._slowest_ms.get(show_id, 0.0))
+
+    def in_background(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Run a short task of its own; what it raises is logged."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("hub_task_failed", exc_info=error)
+
+    # --- jobs -------------------------------------------------------------------------------------------------------
+
+    async def _repeat(self, period_seconds: float, job: Any) -> None:
+        while True:
+            due = self.clock.monotonic() + period_seconds
+            await self.clock.sleep(period_seconds)
+            LOOP_LAG.observe(max(0.0, self.clock.monotonic() - due))
+            try:
+                waiting = job()
+                if waiting is not None:
+                    await waiting
+            except Exception:
+                log.exception("hub_job_failed")
+
+    def _turn_wheel(self) -> None:
+        self.wheel.turn(self.clock.monotonic())
+
+    def _tick(self) -> None:
+        for hall in self.rooms.values():
+            hall.tick()
+
+    def _second(self) -> None:
+        SOCKETS.set(len(self._sockets))
+        ROOMS.set(len(self.rooms))
+        for hall in self.rooms.values():
+            hall.second()
+
+    async def _compare(self) -> None:
+        for hall in list(self.rooms.values()):
+            if hall.is_idle:
+                await self._close_hall(hall)
+            elif hall.ready and self.relay.up:
+                await hall.compare()
+
+    # --- the relay --------------------------------------------------------------------------------------------------
+
+    def _heard(self, channel: str, message: list[Any]) -> None:
+        hall = self._by_channel.get(channel)
+        if hall is not None:  # an empty hall is falsy, and must hear on for those who come back
+            hall.hear(message)
+
+    def _relay_changed(self, up: bool) -> None:
+        RELAY_UP.set(1 if up else 0)
+        for hall in self.rooms.values():
+            hall.relay_changed(up)
+            if up and hall.ready:
+                self.in_background(hall.compare())
+                self.in_background(hall.refresh_levels())
+                self.in_background(hall.tell_own_again())
+
+    # --- sockets come and go ----------------------------------------------------------------------------------------
+
+    def admit(self, socket: LiveSocket) -> None:
+        """Before the handshake's answer: origin and caps. Raises `Refused`, and then nothing was counted."""
+        if self._draining is not None:
+            raise Refused(R.UNAVAILABLE, after_ms=self.settings.drain_seconds * 1000)
+        self.admission.check_origin(socket.origin, socket.host, socket.cookie)
+        self.admission.enter(socket.address, self.clock.monotonic())
+        socket.admitted = True
+        self._sockets.add(socket)
+
+    def lost(self, socket: LiveSocket) -> None:
+        """The connection is gone."""
+        self.wheel.drop(socket)
+        self._sockets.discard(socket)
+        if socket.admitted:
+            self.admission.leave(socket.address)
+        if socket.hall is not None:
+            socket.hall.leave(socket)
+
+    def received(self, socket: LiveSocket, message: AnyFromViewer) -> None:
+        """One message, in order. Nothing here waits."""
+        if socket.credits is None:
+            socket.credits = Credits()
+        kind = type(message).__struct_config__.tag
+        try:
+            socket.credits.take(str(kind), self.clock.monotonic())
+            self._dispatch(socket, message)
+        except Refused as refused:
+            socket.refuse(_about(message), refused, strike=refused.why in (R.TOO_MANY, R.MALFORMED))
+
+    def _dispatch(self, socket: LiveSocket, message: AnyFromViewer) -> None:
+        if isinstance(message, Ping):
+            socket.send(Pong(message.at, self.clock.now_ms()))
+            return
+        if isinstance(message, Hello):
+            if socket.stage != "greeting":
+                raise Refused(R.MALFORMED, expected="one hello, as the first message")
+            socket.enter()
+            self.in_background(self._enter(socket, message))
+            return
+        if socket.stage != "seated":
+            raise Refused(R.MALFORMED, expected="hello first; everything else after its welcome")
+        assert socket.hall is not None
+        assert socket.identity is not None
+        match message:
+            case Say():
+                self._say(socket, message)
+            case React():
+                socket.hall.room.crowd.heart()
+            case Reserve(rid, lines, wait):
+                self._reserve(socket, rid, [(line.deal_id, line.qty) for line in lines], wait)
+            case Release(rid):
+                released = self.engine.release(socket.show_id, socket.identity.viewer_id, rid)
+                self._ask_engine(socket, "release", rid, released)
+            case Accept(rid):
+                accepted = self.engine.accept(socket.show_id, socket.identity.viewer_id, rid)
+                self._ask_engine(socket, "accept", rid, accepted)
+            case Vote(cid, question_id):
+                self._ask(socket, cid, self._vote(socket, cid, question_id))
+            case Token(token):
+                self._ask(socket, "token", self._renew(socket, token))
+
+    # --- hello ------------------------------------------------------------------------------------------------------
+
+    async def _enter(self, socket: LiveSocket, hello: Hello) -> None:
+        try:
+            async with self.joins:
+                await self._prove(socket, hello)
+                await self._seat(socket, hello)
+        except Refused as refused:
+            self._turn_away(socket, refused)
+        except Exception:
+            log.exception("join_failed", show_id=socket.show_id)
+            self._turn_away(socket, Refused(R.INTERNAL, after_ms=random.randint(1000, 5000)))
+
+    async def _prove(self, socket: LiveSocket, hello: Hello) -> None:
+        token = hello.token or socket.token
+        proved = await self.door.verify_socket(token, socket.cookie, socket.origin, socket.show_id, host=socket.host)
+        socket.identity, socket.role, until_ms = proved
+        socket.renewed(until_ms)
+        socket.stream = "desk" if socket.role in DESK_ROLES else hello.device
+        socket.token = socket.cookie = ""
+        staff_role = "" if socket.role == "viewer" else socket.role
+        await self.shows.may_enter(socket.show_id, socket.identity, hello.invitation, staff_role=staff_role)
+
+    async def _seat(self, socket: LiveSocket, hello: Hello) -> None:
+        hall = await self._hall(socket.show_id)
+        if socket.stage != "entering":
+            return
+        hall.register(socket)
+        self._bound_sockets_of(hall, socket)
+        await hall.enter(socket, hello)
+
+    def _bound_sockets_of(self, hall: Hall, socket: LiveSocket) -> None:
+        """One identity, so many sockets: the oldest goes."""
+        assert socket.identity is not None
+        mine = [each for each in hall.sockets_of(socket.identity.viewer_id) if each.stage in ("entering", "seated")]
+        for oldest in mine[: max(0, len(mine) - self.settings.sockets_per_viewer_max)]:
+            oldest.close(Close.ELSEWHERE, "You opened this show in too many places; this is the oldest.")
+
+    async def _hall(self, show_id: str) -> Hall:
+        """The show's hall, opened at most once; whoever waits shares the outcome."""
+        if (hall := self.rooms.get(show_id)) is not None:
+            return hall
+        opening = self._opening.get(show_id)
+        if opening is None:
+            opening = self._opening[show_id] = asyncio.create_task(self._open_hall(show_id))
+        return await asyncio.shield(opening)
+
+    async def _open_hall(self, show_id: str) -> Hall:
+        hall = Hall(self, show_id)
+        self._by_channel[hall.channel] = hall
+        try:
+            await hall.open()
+        except BaseException:
+            self._by_channel.pop(hall.channel, None)
+            await self.relay.leave(hall.channel)
+            raise
+        finally:
+            self._opening.pop(show_id, None)
+        self.rooms[show_id] = hall
+        return hall
+
+    async def _close_hall(self, hall: Hall) -> None:
+        self.rooms.pop(hall.show_id, None)
+        self._by_channel.pop(hall.channel, None)
+        self._slowest_ms.pop(hall.show_id, None)
+        await self.relay.leave(hall.channel)
+
+    def _turn_away(self, socket: LiveSocket, refused: Refused) -> None:
+        if socket.stage != "entering":
+            return
+        socket.refuse("hello", refused)
+        code = _CLOSE_FOR.get(refused.why, Close.RESYNC)
+        after_ms = refused.after_ms if refused.after_ms is not None else 1000
+        socket.close(code, refused.text, after_ms + random.randint(0, 2000))
+
+    async def _renew(self, socket: LiveSocket, token: str) -> None:
+        proved = await self.door.verify_socket(token, "", socket.origin, socket.show_id, host=socket.host)
+        viewer, _, until_ms = proved
+        assert socket.identity is not None
+        if viewer.viewer_id != socket.identity.viewer_id:
+            raise Refused(R.TOKEN_INVALID)
+        socket.renewed(until_ms)
+
+    # --- talk -------------------------------------------------------------------------------------------------------
+
+    def _say(self, socket: LiveSocket, say: Say) -> None:
+        hall, viewer = socket.hall, socket.identity
+        assert hall is not None
+        assert viewer is not None
+        now_ms, now = self.clock.now_ms(), self.clock.monotonic()
+        speaker = Speaker(viewer.viewer_id, viewer.name, socket.role, viewer.kind == "simulated", socket)
+        try:
+            text = hall.room.may_say(speaker, say.text, now)
+        except Refused as refused:
+            if refused.why is R.HELD_BACK and say.kind == "chat":
+                self._hold_back(socket, say, now_ms)
+            raise
+        if say.kind == "chat":
+            hall.room.say(speaker, say.cid, text, now_ms, now)
+            hall.said()
+        elif say.kind == "question":
+            self._ask(socket, say.cid, self._question(socket, say.cid, text))
+        else:
+            self._ask(socket, say.cid, self._private(socket, say.cid, text))
+
+    def _line(self, socket: LiveSocket, text: str, kind: Any, now_ms: int) -> Line:
+        viewer = socket.identity
+        assert viewer is not None
+        return Line(new_id("ln"), now_ms, viewer.name, text, socket.role, kind, viewer.kind == "simulated")
+
+    def _hold_back(self, socket: LiveSocket, say: Say, now_ms: int) -> None:
+        """The line waits for a moderator: on the desks, and where `let_through` finds it."""
+        hall, viewer = socket.hall, socket.identity
+        assert hall is not None
+        assert viewer is not None
+        line = self._line(socket, say.text, "chat", now_ms)
+        hall.act([Remember(line, viewer.viewer_id, True)])
+        desk = Desk(held_line=line, viewer_id=viewer.viewer_id)
+        self.in_background(_quietly(self.shows.news.tell_desk(socket.show_id, desk)))
+
+    async def _question(self, socket: LiveSocket, cid: str, text: str) -> None:
+        assert socket.identity is not None
+        question = await self.shows.ask(socket.show_id, socket.identity, text)
+        line = Line(
+            question.question_id, self.clock.now_ms(), question.name, question.text, socket.role, "question",
+            socket.identity.kind == "simulated",
+        )  # fmt: skip
+        _send(socket, Said(cid, True, line))
+
+    async def _private(self, socket: LiveSocket, cid: str, text: str) -> None:
+        assert socket.identity is not None
+        line = self._line(socket, text, "question", self.clock.now_ms())
+        await self.shows.news.tell_desk(socket.show_id, Desk(private=line, viewer_id=socket.identity.viewer_id))
+        _send(socket, Said(cid, False, line))
+
+    async def _vote(self, socket: LiveSocket, cid: str, question_id: str) -> None:
+        assert socket.identity is not None
+        await self.shows.vote(socket.show_id, socket.identity, question_id)
+        _send(socket, Said(cid, True))
+
+    def _ask(self, socket: LiveSocket, re: str, work: Coroutine[Any, Any, None]) -> None:
+        """A question to another part, as a short task; its refusal goes to whoever asked."""
+        if socket.in_flight >= IN_FLIGHT_MAX:
+            work.close()
+            raise Refused(R.TOO_MANY, after_ms=1000)
+        socket.in_flight += 1
+        self.in_background(self._asked(socket, re, work))
+
+    async def _asked(self, socket: LiveSocket, re: str, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Refused as refused:
+            _refuse(socket, re, refused)
+        except Exception:
+            log.exception("request_failed", show_id=socket.show_id)
+            _refuse(socket, re, Refused(R.INTERNAL))
+        finally:
+            socket.in_flight -= 1
+
+    # --- stock ------------------------------------------------------------------------------------------------------
+
+    def _reserve(self, socket: LiveSocket, rid: str, lines: list[tuple[str, int]], wait: bool) -> None:
+        assert socket.identity is not None
+        assert socket.hall is not None
+        if socket.in_flight >= IN_FLIGHT_MAX:
+            raise Refused(R.TOO_MANY, after_ms=1000)
+        socket.hall.room.refuse_part_of_bundle(lines)
+        self._answer_later(
+            socket, "reserve", rid, self.engine.reserve_soon(socket.show_id, socket.identity, rid, lines, wait)
+        )
+
+    def _ask_engine(self, socket: LiveSocket, kind: str, rid: str, work: Coroutine[Any, Any, Hold]) -> None:
+        if socket.in_flight >= IN_FLIGHT_MAX:
+            work.close()
+            raise Refused(R.TOO_MANY, after_ms=1000)
+        self._answer_later(socket, kind, rid, asyncio.ensure_future(work))
+
+    def _answer_later(self, socket: LiveSocket, kind: str, rid: str, asked: "asyncio.Future[Hold]") -> None:
+        started = self.clock.monotonic()
+        socket.in_flight += 1
+
+        def answer(done: "asyncio.Future[Hold]") -> None:
+            socket.in_flight -= 1
+            if done.cancelled():
+                return
+            error = done.exception()
+            if error is None:
+                _send(socket, Answer(rid, done.result()))
+            elif isinstance(error, Refused):
+                _refuse(socket, rid, error)
+            else:
+                log.error("request_failed", show_id=socket.show_id, exc_info=error)
+                _refuse(socket, rid, Refused(R.INTERNAL))
+            self._measure(socket.show_id, kind, self.clock.monotonic() - started)
+
+        asked.add_done_callback(answer)
+
+    def _measure(self, show_id: str, kind: str, seconds: float) -> None:
+        _ANSWERS[kind].observe(seconds)
+        if seconds * 1000 > self._slowest_ms.get(show_id, 0.0):
+            self._slowest_ms[show_id] = seconds * 1000
+
+    # --- going ------------------------------------------------------------------------------------------------------
+
+    def drain_soon(self, socket: LiveSocket) -> None:
+        """This socket is to go; all of them are told in batches, each with its own time to come back."""
+        self._to_drain.append(socket)
+        if self._draining is None:
+            self._draining = asyncio.get_running_loop().create_task(self._drain())
+
+    async def _drain(self) -> None:
+        await asyncio.sleep(0)  # uvicorn calls `shutdown` on every connection in one go: let it finish
+        spread_ms = self.settings.drain_seconds * 1000
+        batches = max(1, self.settings.drain_seconds * DRAIN_BATCHES_PER_SECOND // 2)
+        size = max(50, -(-len(self._to_drain) // batches))
+        log.info("hub_drains", sockets=len(self._to_drain))
+        while self._to_drain:
+            batch, self._to_drain = self._to_drain[:size], self._to_drain[size:]
+            for socket in batch:
+                socket.close(Close.MOVING, "This server is being replaced. Come back.", random.randint(0, spread_ms))
+            if self._to_drain:
+                await self.clock.sleep(1 / DRAIN_BATCHES_PER_SECOND)
+
+
+def _send(socket: LiveSocket, message: Any) -> None:
+    if socket.stage == "seated":
+        socket.send(message)
+
+
+def _refuse(socket: LiveSocket, re: str, refused: Refused) -> None:
+    if socket.stage == "seated":
+        socket.refuse(re, refused)
+
+
+async def _quietly(work: Awaitable[None]) -> None:
+    with contextlib.suppress(Refused):
+        await work
+
+
+def _about(message: AnyFromViewer) -> str:
+    """What a refusal names: the rid or cid where the message has one, else its type."""
+    if isinstance(message, Reserve | Release | Accept):
+        return message.rid
+    if isinstance(message, Say | Vote):
+        return message.cid
+    return str(type(message).__struct_config__.tag)

@@ -1,0 +1,425 @@
+"""One viewer's socket: uvicorn's WebSocket class for `/live/{show_id}`; every other path is handed to uvicorn's own.
+
+What arrives: bytes of one connection. What leaves: typed messages for the hub, in order; bytes on the wire. The
+handshake and the parsing are `websockets`' sans-I/O protocol; outgoing data frames do not pass through it, because
+they are built once for many. It does not know shows; what a message means is the hub's business.
+
+The contract with uvicorn (undocumented, held by tests/contract/test_uvicorn.py): the class is called with `config`,
+`server_state` and `app_state`, then `connection_made`, then `data_received` with the whole request, and only after that
+`transport.set_protocol`. So nothing but the 101 answer is written before that: it would still be counted by the old
+protocol. `shutdown` is called on every connection at once when the server stops.
+"""
+
+import asyncio
+import logging
+import random
+import re
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+
+import msgspec
+from uvicorn.config import Config
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import OPEN
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol as WireSubprotocol
+
+from livecommerce.errors import Close, R, Refused
+from livecommerce.gateway.addresses import client_address
+from livecommerce.gateway.admission import Credits, tokens_in
+from livecommerce.gateway.frames import PING, frame_of, short_message
+from livecommerce.gateway.measures import DISCONNECTS, REJECTED
+from livecommerce.gateway.outbox import Lane, Outbox
+from livecommerce.people.identity import ViewerIdentity
+from livecommerce.protocol.codec import JSON, MSGPACK, SUBPROTOCOLS, Subprotocol, decode_from_viewer, encode
+from livecommerce.protocol.facts import Role
+from livecommerce.protocol.to_viewer import Bye, RefusedMessage, ToViewer
+
+if TYPE_CHECKING:
+    from livecommerce.gateway.hall import Hall
+    from livecommerce.gateway.hub import Hub
+
+MESSAGE_BYTES_MAX = 4096
+STRIKES_MAX = 20  # messages refused for their shape or their number, before we hang up
+CLOSE_SECONDS_MAX = 5.0  # for the other side to answer our close
+EXPIRY_WARNING_SECONDS = 30.0
+ENTER_SECONDS_MAX = 20.0
+_PATH = re.compile(rb"^GET /live/([A-Za-z0-9_-]{1,40})(?:\?[^ ]*)? HTTP/1\.1\r\n")
+# The sans-I/O protocol logs every frame at DEBUG; chat has no place in a log.
+_quiet = logging.getLogger("livecommerce.websockets")
+_quiet.setLevel(logging.WARNING)
+
+Stage = Literal["asking", "elsewhere", "opening", "greeting", "entering", "seated", "closing", "lost"]
+# asking: the request is not read yet. elsewhere: uvicorn's own class has it. opening: 101 is written, the transport is
+# not ours yet. greeting: waits for `hello`. entering: credentials and snapshot are being fetched. seated: hears all.
+_MOVES: dict[Stage, tuple[Stage, ...]] = {
+    "asking": ("elsewhere", "opening", "closing", "lost"),
+    "elsewhere": ("lost",),
+    "opening": ("greeting", "closing", "lost"),
+    "greeting": ("entering", "closing", "lost"),
+    "entering": ("seated", "closing", "lost"),
+    "seated": ("closing", "lost"),
+    "closing": ("lost",),
+    "lost": (),
+}
+
+
+def _choose(_: ServerProtocol, offered: Any) -> WireSubprotocol | None:
+    return next((WireSubprotocol(ours) for ours in SUBPROTOCOLS if ours in offered), None)
+
+
+class LiveSocket(asyncio.Protocol):
+    """One connection. `make_protocol(hub)` gives the class that uvicorn calls."""
+
+    # fmt: off
+    __slots__ = (
+        "__weakref__", "_app_state", "_config", "_heard", "_inner", "_message", "_ping_at", "_server_state",
+        "_strikes", "_transport", "_warned", "_wire", "address", "admitted", "cookie", "credits", "early", "hall",
+        "host", "identity", "in_flight", "origin", "outbox", "role", "show_id", "stage", "stream", "subprotocol",
+        "token", "until_ms", "wheel_slot",
+    )
+    # fmt: on
+
+    hub: ClassVar["Hub"]
+
+    def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: Any = None) -> None:
+        self._config = config
+        self._server_state = server_state
+        self._app_state = app_state
+        self._inner: WebSocketsSansIOProtocol | None = None
+        self._transport: asyncio.Transport = None  # type: ignore[assignment]  # until connection_made
+        self._wire: ServerProtocol = None  # type: ignore[assignment]  # until the request is read
+        self._message: tuple[Opcode, list[bytes]] | None = None
+        self._heard = True
+        self._ping_at = 0.0
+        self._strikes = 0
+        self._warned = False
+        self.stage: Stage = "asking"
+        self.wheel_slot = -1
+        self.show_id = ""
+        self.address = ""
+        self.admitted = False
+        self.subprotocol: Subprotocol = JSON
+        self.stream: Literal["phone", "desk"] = "phone"
+        # Until `hello` is answered: how this connection can prove who it is.
+        self.token = self.cookie = self.origin = self.host = ""
+        self.outbox: Outbox = None  # type: ignore[assignment]  # until opened
+        self.credits: Credits | None = None
+        self.identity: ViewerIdentity | None = None
+        self.role: Role = "viewer"
+        self.until_ms = 0
+        self.hall: Hall | None = None
+        self.early: list[ToViewer] | None = None  # own messages that came before the welcome
+        self.in_flight = 0
+
+    def _move(self, stage: Stage) -> None:
+        assert stage in _MOVES[self.stage], f"a socket does not go from {self.stage} to {stage}"
+        self.stage = stage
+
+    # --- asyncio's side ---------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._server_state.connections.add(cast("Any", self))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.outbox is not None:
+            self.outbox.forget()
+        self._server_state.connections.discard(cast("Any", self))
+        if self.stage == "elsewhere":
+            assert self._inner is not None
+            self._inner.connection_lost(exc)
+        self._move("lost")
+        self.hub.lost(self)
+
+    def eof_received(self) -> None:
+        """The other side will send no more: asyncio closes the transport after this."""
+
+    def pause_writing(self) -> None:
+        if self.outbox is not None:
+            self.outbox.paused()
+
+    def resume_writing(self) -> None:
+        if self.outbox is not None:
+            self.outbox.resumed()
+
+    def data_received(self, data: bytes) -> None:
+        if self.stage == "asking":
+            self._read_request(data)
+            return
+        if self.stage == "elsewhere":
+            assert self._inner is not None
+            self._inner.data_received(data)
+            return
+        self._heard = True
+        wire = self._wire
+        # The generic parser costs as much as all the rest of a short message; it is passed by only where it holds no
+        # half of anything: no part of a frame, no fragment of a message.
+        between = not wire.reader.buffer and self._message is None and wire.state is OPEN
+        if between and (payload := short_message(data)) is not None:
+            if self.stage in ("greeting", "entering", "seated"):
+                self._read_message(Opcode.BINARY if data[0] & Opcode.BINARY else Opcode.TEXT, payload)
+        else:
+            wire.receive_data(data)
+            for event in wire.events_received():
+                if isinstance(event, Frame):
+                    self._read_frame(event)
+        if wire.writes:
+            self._send_wire()
+        if wire.state is not OPEN and wire.close_expected() and self.stage != "lost":
+            self._transport.close()
+
+    def _send_wire(self) -> None:
+        """What the sans-I/O protocol itself wants to say: pongs, and the answer to a close."""
+        data = b"".join(self._wire.data_to_send())
+        if not data:
+            return
+        if self._wire.state is OPEN:
+            self.outbox.send(data, Lane.OWN)
+        elif self.stage != "closing":
+            code = self._wire.close_sent.code if self._wire.close_sent else 1006
+            DISCONNECTS.labels(str(code)).inc()
+            self.outbox.end_with(data)
+            self._move("closing")
+            self.hub.wheel.put(self, CLOSE_SECONDS_MAX)
+
+    # --- the handshake ----------------------------------------------------------------------------------------------
+
+    def _read_request(self, data: bytes) -> None:
+        path = _PATH.match(data)
+        if path is None:
+            self._hand_over(data)
+            return
+        self.show_id = path[1].decode()
+        self._wire = ServerProtocol(select_subprotocol=_choose, max_size=MESSAGE_BYTES_MAX, logger=_quiet)
+        self._wire.receive_data(data)
+        request = next((event for event in self._wire.events_received() if isinstance(event, Request)), None)
+        if request is None:  # uvicorn hands over complete requests only; this one is no WebSocket request
+            self._transport.close()
+            return
+        response = self._answer(request)
+        self._wire.send_response(response)
+        self._transport.write(b"".join(self._wire.data_to_send()))
+        if response.status_code != 101:
+            self._transport.close()
+            return
+        self._move("opening")
+        asyncio.get_running_loop().call_soon(self._opened)
+
+    def _answer(self, request: Request) -> Response:
+        response = self._wire.accept(request)
+        if response.status_code != 101:
+            return response
+        try:
+            self._admit(request)
+        except Refused as refused:
+            REJECTED.labels(refused.why.value.word).inc()
+            return self._rejection(refused)
+        self.subprotocol = cast("Subprotocol", self._wire.subprotocol or JSON)
+        return response
+
+    def _admit(self, request: Request) -> None:
+        headers = request.headers
+        offered = [each.strip() for row in headers.get_all("Sec-WebSocket-Protocol") for each in row.split(",")]
+        if offered and not any(ours in offered for ours in SUBPROTOCOLS):
+            raise Refused(R.MALFORMED, expected=f"the subprotocol {MSGPACK} or {JSON}")
+        self.token = tokens_in(offered)
+        self.cookie = ", ".join(headers.get_all("Cookie"))
+        self.origin = ", ".join(headers.get_all("Origin"))
+        self.host = ", ".join(headers.get_all("Host"))
+        peer = self._transport.get_extra_info("peername")
+        self.address = client_address(
+            [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers.raw_items()],
+            str(peer[0]) if isinstance(peer, tuple) and peer else "",
+            self.hub.settings,
+        )
+        self.hub.admit(self)
+
+    def _rejection(self, refused: Refused) -> Response:
+        row = refused.why.value
+        response = self._wire.reject(row.status, f"{row.number} {row.word}: {refused.text}\n")
+        if refused.after_ms is not None:
+            response.headers["Retry-After"] = str(max(1, -(-refused.after_ms // 1000)))
+        return response
+
+    def _hand_over(self, data: bytes) -> None:
+        self._move("elsewhere")
+        self._server_state.connections.discard(cast("Any", self))
+        inner = WebSocketsSansIOProtocol(self._config, self._server_state, self._app_state)
+        self._inner = inner
+        inner.connection_made(self._transport)
+        inner.data_received(data)
+        asyncio.get_running_loop().call_soon(self._pass_transport, inner)
+
+    def _pass_transport(self, inner: WebSocketsSansIOProtocol) -> None:
+        if self.stage == "elsewhere":
+            self._transport.set_protocol(inner)
+
+    def _opened(self) -> None:
+        if self.stage != "opening":
+            return
+        self.outbox = Outbox(self._transport, self, self.hub.settings.outbox_bytes_max)
+        self.outbox.open()
+        self._move("greeting")
+        self.hub.wheel.put(self, self.hub.settings.hello_seconds)
+
+    # --- frames in --------------------------------------------------------------------------------------------------
+
+    def _read_frame(self, frame: Frame) -> None:
+        if self.stage not in ("greeting", "entering", "seated"):
+            return
+        opcode = frame.opcode
+        if opcode is Opcode.TEXT or opcode is Opcode.BINARY:
+            if frame.fin:
+                self._read_message(opcode, bytes(frame.data))
+            else:
+                self._message = (opcode, [bytes(frame.data)])
+        elif opcode is Opcode.CONT and self._message is not None:
+            first, parts = self._message
+            parts.append(bytes(frame.data))
+            if frame.fin:
+                self._message = None
+                self._read_message(first, b"".join(parts))
+
+    def _read_message(self, opcode: Opcode, data: bytes) -> None:
+        if opcode is Opcode.TEXT:
+            try:
+                data.decode()
+            except UnicodeDecodeError:
+                self._wire.fail(1007, "invalid UTF-8")
+                return
+        if (opcode is Opcode.BINARY) != (self.subprotocol == MSGPACK):
+            kind = "binary" if self.subprotocol == MSGPACK else "text"
+            self.refuse("message", Refused(R.MALFORMED, expected=f"{kind} messages in {self.subprotocol}"), strike=True)
+            return
+        try:
+            message = decode_from_viewer(data, self.subprotocol)
+        except Refused as refused:
+            self.refuse(_named(data, self.subprotocol), refused, strike=True)
+            return
+        self.hub.received(self, message)
+
+    # --- messages out -----------------------------------------------------------------------------------------------
+
+    def send(self, message: msgspec.Struct) -> None:
+        """One message for this viewer alone."""
+        self.outbox.send(frame_of(encode(message, self.subprotocol), self.subprotocol), Lane.OWN)
+
+    def refuse(self, re: str, refused: Refused, *, strike: bool = False) -> None:
+        """Say no. `strike` counts towards hanging up on someone who sends what is no message, again and again."""
+        row = refused.why.value
+        facts = {key: value for key, value in refused.facts.items() if value is None or isinstance(value, str | int)}
+        self.send(RefusedMessage(re, row.number, row.word, refused.text, row.again, refused.after_ms, facts))
+        if strike:
+            self._strikes += 1
+            if self._strikes >= STRIKES_MAX:
+                self.close(Close.BROKE_RULES, "Too many messages that could not be taken.")
+
+    def close(self, code: Close, text: str, after_ms: int | None = None) -> None:
+        """Say goodbye with a reason and close. Calling it again, or on a socket that closes, does nothing."""
+        if self.stage not in ("greeting", "entering", "seated"):
+            return
+        self._move("closing")
+        DISCONNECTS.labels(str(int(code))).inc()
+        bye = Bye(int(code), text, after_ms if code.come_back else None)
+        farewell = frame_of(encode(bye, self.subprotocol), self.subprotocol)
+        if self._wire.state is OPEN:
+            self._wire.send_close(int(code), text[:120])
+        self.outbox.end_with(farewell + b"".join(self._wire.data_to_send()))
+        self.hub.wheel.put(self, CLOSE_SECONDS_MAX)
+
+    def cut(self) -> None:
+        """Break the connection, without a word."""
+        self._transport.abort()
+
+    def on_too_slow(self) -> None:
+        self.close(Close.SLOW, "Your connection is too slow for this room.", after_ms=random.randint(500, 3000))
+
+    def on_free(self, needs_snapshot: bool, needs_levels: bool) -> None:
+        if self.hall is not None and self.stage == "seated":
+            self.hall.on_free(self, needs_snapshot, needs_levels)
+
+    # --- stages -----------------------------------------------------------------------------------------------------
+
+    def enter(self) -> None:
+        """`hello` came: its answer is being prepared."""
+        self._move("entering")
+        self.hub.wheel.put(self, ENTER_SECONDS_MAX)
+
+    def seat(self, now_seconds: float) -> None:
+        """`welcome` is on its way. The first ping comes at a random moment, so that a storm of joins is not followed
+        by a storm of pings."""
+        self._move("seated")
+        self._ping_at = now_seconds + random.uniform(0.2, 1.0) * self.hub.settings.ping_seconds
+        self.hub.wheel.put(self, self._ping_at - now_seconds)
+
+    def renewed(self, until_ms: int) -> None:
+        self.until_ms = until_ms
+        self._warned = False
+
+    def look(self, now_seconds: float) -> float | None:
+        """The wheel's call: deadlines of each stage, pings, and the end of the token."""
+        if self.stage in ("greeting", "entering"):
+            if self.stage == "greeting":
+                self.close(Close.TOO_LATE, "No valid hello came in time.")
+            else:
+                self.close(Close.RESYNC, "The shop is busy. Come back in a moment.", random.randint(1000, 5000))
+            return None
+        if self.stage == "closing":
+            self._transport.abort()
+            return None
+        if self.stage != "seated":
+            return None
+        return self._look_at_seat(now_seconds)
+
+    def _look_at_seat(self, now_seconds: float) -> float | None:
+        left_seconds = (self.until_ms - self.hub.clock.now_ms()) / 1000
+        if left_seconds <= 0:
+            self.close(Close.TOKEN_EXPIRED, "Your pass ran out.", after_ms=random.randint(0, 2000))
+            return None
+        if left_seconds <= EXPIRY_WARNING_SECONDS and not self._warned:
+            self._warned = True
+            self.refuse("token", Refused(R.TOKEN_EXPIRED, after_ms=round(left_seconds * 1000)))
+        if now_seconds >= self._ping_at:
+            if not self._heard:
+                self.close(Close.IDLE, "No sign of life came.", after_ms=random.randint(0, 2000))
+                return None
+            self._heard = False
+            self._ping_at = now_seconds + self.hub.settings.ping_seconds
+            self.outbox.send(PING, Lane.OWN)
+        until_warning = left_seconds - (0 if self._warned else EXPIRY_WARNING_SECONDS)
+        return min(self._ping_at - now_seconds, max(1.0, until_warning))
+
+    # --- uvicorn's side ---------------------------------------------------------------------------------------------
+
+    def shutdown(self) -> None:
+        """The server stops: the hub sends everybody away in batches, this one among them."""
+        if self.stage in ("greeting", "entering", "seated"):
+            self.hub.drain_soon(self)
+        else:
+            self._transport.close()
+
+
+_kind_of_msgpack = msgspec.msgpack.Decoder(dict[str, msgspec.Raw])
+_kind_of_json = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def _named(data: bytes, subprotocol: Subprotocol) -> str:
+    """What a message that could not be taken calls itself: its rid, cid or type, so that the page can match it."""
+    try:
+        if subprotocol == MSGPACK:
+            fields = _kind_of_msgpack.decode(data)
+            texts = {key: msgspec.msgpack.decode(fields[key]) for key in ("rid", "cid", "t") if key in fields}
+        else:
+            fields = _kind_of_json.decode(data)
+            texts = {key: msgspec.json.decode(fields[key]) for key in ("rid", "cid", "t") if key in fields}
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return "message"
+    return next((text[:40] for text in texts.values() if isinstance(text, str) and text), "message")
+
+
+def make_protocol(hub: "Hub") -> type[LiveSocket]:
+    """The class for `uvicorn.Config(ws=…)`: `LiveSocket` bound to one hub."""
+    return type("BoundLiveSocket", (LiveSocket,), {"__slots__": (), "hub": hub})

@@ -1,0 +1,350 @@
+"""What a seated viewer hears and gets: chat, stock, questions, reactions, the desk, draining."""
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from livecommerce.clock import TestClock
+from livecommerce.errors import Close, R
+from livecommerce.protocol.facts import CardHidden, Hold, Note, RoomRules
+from livecommerce.protocol.from_viewer import Accept, React, Release, Reserve, Say, Vote, WantLine
+from livecommerce.protocol.to_viewer import (
+    Answer,
+    Bye,
+    Desk,
+    Levels,
+    Own,
+    RefusedMessage,
+    Said,
+    State,
+    Talk,
+)
+from livecommerce.settings import Settings
+from tests.gateway.live import SHOW, Live, Raw, live, open_deal, seat, until
+
+
+@pytest.fixture
+async def one(redis: Redis, settings: Settings, clock: TestClock) -> AsyncIterator[Live]:
+    async with live(redis, settings, clock) as running:
+        await open_deal(running.engine)
+        yield running
+
+
+async def collect(raw: Raw, *kinds: type) -> dict[type, object]:
+    """The first message of each kind, in whatever order they come."""
+    found: dict[type, object] = {}
+    while set(kinds) - set(found):
+        message = await raw.read()
+        assert message is not None, f"closed with {raw.close_code}"
+        found.setdefault(type(message), message)
+    return found
+
+
+class TestState:
+    async def test_an_event_reaches_every_viewer_in_both_subprotocols(self, one: Live) -> None:
+        a, _ = await seat(one, "a")
+        b, _ = await seat(one, "b", subprotocol="livecommerce.v1.json")
+        await one.shows.news.publish(SHOW, [Note("hello"), CardHidden("crd_1")], one.clock.now_ms())
+        events = []
+        for raw in (a, b):
+            got: list[object] = []
+            while len(got) < 2:
+                got += (await raw.read_until(State)).events
+            events.append(got)
+        assert events[0] == events[1]
+        assert [event.offset for event in events[0]] == [1, 2]  # type: ignore[attr-defined]
+
+    async def test_a_newcomer_gets_the_numbers_in_her_snapshot(self, one: Live) -> None:
+        _, welcome = await seat(one, "a")
+        assert not welcome.recovered
+        assert welcome.snapshot is not None
+        assert welcome.snapshot.levels["dl_1"].available == 5
+        assert welcome.ping_seconds == one.hub.settings.ping_seconds
+
+    async def test_many_joins_share_one_reading_of_the_snapshot(self, one: Live) -> None:
+        await seat(one, "first")
+        before = one.shows.snapshots
+        await asyncio.gather(*(seat(one, f"v{n}") for n in range(20)))
+        assert one.shows.snapshots == before
+
+
+class TestStock:
+    async def test_a_reservation_is_answered_and_the_numbers_reach_the_others(self, one: Live) -> None:
+        a, _ = await seat(one, "a")
+        b, _ = await seat(one, "b")
+        a.send(Reserve("rid_00000001", (WantLine("dl_1", 2),)))
+        got = await collect(a, Answer)
+        answer = got[Answer]
+        assert isinstance(answer, Answer)
+        assert (answer.hold.state, answer.hold.lines[0].qty) == ("held", 2)
+        levels = await b.read_until(Levels)
+        assert (levels.deals["dl_1"].available, levels.deals["dl_1"].held) == (3, 2)
+        assert one.hub.slowest_answer_ms(SHOW) >= 0
+
+    async def test_her_other_window_hears_of_her_hold_and_nobody_else(self, one: Live) -> None:
+        a, _ = await seat(one, "a")
+        other, _ = await seat(one, "a")
+        b, _ = await seat(one, "b")
+        a.send(Reserve("rid_00000001", (WantLine("dl_1", 1),)))
+        own = await other.read_until(Own)
+        assert own.hold is not None
+        assert own.hold.rid == "rid_00000001"
+        b.send(Reserve("rid_00000002", (WantLine("dl_1", 1),)))
+        seen: list[Hold | None] = []
+        while not seen or seen[-1] is None or seen[-1].rid != "rid_00000002":
+            message = await b.read()
+            if isinstance(message, Own):
+                seen.append(message.hold)
+        assert [hold.rid for hold in seen if hold] == ["rid_00000002"]
+
+    async def test_a_welcome_brings_her_holds_again(self, one: Live) -> None:
+        a, _ = await seat(one, "a")
+        a.send(Reserve("rid_00000001", (WantLine("dl_1", 1),)))
+        await a.read_until(Answer)
+        _, welcome = await seat(one, "a")
+        assert [hold.rid for hold in welcome.holds] == ["rid_00000001"]
+
+    async def test_release_gives_back(self, one: Live) -> None:
+        a, _ = await seat(one, "a")
+        a.send(Reserve("rid_00000001", (WantLine("dl_1", 1),)))
+        await a.read_until(Answer)
+        a.send(Release("rid_00000001"))
+        answer = await a.read_until(Answer)
+        assert answer.hold.state == "released"
+        assert (await one.engine.levels(SHOW))[1]["dl_1"].available == 5
+
+    @pytest.mark.parametrize(
+        ("message", "why"),
+        [
+            (Reserve("rid_00000001", (WantLine("dl_nope", 1),)), R.UNKNOWN_DEAL),
+            (Reserve("rid_00000001", (WantLine("dl_1", 0),)), R.QUANTITY),
+            (Reserve("rid_00000001", (WantLine("dl_1", -1),)), R.QUANTITY),
+            (Reserve("rid_00000001", (WantLine("dl_1", 2**31),)), R.QUANTITY),
+            (Reserve("rid_00000001", (WantLine("dl_1", 3),)), R.QUANTITY),
+            (Release("rid_00000001"), R.NOT_FOUND),
+            (Accept("rid_00000001"), R.NOT_FOUND),
+        ],
+    )
+    async def test_a_refusal_names_the_rid_and_moves_nothing(self, one: Live, message: Reserve, why: R) -> None:
+        a, _ = await seat(one, "a")
+        a.send(message)
+        refused = await a.read_until(RefusedMessage)
+        assert (refused.re, refused.number) == ("rid_00000001", why.value.number)
+        assert (await one.engine.levels(SHOW))[1]["dl_1"].available == 5
+
+    async def test_sold_out_is_said_in_words(self, redis: Redis, settings: Settings, clock: TestClock) -> None:
+        async with live(redis, settings, clock) as one:
+            await open_deal(one.engine, quota=1)
+            a, _ = await seat(one, "a")
+            b, _ = await seat(one, "b")
+            a.send(Reserve("rid_00000001", (WantLine("dl_1", 1),)))
+            await a.read_until(Answer)
+            b.send(Reserve("rid_00000001", (WantLine("dl_1", 1),)))
+            refused = await b.read_until(RefusedMessage)
+            assert (refused.number, refused.text) == (R.SOLD_OUT.value.number, R.SOLD_OUT.value.text)
+
+    async def test_too_many_requests_are_refused_and_not_asked(self, one: Live) -> None:
+        a, _ = await seat(one, "a")
+        for number in range(11):
+            a.send(Reserve(f"rid_{number:08}", (WantLine("dl_nope", 1),)))
+        numbers = [(await a.read_until(RefusedMessage)).number for _ in range(11)]
+        assert numbers.count(R.TOO_MANY.value.number) >= 1
+
+
+class TestTalk:
+    async def test_a_line_reaches_the_room_and_its_author_gets_a_receipt(self, one: Live) -> None:
+        a, _ = await seat(one, "a")
+        b, _ = await seat(one, "b", subprotocol="livecommerce.v1.json", device="phone")
+        a.send(Say("c1", "  hello\u200b   there "))
+        said = await a.read_until(Said)
+        assert (said.cid, said.shown, said.line and said.line.text) == ("c1", True, "hello there")
+        talk = await b.read_until(Talk)
+        assert [(line.text, line.name, line.line_id) for line in talk.lines] == [
+            ("hello there", "A", said.line.line_id)
+        ]
+
+    async def test_many_lines_of_one_tick_come_in_one_frame(self, one: Live) -> None:
+        seats = [await seat(one, f"v{n}") for n in range(6)]
+        for number, (raw, _) in enumerate(seats):
+            raw.send(Say("c1", f"line {number}"))
+        await until(lambda: len(one.hub.rooms[SHOW].room.talk.history) + len(one.hub.rooms[SHOW].room._to_publish) == 6)
+        reader = seats[0][0]
+        lines: list[str] = []
+        frames = 0
+        while len(lines) < 6:
+            await one.clock.advance(0.11)
+            talk = await reader.read_until(Talk)
+            lines += [line.text for line in talk.lines]
+            frames += 1
+        assert sorted(lines) == [f"line {number}" for number in range(6)]
+        assert frames <= 3
+
+    async def test_a_loud_room_is_thinned_the_same_for_all_and_the_author_is_told(
+        self, redis: Redis, settings: Settings, clock: TestClock
+    ) -> None:
+        settings = dataclasses.replace(settings, talk_lines_per_second=2, talk_lines_per_second_phone=1)
+        async with live(redis, settings, clock) as one:
+            writers = [(await seat(one, f"w{n}"))[0] for n in range(8)]
+            desk, _ = await seat(one, "desk")
+            phone, _ = await seat(one, "phone", device="phone")
+            receipts = []
+            for number, raw in enumerate(writers):
+                raw.send(Say("c", f"line number {number}"))
+            room = one.hub.rooms[SHOW].room
+            await until(lambda: len(room._to_publish) == 7)
+            await one.clock.advance(0.11)
+            for raw in writers:
+                receipts.append(await raw.read_until(Said))
+            shown = [receipt.line.text for receipt in receipts if receipt.shown]
+            held = [receipt for receipt in receipts if not receipt.shown]
+            assert len(shown) == 4  # two seconds' worth at once
+            assert all(receipt.line is not None and receipt.again_ms > 0 for receipt in held)
+            await one.clock.advance(0.2)
+            heard: list[str] = []
+            while len(heard) < 4:
+                talk = await desk.read_until(Talk)
+                heard += [line.text for line in talk.lines]
+            assert sorted(heard) == sorted(shown)
+            on_phone: list[str] = []
+            while len(on_phone) < 2:
+                on_phone += [line.text for line in (await phone.read_until(Talk)).lines]
+            assert set(on_phone) < set(heard)
+
+    async def test_a_newcomer_sees_recent_lines(self, one: Live) -> None:
+        a, _ = await seat(one, "a")
+        a.send(Say("c1", "early bird"))
+        await a.read_until(Said)
+        _, welcome = await seat(one, "b")
+        assert welcome.snapshot is not None
+        assert [line.text for line in welcome.snapshot.talk] == ["early bird"]
+
+    @pytest.mark.parametrize(
+        ("text", "why"), [("", R.EMPTY), (" \u200b\n", R.EMPTY), ("visit evil.com now", R.WORDS), ("b4d w0rd", R.WORDS)]
+    )
+    async def test_what_may_not_be_said_is_refused_and_nobody_hears_it(
+        self, redis: Redis, settings: Settings, clock: TestClock, text: str, why: R
+    ) -> None:
+        async with live(redis, dataclasses.replace(settings, banned_words=("badword",)), clock) as one:
+            a, _ = await seat(one, "a")
+            a.send(Say("c1", text))
+            refused = await a.read_until(RefusedMessage)
+            assert (refused.re, refused.number) == ("c1", why.value.number)
+            assert not one.hub.rooms[SHOW].room.talk.history
+
+    async def test_slow_mode_says_when_the_next_line_is_possible(self, one: Live) -> None:
+        a, _ = await seat(one, "a")
+        await one.shows.news.publish(SHOW, [RoomRules(30)], one.clock.now_ms())
+        await a.read_until(State)
+        a.send(Say("c1", "first"))
+        await a.read_until(Said)
+        a.send(Say("c2", "second"))
+        refused = await a.read_until(RefusedMessage)
+        assert (refused.number, refused.again) == (R.SLOW_MODE.value.number, True)
+        assert 0 < refused.after_ms <= 30_000
+
+    async def test_the_same_line_twice_is_refused(self, one: Live) -> None:
+        a, _ = await seat(one, "a")
+        a.send(Say("c1", "buy it!"))
+        await a.read_until(Said)
+        a.send(Say("c2", "BUY IT"))
+        assert (await a.read_until(RefusedMessage)).number == R.REPEATED.value.number
+
+    async def test_copies_by_many_wait_for_a_moderator(self, one: Live) -> None:
+        desk, _ = await seat(one, "mod", role="moderator")
+        people = [(await seat(one, f"v{n}"))[0] for n in range(5)]
+        for raw in people:
+            raw.send(Say("c", "everybody please look at my own channel"))
+            await raw.read_until(RefusedMessage if raw is people[-1] else Said)
+            await one.clock.advance(0.11)
+        while (message := await desk.read_until(Desk)).held_line is None:
+            pass
+        assert message.viewer_id == "v4"
+        await until(lambda: not one.hub._tasks)
+        held = await one.shows.news.find_talk(SHOW, message.held_line.line_id)
+        assert held is not None
+        assert held.held
+
+    async def test_the_desk_learns_who_said_what_and_viewers_do_not(self, one: Live) -> None:
+        desk, _ = await seat(one, "mod", role="moderator")
+        a, _ = await seat(one, "a")
+        a.send(Say("c1", "hello"))
+        said = await a.read_until(Said)
+        assert (await desk.read_until(Desk)).authors == {said.line.line_id: "a"}
+        found = await one.shows.news.find_talk(SHOW, said.line.line_id)
+        assert found is not None
+        assert found.viewer_id == "a"
+
+
+class TestQuestions:
+    async def test_a_question_goes_to_the_queue(self, one: Live) -> None:
+        a, _ = await seat(one, "a")
+        a.send(Say("c1", "which shade?", "question"))
+        said = await a.read_until(Said)
+        assert (said.line.line_id, said.line.kind) == ("qst_1", "question")
+
+    async def test_a_private_question_goes_to_the_desk_only(self, one: Live) -> None:
+        host, _ = await seat(one, "host", role="host")
+        a, _ = await seat(one, "a")
+        a.send(Say("c1", "my skin is dry", "private"))
+        assert not (await a.read_until(Said)).shown
+        desk = await host.read_until(Desk)
+        assert (desk.private.text, desk.viewer_id) == ("my skin is dry", "a")
+        assert not one.hub.rooms[SHOW].room.talk.history
+
+    async def test_a_vote_is_passed_on(self, one: Live) -> None:
+        a, _ = await seat(one, "a")
+        a.send(Vote("c1", "qst_1"))
+        assert (await a.read_until(Said)).cid == "c1"
+        assert one.shows.voted == [("a", "qst_1")]
+
+
+class TestCrowd:
+    async def test_the_head_count_and_hearts_come_as_numbers(self, one: Live) -> None:
+        a, _ = await seat(one, "a")
+        b, _ = await seat(one, "b")
+        a.send(React())
+        a.send(React("clap"))
+        await until(lambda: one.hub.rooms[SHOW].room.crowd._hearts_here == 2)
+        await one.clock.advance(1.1)
+        while (levels := await a.read_until(Levels)).hearts is None:
+            pass
+        assert (levels.viewers, levels.hearts) == (2, 2)
+        b.close()
+
+
+class TestGoing:
+    async def test_a_ban_closes_every_window_of_that_viewer_only(self, one: Live) -> None:
+        a, _ = await seat(one, "a")
+        again, _ = await seat(one, "a")
+        b, _ = await seat(one, "b")
+        await one.shows.news.kick(SHOW, "a", Close.BANNED)
+        for raw in (a, again):
+            await raw.read_all()
+            assert raw.close_code == Close.BANNED
+        b.send(Say("c1", "still here"))
+        await b.read_until(Said)
+
+    async def test_draining_tells_each_when_to_come_back(self, one: Live) -> None:
+        raws = [(await seat(one, f"v{n}"))[0] for n in range(3)]
+        draining = asyncio.create_task(one.hub.drain())
+        for raw in raws:
+            bye = (await raw.read_all())[-1]
+            assert isinstance(bye, Bye)
+            assert 0 <= bye.after_ms <= one.hub.settings.drain_seconds * 1000
+            assert raw.close_code == Close.MOVING
+        await draining
+        assert not one.hub._to_drain
+
+    async def test_an_empty_hall_is_closed_after_a_while_and_its_channel_left(self, one: Live) -> None:
+        raw, _ = await seat(one, "a")
+        raw.close()
+        await until(lambda: one.hub.admission.sockets == 0)
+        for _ in range(8):
+            await one.clock.advance(2)
+        await until(lambda: not one.hub.rooms)
+        assert await one.hub.relay._redis.pubsub_numsub((one.hub.rooms and "") or f"{{show:{SHOW}}}:channel") == [
+            (f"{{show:{SHOW}}}:channel".encode(), 0)
+        ]
