@@ -19,6 +19,6 @@ export default defineConfig({
       input: Object.fromEntries(pages.map((page) => [page, at(`./${page}.html`)])),
     },
   },
-  server: { proxy: { "/api": "http://127.0.0.1:8080", "/hub": { target: "ws://127.0.0.1:8080", ws: true } } },
+  server: { proxy: { "/api": "http://127.0.0.1:8080", "/live": { target: "ws://127.0.0.1:8080", ws: true } } },
   test: { include: ["tests/**/*.test.{ts,tsx}"], environment: "node" },
 });

@@ -2,7 +2,7 @@
  * The HTTP API as a page uses it: typed answers, typed refusals, one deadline. Proof of identity is the frame's bearer
  * token where there is one, else the session cookie with the CSRF header. It does not know any endpoint's meaning.
  */
-import { token } from "./identity";
+import { audience, keepToken, renewal, token } from "./identity";
 import { REFUSAL } from "./protocol";
 
 export interface RefusalBody {
@@ -44,10 +44,9 @@ function cookie(name: string): string {
   return found ? decodeURIComponent(found.slice(name.length + 1)) : "";
 }
 
-function headers(hasBody: boolean): Headers {
+function headers(hasBody: boolean, bearer: string): Headers {
   const all = new Headers({ accept: "application/json" });
   if (hasBody) all.set("content-type", "application/json");
-  const bearer = token();
   if (bearer) all.set("authorization", `Bearer ${bearer}`);
   const csrf = cookie("lc_csrf");
   if (csrf) all.set("x-csrf-token", csrf);
@@ -62,14 +61,34 @@ async function refusalOf(response: Response): Promise<Refusal> {
   }
 }
 
-/** One request. Raises `Refusal` for every answer that is not a success and for a line that failed. */
+/** One request. Raises `Refusal` for every answer that is not a success and for a line that failed. A pass that ran
+    out is renewed once, then the same is asked again. */
 export async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
+  try {
+    return await ask<T>(method, path, body, token());
+  } catch (refusal) {
+    if (!(refusal instanceof Refusal) || refusal.number !== REFUSAL.TOKEN_EXPIRED || !renewal()) throw refusal;
+    return ask<T>(method, path, body, await renewPass());
+  }
+}
+
+/** A new short pass for this frame's identity; "" where it has none of its own and the cookie speaks. */
+export async function renewPass(): Promise<string> {
+  const proof = renewal() || token();
+  if (!proof) return "";
+  const path = audience(proof).startsWith("staff") ? "/api/staff/token" : "/api/viewers/token";
+  const answer = await ask<{ token: string }>("POST", path, {}, proof);
+  keepToken(answer.token);
+  return answer.token;
+}
+
+async function ask<T>(method: string, path: string, body: unknown, bearer: string): Promise<T> {
   const isForm = body instanceof FormData;
   let response: Response;
   try {
     response = await fetch(path, {
       method,
-      headers: headers(body !== undefined && !isForm),
+      headers: headers(body !== undefined && !isForm, bearer),
       credentials: "same-origin",
       signal: AbortSignal.timeout(DEADLINE_MS),
       ...(body === undefined ? {} : { body: isForm ? body : JSON.stringify(body) }),
@@ -79,7 +98,9 @@ export async function request<T>(method: string, path: string, body?: unknown): 
   }
   if (!response.ok) throw await refusalOf(response);
   if (response.status === 204) return undefined as T;
-  return (await response.json()) as T;
+  // A picture (a QR code) that only its owner may see comes as text: an <img> cannot carry a frame's pass.
+  const isText = !(response.headers.get("content-type") ?? "").includes("json");
+  return (isText ? await response.text() : await response.json()) as T;
 }
 
 export const api = {

@@ -93,13 +93,14 @@ export function fold(state: RoomState, message: ToViewer, pictureLags = false): 
         you: message.you,
         epoch: message.epoch,
         offset: message.recovered ? state.offset : message.offset,
-        holds: byKey(message.snapshot?.holds ?? message.holds, "rid"),
-        orders: byKey(message.snapshot?.orders ?? message.orders, "order_id"),
+        // Her own stand in the welcome itself: the snapshot is the same bytes for everybody.
+        holds: byKey(message.holds, "rid"),
+        orders: byKey(message.orders, "order_id"),
         relayUp: true,
       };
     }
     case "state":
-      return message.events.reduce((now, stamped) => foldStamped(now, stamped, pictureLags), {
+      return message.events.reduce<RoomState>((now, stamped) => foldStamped(now, stamped, pictureLags), {
         ...state,
         epoch: message.epoch,
       });
@@ -115,12 +116,12 @@ export function fold(state: RoomState, message: ToViewer, pictureLags = false): 
     case "own":
       return {
         ...state,
-        holds: message.hold ? { ...state.holds, [message.hold.rid]: message.hold } : state.holds,
+        holds: message.hold ? withHold(state.holds, message.hold) : state.holds,
         orders: message.order ? { ...state.orders, [message.order.order_id]: message.order } : state.orders,
         ownNote: message.note || state.ownNote,
       };
     case "answer":
-      return { ...state, holds: { ...state.holds, [message.rid]: message.hold } };
+      return { ...state, holds: withHold(state.holds, message.hold) };
     case "talk":
       return { ...state, talk: withLines(state.talk, message.lines), shed: message.shed };
     case "said":
@@ -171,7 +172,7 @@ export function release(state: RoomState, programmeMs: number, slackMs = 100): R
   if (due.length === 0) return state;
   const rest = state.later.filter((stamped) => stamped.at_ms > programmeMs + slackMs);
   // A card may have changed its price while its picture was on the way: what is known now stays.
-  return due.reduce((now, stamped) => applyLate(now, stamped), { ...state, later: rest });
+  return due.reduce<RoomState>((now, stamped) => applyLate(now, stamped), { ...state, later: rest });
 }
 
 const OF_PICTURE = new Set(["card_shown", "card_hidden", "line_pinned", "line_unpinned", "promise_made", "note"]);
@@ -286,6 +287,11 @@ export function numbersOf(state: RoomState, deal: DealFacts): Numbers {
 }
 
 const LIVE_HOLDS: ReadonlySet<Hold["state"]> = new Set(["waiting", "offered", "held", "paying"]);
+
+/** The hold as it stands now. Its signed token comes once, in the answer that made it; later news do not repeat it. */
+function withHold(holds: RoomState["holds"], hold: Hold): RoomState["holds"] {
+  return { ...holds, [hold.rid]: { ...hold, token: hold.token || holds[hold.rid]?.token || "" } };
+}
 
 /** Her holds, offers, waits and payments that are not over, in the order of their tickets. */
 export function liveHolds(state: RoomState): Hold[] {

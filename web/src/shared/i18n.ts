@@ -45,10 +45,10 @@ async function load(wanted: Locale): Promise<void> {
   document.documentElement.lang = wanted;
 }
 
-/** Load the words of a page's area in the reader's language. Call once, before the first paint. */
-export async function startI18n(area: string, shopLocale?: string): Promise<void> {
+/** Load the words of a page's area in the reader's language, else in the shop's. Call once, before the first paint. */
+export async function startI18n(area: string, shopLocale: string | Promise<string> = ""): Promise<void> {
   areas.add(area);
-  await load(nearestLocale(wishes()) ?? nearestLocale([shopLocale ?? ""]) ?? "en");
+  await load(nearestLocale(wishes()) ?? nearestLocale([await shopLocale]) ?? "en");
 }
 
 export async function changeLocale(wanted: Locale): Promise<void> {
@@ -75,9 +75,15 @@ export function t(key: string, blanks: Blanks = {}): string {
   return message === undefined ? key : fill(message, blanks, locale.value);
 }
 
+/** The reader's own region for dates, times and numbers, as long as it speaks the page's language: en-GB, fr-CA. */
+export function formatLocale(): string {
+  const own = navigator.languages.find((one) => nearestLocale([one]) === locale.value && one.includes("-"));
+  return own ?? (locale.value === "en" ? "en-GB" : locale.value);
+}
+
 /** A number as people of the locale write it; large ones short ("1.2K", "1,2 k", "1.2万"). */
 export function count(value: number): string {
-  return new Intl.NumberFormat(locale.value, {
+  return new Intl.NumberFormat(formatLocale(), {
     notation: value >= 10_000 ? "compact" : "standard",
     maximumFractionDigits: 1,
   }).format(value);

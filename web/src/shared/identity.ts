@@ -14,28 +14,48 @@ function read(name: string): string {
   }
 }
 
-let memory = "";
+const memory: Record<string, string> = {};
 
-export function token(): string {
-  return memory || (memory = read(key("token")));
+function kept(kind: string): string {
+  return (memory[kind] ||= read(key(kind)));
 }
 
-export function keepToken(value: string): void {
-  memory = value;
+function keep(kind: string, value: string): void {
+  memory[kind] = value;
   try {
-    if (value) sessionStorage.setItem(key("token"), value);
-    else sessionStorage.removeItem(key("token"));
+    if (value) sessionStorage.setItem(key(kind), value);
+    else sessionStorage.removeItem(key(kind));
   } catch {
     // see read()
   }
 }
 
-/** Milliseconds at which a JWT runs out by its own word; null where it does not say. Nothing is verified here. */
+/** The short pass that this frame shows; "" where the cookie speaks. */
+export const token = (): string => kept("token");
+
+export const keepToken = (value: string): void => keep("token", value);
+
+/** The long pass that came with a one-time code: good for a new short one, and for nothing else. */
+export const renewal = (): string => kept("renewal");
+
+export const keepRenewal = (value: string): void => keep("renewal", value);
+
+/** Whom a pass is for by its own word ("viewer", "viewer-renew", "staff", …). Nothing is verified here. */
+export function audience(jwt: string): string {
+  const aud = claims(jwt)?.["aud"];
+  return typeof aud === "string" ? aud : "";
+}
+
+/** Milliseconds at which a pass runs out by its own word; null where it does not say. */
 export function expiresAtMs(jwt: string): number | null {
+  const exp = claims(jwt)?.["exp"];
+  return typeof exp === "number" ? exp * 1000 : null;
+}
+
+function claims(jwt: string): Record<string, unknown> | null {
   try {
     const body = jwt.split(".")[1] ?? "";
-    const claims = JSON.parse(atob(body.replaceAll("-", "+").replaceAll("_", "/"))) as { exp?: number };
-    return typeof claims.exp === "number" ? claims.exp * 1000 : null;
+    return JSON.parse(atob(body.replaceAll("-", "+").replaceAll("_", "/"))) as Record<string, unknown>;
   } catch {
     return null;
   }

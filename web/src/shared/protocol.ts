@@ -12,6 +12,7 @@ export const REFUSAL = {
   NOT_FOUND: 103,
   CONFLICT: 104,
   UNKNOWN_TYPE: 105,
+  EXISTS: 106,
   SIGN_IN: 200,
   TOKEN_EXPIRED: 201,
   TOKEN_INVALID: 202,
@@ -23,6 +24,8 @@ export const REFUSAL = {
   BANNED: 208,
   NOT_INVITED: 209,
   PLACES_TAKEN: 210,
+  WEAK_PASSWORD: 212,
+  CODE_SPENT: 213,
   SERVER_FULL: 211,
   SHOW_NOT_LIVE: 300,
   SHOW_OVER: 301,
@@ -46,6 +49,7 @@ export const REFUSAL = {
   ALREADY_WAITING: 410,
   REBUILDING: 411,
   STOCK_SHORT: 412,
+  BUNDLE: 413,
   PRICE: 500,
   PAYMENT_GONE: 501,
   SIGNATURE: 502,
@@ -53,6 +57,7 @@ export const REFUSAL = {
   ALREADY_PAID: 504,
   IMPORT: 600,
   IMAGE: 601,
+  IN_USE: 602,
   INTERNAL: 900,
   UNAVAILABLE: 901,
 } as const;
@@ -75,13 +80,14 @@ export const CLOSE = {
   SHOW_OVER: 4507,
 } as const;
 
-/** First message. With `epoch` and `offset` the page asks to resume; `device` chooses the chat rate. */
+/** First message. With `epoch` and `offset` the page asks to resume; `device` chooses the chat rate. `invitation` opens a show for invited guests. */
 export interface Hello {
   t: "hello";
   epoch?: string;
   offset?: number;
   device?: "desk" | "phone";
   token?: string;
+  invitation?: string;
 }
 
 /** A renewed token for the same identity, before the old one runs out. */
@@ -152,9 +158,7 @@ export type FromViewer =
   | Release
   | Accept;
 
-/** Answer to `hello`. `recovered` true: every missed event follows as `state`, in order. False: here is a snapshot.
-
-    A resumed viewer gets her own holds and orders here too: they are never recovered by offset. */
+/** Answer to `hello`. `recovered` true: every missed event follows as `state`, in order. False: here is a snapshot. A resumed viewer gets her own holds and orders here too: they are never recovered by offset. */
 export interface Welcome {
   t: "welcome";
   you: You;
@@ -176,7 +180,7 @@ export interface You {
   shop_name: string;
 }
 
-/** A viewer's own reservation. `due_at_ms` is when held / offered / paying ends; `place` counts from 1 in the line. */
+/** A viewer's own reservation. `due_at_ms` is when held / offered / paying ends; `place` in the line is from 1. */
 export interface Hold {
   rid: string;
   show_id: string;
@@ -207,9 +211,10 @@ export interface OrderFacts {
   pay_url: string;
   pay_by_ms: number | null;
   retry_by_ms: number | null;
+  lines: HoldLine[];
 }
 
-/** All of a show at (epoch, offset), and what is this viewer's own. */
+/** All of a show at (epoch, offset), the same for everybody. A viewer's own holds and orders stand in `welcome` itself; here they are empty. */
 export interface Snapshot {
   show: ShowFacts;
   cards: CardFacts[];
@@ -242,7 +247,7 @@ export interface ShowFacts {
   about: string;
 }
 
-/** Where the picture comes from. `loop` is a clip that starts over; `started_at_ms` is its programme clock's zero. */
+/** Where the picture comes from. `loop` is a clip that starts over; `started_at_ms` is its programme's zero. */
 export interface VideoFacts {
   kind: "file" | "hls" | "none";
   url: string;
@@ -317,7 +322,7 @@ export interface State {
 export interface Stamped {
   offset: number;
   at_ms: number;
-  event: ShowChanged | CardShown | CardHidden | CardListed | DealAnnounced | DealOpened | DealClosed | LinePinned | LineUnpinned | LineHidden | QuestionChanged | RoomRules | PromiseMade | Note;
+  event: ShowEvent;
 }
 
 /** Life cycle, title, video or programme of the show: the whole new facts. */
@@ -482,6 +487,7 @@ export interface Desk {
   viewer_id: string;
   order: OrderFacts | null;
   text: string;
+  authors: Record<string, string>;
 }
 
 export type ToViewer =
@@ -514,7 +520,7 @@ export type ShowEvent =
   | PromiseMade
   | Note;
 
-/** scheduled or interrupted → live. */
+/** draft, scheduled or interrupted → live. */
 export interface GoLive {
   do: "go_live";
 }
@@ -584,11 +590,12 @@ export interface Announce {
   text: string;
 }
 
-/** A viewer may not speak for `minutes`; 0 lifts it. */
+/** A viewer, or whoever said the line, may not speak for `minutes`; 0 lifts it. */
 export interface Mute {
   do: "mute";
-  viewer_id: string;
+  viewer_id?: string;
   minutes?: number;
+  line_id?: string;
 }
 
 export interface Ban {
@@ -616,7 +623,7 @@ export interface AnswerQuestion {
   privately?: boolean;
 }
 
-export interface Promise {
+export interface PromiseCommand {
   do: "promise";
   card_id: string;
   text: string;
@@ -640,10 +647,10 @@ export type HostCommand =
   | SlowMode
   | TakeQuestion
   | AnswerQuestion
-  | Promise;
+  | PromiseCommand;
 
 /** The body: the console's own id for this command, and the command. */
 export interface CommandEnvelope {
   command_id: string;
-  command: GoLive | Interrupt | End | ShowCard | HideCard | OpenDeal | CloseDeal | HideLine | LetThrough | PinLine | UnpinLine | Announce | Mute | Ban | SlowMode | TakeQuestion | AnswerQuestion | Promise;
+  command: HostCommand;
 }

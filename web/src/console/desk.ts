@@ -1,0 +1,303 @@
+/**
+ * The live desk's knowledge of one show: the room as everyone sees it, what only the desk hears, the rundown, alerts,
+ * and the one way to command. What arrives: frames of the socket and answers of the API. What leaves: signals, and
+ * commands with an id of their own, so that a double click has one effect. It does not know the screen.
+ */
+import { batch, computed, signal } from "@preact/signals";
+import { Refusal } from "../shared/api";
+import { EMPTY, fold, numbersOf, type Numbers, type RoomState } from "../shared/fold";
+import { refusalText } from "../shared/i18n";
+import { newId } from "../shared/ids";
+import type { CardFacts, DealFacts, HostCommand, Level, Line, ToViewer } from "../shared/protocol";
+import { roomUrl, ShowSocket, type LineStatus } from "../shared/socket";
+import { serverClock } from "../shared/time";
+import { orderSpike, stockAlerts, withAlerts, type Alert, type Reading } from "./alerts";
+import { nextOf, nowOf, previousOf, undoOf, type Shown } from "./rundown";
+import { sendCommand, showOf, ordersOf, type OrderRow, type Totals, type StaffCard, type StaffShow } from "./server";
+import { renewStaffToken, staffToken, staffTokenExpiresAtMs } from "./session";
+
+export interface DeskLine {
+  line: Line;
+  viewer_id: string;
+}
+
+export interface Toast {
+  says: string; // key, or a sentence of the server
+  params: Record<string, string | number>;
+  undo: (() => void) | null;
+  tone: "plain" | "bad";
+  id: number;
+}
+
+export const UNDO_MS = 5_000;
+const KEPT_MAX = 100;
+const ORDERS_AGAIN_MS = 600;
+
+export class Desk {
+  readonly room = signal<RoomState>(EMPTY);
+  readonly line = signal<LineStatus>({ word: "connecting" });
+  readonly show = signal<StaffShow | null>(null);
+  readonly trouble = signal<Refusal | null>(null);
+  readonly held = signal<readonly DeskLine[]>([]);
+  readonly privates = signal<readonly DeskLine[]>([]);
+  readonly orders = signal<readonly OrderRow[]>([]);
+  readonly totals = signal<Totals | null>(null);
+  readonly alerts = signal<readonly Alert[]>([]);
+  readonly toast = signal<Toast | null>(null);
+  readonly shown = signal<ReadonlySet<string>>(new Set());
+  readonly last = signal("");
+  /** The command that is on its way, by its word, so that a button can say so. */
+  readonly busy = signal("");
+
+  /** The rundown in order, each card with its newest facts: prices and openings come by the socket. */
+  readonly cards = computed<readonly (StaffCard & CardFacts)[]>(() => {
+    const live = new Map(this.room.value.cards.map((card) => [card.card_id, card]));
+    return (this.show.value?.cards ?? []).map((card) => ({ ...card, ...live.get(card.card_id) }));
+  });
+  readonly status = computed(() => this.room.value.show?.status ?? this.show.value?.show.status ?? "draft");
+  /** The card on the picture; a show that is over has no picture. */
+  readonly onAir = computed(() => (this.status.value === "ended" ? "" : this.room.value.onAir));
+  readonly now = computed(() => nowOf(this.cards.value, this.onAir.value));
+  readonly next = computed(() => nextOf(this.cards.value, this.onAir.value, this.last.value));
+  readonly previous = computed(() => previousOf(this.cards.value, this.onAir.value, this.last.value));
+  readonly queue = computed(() =>
+    this.room.value.questions
+      .filter((question) => question.status !== "answered")
+      .sort((a, b) => Number(b.status === "answering") - Number(a.status === "answering") || b.votes - a.votes),
+  );
+
+  private readonly socket: ShowSocket;
+  private confirmedAtMs: number[] = [];
+  private toasts = 0;
+  private ordersTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(readonly showId: string) {
+    this.socket = new ShowSocket({
+      url: roomUrl(showId),
+      clock: serverClock,
+      token: staffToken,
+      renewToken: renewStaffToken,
+      tokenExpiresAtMs: staffTokenExpiresAtMs,
+      device: "desk",
+      onMessage: (message) => this.hear(message),
+      onStatus: (status) => this.lineIs(status),
+    });
+  }
+
+  async start(): Promise<void> {
+    await this.load();
+    if (!this.show.value) return;
+    if (!staffToken()) await renewStaffToken().catch(() => "");
+    this.socket.start();
+    const wake = (): void => this.socket.wake();
+    addEventListener("online", wake);
+    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && wake());
+  }
+
+  /** The show with its rundown and its orders, again. */
+  async load(): Promise<void> {
+    try {
+      const show = await showOf(this.showId);
+      batch(() => {
+        this.show.value = show;
+        this.trouble.value = null;
+        const seen = show.cards.filter((card) => card.state && card.state !== "planned").map((card) => card.card_id);
+        this.shown.value = new Set([...this.shown.value, ...seen]);
+        if (!this.last.value) this.last.value = seen.at(-1) ?? "";
+      });
+      await this.loadOrders();
+    } catch (error) {
+      this.trouble.value = error instanceof Refusal ? error : Refusal.unreachable();
+    }
+  }
+
+  numbers(deal: DealFacts): Numbers {
+    return numbersOf(this.room.value, deal);
+  }
+
+  // --- commands ----------------------------------------------------------------------------------------------------
+
+  /** Send a command; true where it was done. A refusal becomes a sentence at the bottom, never a dialog. */
+  async command(command: HostCommand): Promise<boolean> {
+    this.busy.value = command.do;
+    try {
+      await sendCommand(this.showId, newId("cmd"), command);
+      return true;
+    } catch (error) {
+      this.say(error instanceof Refusal ? refusalText(error) : String(error), {}, null, "bad");
+      return false;
+    } finally {
+      this.busy.value = "";
+    }
+  }
+
+  async showCard(card: { card_id: string; title: string } | undefined, openInSeconds?: number): Promise<void> {
+    if (!card || this.busy.value === "show_card") return;
+    const step: Shown = { before: this.room.value.onAir, after: card.card_id };
+    if (step.before === step.after && openInSeconds === undefined) return;
+    this.toast.value = null; // until this step is done there is nothing to undo, least of all the one before
+    const done = await this.command({
+      do: "show_card",
+      card_id: card.card_id,
+      ...(openInSeconds === undefined ? {} : { open_in_seconds: openInSeconds }),
+    });
+    if (done && step.before !== step.after)
+      this.say("console.shown", { name: card.title }, () => void this.command(undoOf(step)));
+  }
+
+  /** Whoever said the line may not speak for a while; what she said stays until it is hidden. */
+  async mute(line: Line, minutes: number): Promise<void> {
+    const muting = (lasts: number): HostCommand => ({ do: "mute", line_id: line.line_id, minutes: lasts });
+    if (await this.command(muting(minutes)))
+      this.say("console.muted", { name: line.name, minutes }, () => void this.command(muting(0)));
+  }
+
+  async hideCard(): Promise<void> {
+    const card = this.now.value;
+    if (!card) return;
+    const back = card.card_id;
+    this.toast.value = null;
+    if (await this.command({ do: "hide_card", card_id: back }))
+      this.say("console.hidden", { name: card.title }, () => void this.command({ do: "show_card", card_id: back }));
+  }
+
+  /** Count down to the opening of the card's deals: those of the card on the picture, else the next card's. */
+  async countdown(seconds: number): Promise<void> {
+    const now = this.now.value;
+    const waiting = now?.deals.filter((deal) => deal.status === "draft") ?? [];
+    if (now && waiting.length) {
+      for (const deal of waiting) await this.command({ do: "open_deal", deal_id: deal.deal_id, in_seconds: seconds });
+      return;
+    }
+    await this.showCard(this.next.value, seconds);
+  }
+
+  /** Close every open deal of the card on the picture; `pulled` says that the host takes the offer back. */
+  async closeDeals(pulled: boolean): Promise<void> {
+    for (const deal of openDeals(this.now.value))
+      await this.command({ do: "close_deal", deal_id: deal.deal_id, pulled });
+  }
+
+  async pause(text: string): Promise<void> {
+    await this.command(this.status.value === "interrupted" ? { do: "go_live" } : { do: "interrupt", text });
+  }
+
+  undo(): void {
+    const undo = this.toast.value?.undo;
+    this.toast.value = null;
+    undo?.();
+  }
+
+  forgetHeld(lineId: string): void {
+    this.held.value = this.held.value.filter((held) => held.line.line_id !== lineId);
+  }
+
+  dismiss(alertId: string): void {
+    this.alerts.value = this.alerts.value.filter((alert) => alert.id !== alertId);
+  }
+
+  say(says: string, params: Toast["params"] = {}, undo: Toast["undo"] = null, tone: Toast["tone"] = "plain"): void {
+    const id = ++this.toasts;
+    this.toast.value = { says, params, undo, tone, id };
+    setTimeout(() => this.toast.value?.id === id && (this.toast.value = null), UNDO_MS);
+  }
+
+  // --- what is heard -----------------------------------------------------------------------------------------------
+
+  private hear(message: ToViewer): void {
+    const before = this.room.value;
+    batch(() => {
+      this.room.value = fold(before, message);
+      if (message.t === "desk") this.hearDesk(message);
+      if (message.t === "levels") this.watchStock(before);
+      this.followPicture(before);
+    });
+    if (message.t === "welcome" && before.epoch && !message.recovered) void this.load();
+    const known = new Set(this.show.value?.cards.map((card) => card.card_id));
+    if (this.show.value && this.room.value.cards.some((card) => !known.has(card.card_id))) void this.load();
+  }
+
+  private hearDesk(message: Extract<ToViewer, { t: "desk" }>): void {
+    const { held_line, private: asked, viewer_id, order } = message;
+    if (held_line) this.held.value = withLine(this.held.value, { line: held_line, viewer_id });
+    if (asked) this.privates.value = withLine(this.privates.value, { line: asked, viewer_id });
+    if (!order) return;
+    if (order.status === "confirmed") this.noteOrder();
+    clearTimeout(this.ordersTimer);
+    this.ordersTimer = setTimeout(() => void this.loadOrders(), ORDERS_AGAIN_MS);
+  }
+
+  private noteOrder(): void {
+    const now = serverClock.now();
+    this.confirmedAtMs = [...this.confirmedAtMs.slice(-KEPT_MAX), now];
+    const spike = orderSpike(this.confirmedAtMs, now);
+    if (spike) this.alerts.value = withAlerts(this.alerts.value, [spike]);
+  }
+
+  private async loadOrders(): Promise<void> {
+    try {
+      const { orders, totals } = await ordersOf(this.showId);
+      batch(() => {
+        this.orders.value = orders;
+        this.totals.value = totals;
+      });
+    } catch {
+      // The list stays as it was; the next order, or the next visit of the tab, asks again.
+    }
+  }
+
+  private watchStock(before: RoomState): void {
+    const fresh = stockAlerts(
+      readings(before.levels),
+      readings(this.room.value.levels),
+      (dealId) => this.nameOf(dealId),
+      serverClock.now(),
+    );
+    if (fresh.length) this.alerts.value = withAlerts(this.alerts.value, fresh);
+  }
+
+  private followPicture(before: RoomState): void {
+    const onAir = this.room.value.onAir;
+    if (onAir === before.onAir || !onAir) return;
+    this.last.value = onAir;
+    this.shown.value = new Set([...this.shown.value, onAir]);
+  }
+
+  private nameOf(dealId: string): string {
+    for (const card of this.cards.value)
+      for (const deal of card.deals)
+        if (deal.deal_id === dealId) return deal.label ? `${card.title}, ${deal.label}` : card.title;
+    return "";
+  }
+
+  private lineIs(status: LineStatus): void {
+    const was = this.line.value.word;
+    this.line.value = status;
+    if (status.word === "returning" && was === "open")
+      this.alerts.value = withAlerts(this.alerts.value, [lineAlert("warn", "console.alert_line_lost")]);
+    if (status.word === "open" && was !== "open")
+      this.alerts.value = this.alerts.value.filter((alert) => alert.says !== "console.alert_line_lost");
+  }
+}
+
+/** The deals of a card that a viewer can take right now. */
+export function openDeals(card: CardFacts | undefined): DealFacts[] {
+  return card?.deals.filter((deal) => deal.status === "open" || deal.status === "announced") ?? [];
+}
+
+function lineAlert(tone: Alert["tone"], says: string): Alert {
+  return { id: `${says}:${Date.now()}`, tone, says, params: {}, at_ms: Date.now() };
+}
+
+function withLine(lines: readonly DeskLine[], fresh: DeskLine): readonly DeskLine[] {
+  return [...lines.filter((one) => one.line.line_id !== fresh.line.line_id), fresh].slice(-KEPT_MAX);
+}
+
+function readings(levels: Readonly<Record<string, Level>>): Record<string, Reading> {
+  return Object.fromEntries(
+    Object.entries(levels).map(([dealId, [available, held, paying, sold, waiting]]) => [
+      dealId,
+      { available, held, paying, sold, waiting },
+    ]),
+  );
+}

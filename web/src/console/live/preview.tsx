@@ -1,0 +1,91 @@
+/**
+ * What viewers see, small: the picture with the card on it. The sound is off; nothing here commands anything.
+ */
+import type { JSX } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { formatLocale, t } from "../../shared/i18n";
+import { money, percentOff } from "../../shared/money";
+import type { VideoFacts } from "../../shared/protocol";
+import { Picture } from "../../shared/ui";
+import type { Desk } from "../desk";
+import { mount } from "../../shared/player";
+import { currency } from "../server";
+
+export function Preview({ desk }: { desk: Desk }): JSX.Element {
+  const show = desk.room.value.show ?? desk.show.value!.show;
+  const interrupted = desk.status.value === "interrupted";
+  const pinned = desk.room.value.pinned.at(-1);
+  return (
+    <figure class="preview">
+      <figcaption>{t("console.preview")}</figcaption>
+      <div class="preview-screen on-video">
+        <Moving video={show.video} />
+        {interrupted && (
+          <div class="preview-slate">
+            <p class="display">{desk.room.value.note || t("console.back_soon")}</p>
+          </div>
+        )}
+        {pinned && (
+          <p class="preview-pinned" dir="auto">
+            {pinned.text}
+          </p>
+        )}
+        <OnAir desk={desk} />
+      </div>
+    </figure>
+  );
+}
+
+function OnAir({ desk }: { desk: Desk }): JSX.Element | null {
+  const card = desk.now.value;
+  if (!card) return null;
+  const deal = card.deals.find((one) => one.status === "open") ?? card.deals[0];
+  const price = card.bundle_minor ?? deal?.price_minor ?? null;
+  const left = card.deals.reduce((sum, one) => sum + desk.numbers(one).available, 0);
+  const off = deal ? percentOff(deal.price_minor, deal.was_minor) : 0;
+  return (
+    <div class="preview-card">
+      <Picture src={card.image} name={card.title} class="picture-s" />
+      <div>
+        <p class="preview-title">{card.title}</p>
+        {price !== null && (
+          <p class="tabular">
+            <strong>{money(price, currency.value, formatLocale())}</strong>
+            {off > 0 && <span class="preview-off"> −{off}%</span>}
+          </p>
+        )}
+        {card.deals.length > 0 && (
+          <p class={`preview-left tabular ${left === 0 ? "none" : ""}`}>{left > 0 ? t("console.left", { count: left }) : t("console.sold_out")}</p>
+        )}
+      </div>
+    </div>
+  );
+}
+
+/** The picture with its sound off; the player keeps it in time with everyone's. */
+function Moving({ video }: { video: VideoFacts }): JSX.Element {
+  const element = useRef<HTMLVideoElement>(null);
+  const moves = video.kind !== "none" && !!video.url;
+  useEffect(() => {
+    if (!moves || !element.current) return;
+    const player = mount(element.current, video);
+    return () => player.destroy();
+  }, [moves, video.kind, video.url, video.started_at_ms]);
+  if (moves)
+    return (
+      <video
+        class="preview-moving"
+        ref={element}
+        muted
+        autoplay
+        playsInline
+        poster={video.poster || undefined}
+        aria-label={t("console.preview")}
+      />
+    );
+  return video.poster ? (
+    <img class="preview-moving" src={video.poster} alt="" />
+  ) : (
+    <div class="preview-moving preview-none">{t("console.no_picture")}</div>
+  );
+}

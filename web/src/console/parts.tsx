@@ -1,0 +1,70 @@
+/** Small things the console's pages share: a button that asks twice, the word LIVE, complaints, labelled fields. */
+import type { ComponentChildren, JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import type { ShowFacts } from "../shared/protocol";
+import { t } from "../shared/i18n";
+
+const ARMED_MS = 4_000;
+
+/**
+ * A button for what cannot be taken back: the first tap changes its words, the second, within four seconds, acts.
+ * No dialog opens, and nothing else moves.
+ */
+export function TwoStep(props: {
+  label: string;
+  sure: string;
+  onSure: () => void;
+  class?: string;
+  disabled?: boolean;
+  armed?: boolean;
+}): JSX.Element {
+  const [armed, setArmed] = useState(false);
+  useEffect(() => setArmed(!!props.armed), [props.armed]);
+  useEffect(() => {
+    if (!armed) return;
+    const timer = setTimeout(() => setArmed(false), ARMED_MS);
+    return () => clearTimeout(timer);
+  }, [armed]);
+  const tapped = (): void => {
+    if (armed) props.onSure();
+    setArmed(!armed);
+  };
+  return (
+    <button
+      type="button"
+      class={`button ${props.class ?? "button-quiet"} ${armed ? "armed" : ""}`}
+      disabled={props.disabled}
+      onClick={tapped}
+    >
+      <span aria-live="polite">{armed ? props.sure : props.label}</span>
+    </button>
+  );
+}
+
+export function Status({ status }: { status: ShowFacts["status"] }): JSX.Element {
+  return <span class={`status status-${status}`}>{t(`console.status_${status}`)}</span>;
+}
+
+export function Complaint({ text }: { text: string }): JSX.Element | null {
+  return text ? (
+    <p class="complaint" role="alert">
+      {text}
+    </p>
+  ) : null;
+}
+
+/** A label with its field and, under it, what to know about it. */
+export function Field(props: {
+  label: string;
+  help?: string;
+  children: ComponentChildren;
+  wide?: boolean;
+}): JSX.Element {
+  return (
+    <label class={`labelled ${props.wide ? "labelled-wide" : ""}`}>
+      <span class="labelled-name">{props.label}</span>
+      {props.children}
+      {props.help && <span class="labelled-help">{props.help}</span>}
+    </label>
+  );
+}

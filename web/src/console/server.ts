@@ -1,0 +1,208 @@
+/**
+ * The console's calls to the server, each typed, none decided here. What arrives: what a page wants to know or change.
+ * What leaves: answers as the API gives them, or `Refusal`. The shop's currency is asked once.
+ */
+import { signal } from "@preact/signals";
+import { api } from "../shared/api";
+import type { CardFacts, HostCommand, OrderFacts, ShowFacts } from "../shared/protocol";
+import { staffRequest } from "./session";
+
+const at = (showId: string, rest = ""): string => `/api/staff/shows/${encodeURIComponent(showId)}${rest}`;
+
+// --- the shop and who is here ---------------------------------------------------------------------------------------
+
+export interface ShopFacts {
+  name: string;
+  currency: string;
+  time_zone: string;
+  mode: string;
+  demo: boolean;
+}
+
+export interface Staff {
+  account_id: string;
+  name: string;
+  email: string;
+  role: "admin" | "manager" | "advisor" | "moderator";
+}
+
+export const shop = signal<ShopFacts | null>(null);
+export const currency = signal("EUR");
+
+export async function loadShop(): Promise<void> {
+  const facts = await api.get<ShopFacts>("/api/shop");
+  shop.value = facts;
+  currency.value = facts.currency;
+}
+
+export const me = (): Promise<{ staff: Staff | null }> => staffRequest("GET", "/api/me");
+export const logout = (): Promise<unknown> => staffRequest("POST", "/api/logout", {});
+
+// --- shows ----------------------------------------------------------------------------------------------------------
+
+/** A card as staff see it: with the host's own note and where it stands in the show. */
+export interface StaffCard extends CardFacts {
+  notes: string;
+  state: "planned" | "on_air" | "done";
+  hidden_until_launch: boolean;
+}
+
+export interface StaffShow {
+  show: ShowFacts;
+  cards: StaffCard[];
+}
+
+export interface ShowDraft {
+  title: string;
+  about: string;
+  corner: ShowFacts["corner"];
+  access: ShowFacts["access"];
+  scheduled_at_ms: number | null;
+  launch_at_ms: number | null;
+  video: Pick<ShowFacts["video"], "kind" | "url" | "alternates" | "poster" | "loop">;
+}
+
+export interface DealDraft {
+  variant_id: string;
+  location_id: string;
+  price_minor: number;
+  was_minor: number | null;
+  quota: number;
+  limit_per_viewer: number;
+  hold_seconds: number;
+  pay_seconds: number;
+}
+
+export interface CardDraft {
+  kind: CardFacts["kind"];
+  title: string;
+  line: string;
+  notes: string;
+  product_handle: string;
+  hidden_until_launch: boolean;
+  deals: DealDraft[];
+}
+
+interface ShowList {
+  live: ShowFacts[];
+  upcoming: ShowFacts[];
+  past: ShowFacts[];
+}
+
+export async function showsOfStaff(): Promise<ShowFacts[]> {
+  const { live, upcoming, past } = await staffRequest<ShowList>("GET", "/api/staff/shows");
+  return [...live, ...upcoming, ...past];
+}
+
+export const showOf = (showId: string): Promise<StaffShow> => staffRequest("GET", at(showId));
+export const createShow = (draft: ShowDraft): Promise<ShowFacts> => staffRequest("POST", "/api/staff/shows", draft);
+export const changeShow = (showId: string, draft: Partial<ShowDraft>): Promise<unknown> =>
+  staffRequest("PATCH", at(showId), draft);
+export const addCard = (showId: string, card: CardDraft): Promise<unknown> =>
+  staffRequest("POST", at(showId, "/cards"), card);
+export const removeCard = (showId: string, cardId: string): Promise<unknown> =>
+  staffRequest("DELETE", at(showId, `/cards/${encodeURIComponent(cardId)}`));
+export const orderCards = (showId: string, cardIds: string[]): Promise<unknown> =>
+  staffRequest("POST", at(showId, "/cards/order"), { card_ids: cardIds });
+
+/** One command, under an id of our own: sent twice it has one effect. */
+export const sendCommand = (showId: string, commandId: string, command: HostCommand): Promise<unknown> =>
+  staffRequest("POST", at(showId, "/commands"), { command_id: commandId, command });
+
+// --- orders ---------------------------------------------------------------------------------------------------------
+
+/** An order as the desk sees it. */
+export interface OrderRow {
+  order: OrderFacts;
+  contact_name: string;
+  delivery: "ship" | "pickup";
+  units: number;
+  lines: { title: string; label: string; qty: number }[];
+  test: boolean;
+  created_at_ms: number;
+  paid_at_ms: number | null;
+  /** The counter where it is collected; empty where it is sent. */
+  counter_name: string;
+}
+
+/** Units and money of a show; test orders stand beside the revenue, never in it. */
+export interface Totals {
+  units_sold: number;
+  orders_confirmed: number;
+  revenue_minor: number;
+  test_orders: number;
+  test_minor: number;
+}
+
+export interface ShowOrders {
+  totals: Totals;
+  orders: OrderRow[];
+}
+
+export const ordersOf = (showId: string): Promise<ShowOrders> => staffRequest("GET", at(showId, "/orders"));
+
+// --- links and invitations ------------------------------------------------------------------------------------------
+
+export interface ShareLink {
+  link_id: string;
+  url: string;
+  qr_svg: string;
+}
+
+export const shareLink = (showId: string, label = ""): Promise<ShareLink> =>
+  staffRequest("POST", "/api/staff/links", { show_id: showId, label });
+
+export interface Invitation {
+  invitation_id: string;
+  label: string;
+  place_limit: number;
+  places_taken: number;
+  url: string;
+}
+
+export const invite = (showId: string, label: string, places: number): Promise<Invitation> =>
+  staffRequest("POST", at(showId, "/invitations"), { label, place_limit: places });
+export const invitationsOf = (showId: string): Promise<{ invitations: Invitation[] }> =>
+  staffRequest("GET", at(showId, "/invitations"));
+
+// --- products, for choosing what to sell ----------------------------------------------------------------------------
+
+export interface StaffVariant {
+  variant_id: string;
+  handle: string;
+  title: string;
+  label: string;
+  price_minor: number;
+  was_minor: number | null;
+  swatch: string;
+  image: string;
+  retired: boolean;
+  pools: { location_id: string; location_name: string; available: number }[];
+}
+
+export interface StaffProduct {
+  product_id: string;
+  handle: string;
+  title: string;
+  vendor: string;
+  type: string;
+  published: boolean;
+  image: string;
+  variants: StaffVariant[];
+}
+
+export const findProducts = (query: string): Promise<{ products: StaffProduct[]; found: number }> =>
+  staffRequest("GET", `/api/staff/products?q=${encodeURIComponent(query)}`);
+
+/** Units a deal can still be given from one location. */
+export const freeUnits = (variant: StaffVariant, locationId: string): number =>
+  variant.pools.find((pool) => pool.location_id === locationId)?.available ?? 0;
+
+export interface Location {
+  location_id: string;
+  kind: "warehouse" | "shop";
+  name: string;
+  is_default: boolean;
+}
+
+export const locationsOf = (): Promise<{ locations: Location[] }> => staffRequest("GET", "/api/staff/locations");

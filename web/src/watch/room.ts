@@ -1,0 +1,206 @@
+/**
+ * The viewer's room as the page sees it: signals that the views read, and the few things she can do. It joins the
+ * socket to the fold and keeps what only this page knows: requests on their way, her own lines not yet confirmed.
+ */
+import { batch, computed, signal } from "@preact/signals";
+import type { Refusal } from "../shared/api";
+import { cardById, EMPTY, fold, release, type RoomState } from "../shared/fold";
+import { refusalText, t } from "../shared/i18n";
+import { expiresAtMs } from "../shared/identity";
+import { newId } from "../shared/ids";
+import { REFUSAL, type CardFacts, type FromViewer, type ShowFacts, type ToViewer } from "../shared/protocol";
+import { roomUrl, ShowSocket, type LineStatus } from "../shared/socket";
+import { serverClock } from "../shared/time";
+import { toast } from "../shared/ui";
+import type { Asked } from "./offer";
+import { renewSocketPass, socketPass } from "./session";
+
+/** Her own line before the server's receipt: sending, with a moderator, or refused with its reason. */
+export interface OwnLine {
+  cid: string;
+  text: string;
+  kind: "chat" | "question";
+  state: "sending" | "held_back" | "failed";
+  why: string;
+}
+
+export const room = signal<RoomState>(EMPTY);
+export const line = signal<LineStatus>({ word: "connecting" });
+export const asked = signal<readonly Asked[]>([]);
+export const ownLines = signal<readonly OwnLine[]>([]);
+export const votedFor = signal<ReadonlySet<string>>(new Set());
+/** The last refusal of a reservation, by the deals it was about: the card says it in place. */
+export const refusedDeal = signal<{ key: string; number: number; text: string; atMs: number } | null>(null);
+/** The number of the refusal at the room's door, 0 where there was none. */
+export const turnedAway = signal(0);
+/** When the line went away on the local clock, null while it is there. */
+export const awaySinceMs = signal<number | null>(null);
+
+export const onAirCard = computed<CardFacts | null>(() => cardById(room.value, room.value.onAir));
+export const ended = computed(() => room.value.show?.status === "ended");
+
+let socket: ShowSocket | null = null;
+/** The clock of the picture on the screen; null: none is known, and nothing waits for it. */
+let pictureMs: () => number | null = () => null;
+let lines: ((message: ToViewer) => void)[] = [];
+
+const OWN_LINE_WAIT_MS = 8000;
+const RELEASE_EVERY_MS = 250;
+const PICTURE_LAG_MAX_MS = 30_000;
+
+/** Enter the room of a show whose facts are known. */
+export function enterRoom(show: ShowFacts, cards: readonly CardFacts[] = []): void {
+  leaveRoom();
+  room.value = { ...EMPTY, show, cards };
+  socket = new ShowSocket({
+    url: roomUrl(show.show_id),
+    clock: serverClock,
+    token: socketPass,
+    renewToken: renewSocketPass,
+    tokenExpiresAtMs: () => expiresAtMs(socketPass()),
+    device: matchMedia("(min-width: 900px)").matches ? "desk" : "phone",
+    invitation: new URLSearchParams(location.search).get("invitation") ?? "",
+    onMessage: received,
+    onStatus: (status) => {
+      line.value = status;
+      if (status.word === "open") awaySinceMs.value = null;
+      else if (status.word === "returning") awaySinceMs.value ??= Date.now();
+    },
+  });
+  socket.start();
+}
+
+export function leaveRoom(): void {
+  socket?.close();
+  socket = null;
+}
+
+/** Phones sleep and lose their network; the line is looked after as soon as they are back. */
+export function watchTheDevice(): void {
+  addEventListener("online", () => socket?.wake());
+  addEventListener("pageshow", () => socket?.wake());
+  document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && socket?.wake());
+  setInterval(() => (room.value = release(room.value, programmeMs())), RELEASE_EVERY_MS);
+}
+
+export function setPictureClock(clock: () => number | null): void {
+  pictureMs = clock;
+}
+
+/** Called with every message after it was folded: the screen reader's digest and the hearts listen. */
+export function onEveryMessage(listen: (message: ToViewer) => void): () => void {
+  lines = [...lines, listen];
+  return () => (lines = lines.filter((one) => one !== listen));
+}
+
+/** Where the programme is on this screen. Far behind without a reason means: do not wait for the picture. */
+function programmeMs(): number {
+  const now = serverClock.now();
+  const picture = pictureMs();
+  return picture === null || now - picture > PICTURE_LAG_MAX_MS ? Infinity : picture;
+}
+
+function received(message: ToViewer): void {
+  batch(() => {
+    room.value = fold(room.value, message, programmeMs() !== Infinity);
+    if (message.t === "answer") settle(message.rid);
+    if (message.t === "own" && message.hold) settle(message.hold.rid);
+    if (message.t === "own" && message.note) toast(message.note);
+    if (message.t === "said") receipt(message.cid, message.shown, message.line !== null);
+    if (message.t === "refused") refused(message);
+  });
+  for (const listen of lines) listen(message);
+}
+
+function settle(rid: string): void {
+  asked.value = asked.value.filter((one) => one.rid !== rid);
+}
+
+function receipt(cid: string, shown: boolean, hasLine: boolean): void {
+  ownLines.value = ownLines.value.flatMap((own) => {
+    if (own.cid !== cid) return [own];
+    return shown && hasLine ? [] : [{ ...own, state: "held_back" as const, why: t("chat.held_back") }];
+  });
+}
+
+function refused(message: Extract<ToViewer, { t: "refused" }>): void {
+  if (message.re === "hello") {
+    turnedAway.value = message.number;
+    return;
+  }
+  const text = refusalText(message);
+  const request = asked.value.find((one) => one.rid === message.re);
+  if (request) {
+    settle(request.rid);
+    refusedDeal.value = { key: request.dealIds.join(" "), number: message.number, text, atMs: Date.now() };
+    return;
+  }
+  if (ownLines.value.some((own) => own.cid === message.re)) {
+    markOwn(message.re, message.number === REFUSAL.HELD_BACK ? "held_back" : "failed", text);
+    return;
+  }
+  toast(text, "bad");
+}
+
+function markOwn(cid: string, state: OwnLine["state"], why: string): void {
+  ownLines.value = ownLines.value.map((own) => (own.cid === cid ? { ...own, state, why } : own));
+}
+
+// --- what she can do -----------------------------------------------------------------------------------------------
+
+export function reserve(dealIds: readonly string[], wait: boolean): void {
+  const rid = newId("rid");
+  asked.value = [...asked.value, { rid, dealIds, wait }];
+  refusedDeal.value = null;
+  socket?.ask({ t: "reserve", rid, lines: dealIds.map((deal_id) => ({ deal_id, qty: 1 })), wait });
+}
+
+export function giveBack(rid: string): void {
+  socket?.ask({ t: "release", rid });
+}
+
+export function accept(rid: string, dealIds: readonly string[]): void {
+  asked.value = [...asked.value, { rid, dealIds, wait: false }];
+  socket?.ask({ t: "accept", rid });
+}
+
+export function say(text: string, kind: OwnLine["kind"]): void {
+  const words = text.trim();
+  if (!words) return;
+  const cid = newId("say");
+  ownLines.value = [...ownLines.value, { cid, text: words, kind, state: "sending", why: "" }];
+  sendOwn({ t: "say", cid, text: words, kind });
+}
+
+export function sayAgain(own: OwnLine): void {
+  ownLines.value = ownLines.value.filter((one) => one.cid !== own.cid);
+  say(own.text, own.kind);
+}
+
+export function forgetOwn(cid: string): void {
+  ownLines.value = ownLines.value.filter((one) => one.cid !== cid);
+}
+
+function sendOwn(message: Extract<FromViewer, { cid: string; text: string }>): void {
+  if (!socket?.send(message)) markOwn(message.cid, "failed", t("chat.not_sent"));
+  setTimeout(() => {
+    const own = ownLines.value.find((one) => one.cid === message.cid);
+    if (own?.state === "sending") markOwn(own.cid, "failed", t("chat.not_sent"));
+  }, OWN_LINE_WAIT_MS);
+}
+
+export function vote(questionId: string): void {
+  if (votedFor.value.has(questionId)) return;
+  if (socket?.send({ t: "vote", cid: newId("vote"), question_id: questionId })) {
+    votedFor.value = new Set([...votedFor.value, questionId]);
+  }
+}
+
+export function sendHeart(): void {
+  socket?.send({ t: "react", kind: "heart" });
+}
+
+/** A refusal of the HTTP API as a short sentence on the page. */
+export function tell(refusal: unknown): void {
+  toast(refusalText(refusal as Refusal), "bad");
+}

@@ -1,0 +1,152 @@
+import { describe, expect, test } from "vitest";
+import { cardById, dealOf, EMPTY, fold, foldStamped, LINES_KEPT_MAX, liveHolds, numbersOf, release, type RoomState } from "../src/shared/fold";
+import type { ShowEvent, Welcome } from "../src/shared/protocol";
+import { aCard, aDeal, aHold, aLine, anOrder, aShow, aSnapshot, aWelcome } from "./facts";
+
+const welcomed = fold(EMPTY, aWelcome({ snapshot: aSnapshot({ cards: [aCard()] }) }));
+const after = (state: RoomState, event: ShowEvent, offset = state.offset + 1, at_ms = 1000): RoomState =>
+  foldStamped(state, { offset, at_ms, event });
+
+describe("welcome", () => {
+  test("a snapshot replaces everything that was known of the show", () => {
+    const before = { ...welcomed, talk: [aLine("old")], onAir: "gone" };
+    const state = fold(before, aWelcome({ offset: 9, snapshot: aSnapshot({ talk: [aLine("new")] }) }));
+    expect(state.talk.map((line) => line.line_id)).toEqual(["new"]);
+    expect(state.onAir).toBe("");
+    expect(state.offset).toBe(9);
+  });
+
+  test("her own holds and orders come with the welcome, beside a snapshot that is the same for everybody", () => {
+    const snapshot = aSnapshot({ holds: [], orders: [] });
+    const state = fold(EMPTY, aWelcome({ snapshot, holds: [aHold({ rid: "mine" })], orders: [anOrder()] }));
+    expect(Object.keys(state.holds)).toEqual(["mine"]);
+    expect(Object.keys(state.orders)).toEqual(["or_1"]);
+  });
+
+  test("a recovered welcome keeps the show and the place, and takes her own holds and orders from the server", () => {
+    const before = { ...welcomed, offset: 4, holds: { old: aHold({ rid: "old" }) } };
+    const welcome: Welcome = aWelcome({ recovered: true, offset: 7, holds: [aHold({ rid: "mine" })], orders: [anOrder()] });
+    const state = fold(before, welcome);
+    expect(state.offset).toBe(4);
+    expect(state.cards).toBe(before.cards);
+    expect(Object.keys(state.holds)).toEqual(["mine"]);
+    expect(Object.keys(state.orders)).toEqual(["or_1"]);
+  });
+});
+
+describe("events of the show", () => {
+  test("an offset seen before changes nothing", () => {
+    const state = after(welcomed, { kind: "note", text: "one" }, 5);
+    expect(after(state, { kind: "note", text: "two" }, 5)).toBe(state);
+  });
+
+  test("a card goes on the picture and off it; another card's leaving does not take it away", () => {
+    const shown = after(welcomed, { kind: "card_shown", card: aCard({ card_id: "b" }) });
+    expect(shown.onAir).toBe("b");
+    expect(after(shown, { kind: "card_hidden", card_id: "a" }).onAir).toBe("b");
+    expect(after(shown, { kind: "card_hidden", card_id: "b" }).onAir).toBe("");
+  });
+
+  test("a listed card changes in place and keeps its order", () => {
+    const two = after(welcomed, { kind: "card_listed", card: aCard({ card_id: "b" }) });
+    const changed = after(two, { kind: "card_listed", card: aCard({ title: "New" }) });
+    expect(changed.cards.map((card) => [card.card_id, card.title])).toEqual([["a", "New"], ["b", "Tint"]]);
+  });
+
+  test("a deal is announced, opened and closed on its card", () => {
+    const announced = after(welcomed, { kind: "deal_announced", deal_id: "d1", opens_at_ms: 77 });
+    expect(dealOf(announced, "d1")?.deal).toMatchObject({ status: "announced", opens_at_ms: 77 });
+    const open = after(announced, { kind: "deal_opened", deal_id: "d1", closes_at_ms: 99 });
+    expect(dealOf(open, "d1")?.deal).toMatchObject({ status: "open", closes_at_ms: 99 });
+    expect(dealOf(after(open, { kind: "deal_closed", deal_id: "d1", reason: "pulled" }), "d1")?.deal.status).toBe("closed");
+  });
+
+  test("a hidden line leaves the talk and the pins", () => {
+    const pinned = after({ ...welcomed, talk: [aLine("x"), aLine("y")] }, { kind: "line_pinned", line: aLine("x") });
+    const hidden = after(pinned, { kind: "line_hidden", line_id: "x" });
+    expect(hidden.talk.map((line) => line.line_id)).toEqual(["y"]);
+    expect(hidden.pinned).toEqual([]);
+  });
+
+  test("promises gather on their card, questions change in place, rules and slate are taken over", () => {
+    let state = after(welcomed, { kind: "promise_made", card_id: "a", text: "mini" });
+    state = after(state, { kind: "promise_made", card_id: "a", text: "gift" });
+    expect(state.promises["a"]).toEqual(["mini", "gift"]);
+    const question = { question_id: "q", name: "A", text: "?", votes: 1, status: "queued" as const, answer: "" };
+    state = after(after(state, { kind: "question_changed", question }), { kind: "question_changed", question: { ...question, votes: 5 } });
+    expect(state.questions.map((one) => one.votes)).toEqual([5]);
+    expect(after(state, { kind: "room_rules", slow_seconds: 10, members_only: true })).toMatchObject({ slowSeconds: 10, membersOnly: true });
+    const slate = after(state, { kind: "show_changed", show: aShow({ status: "interrupted" }), reason: "phone call" });
+    expect(slate.note).toBe("phone call");
+    expect(after(slate, { kind: "show_changed", show: aShow(), reason: "" }).note).toBe("");
+  });
+});
+
+describe("a picture that lags", () => {
+  const shown = { t: "state" as const, epoch: "e", events: [{ offset: 1, at_ms: 5000, event: { kind: "card_shown" as const, card: aCard({ card_id: "b" }) } }] };
+
+  test("a card waits for its picture; its deals can be had at once", () => {
+    const waiting = fold(welcomed, shown, true);
+    expect(waiting.onAir).toBe("");
+    expect(cardById(waiting, "b")).not.toBeNull();
+    expect(release(waiting, 4000)).toBe(waiting);
+    expect(release(waiting, 4950).onAir).toBe("b");
+  });
+
+  test("a price that changed while the card waited is not turned back", () => {
+    const waiting = fold(welcomed, shown, true);
+    const cheaper = after(waiting, { kind: "card_listed", card: aCard({ card_id: "b", title: "Cheaper" }) });
+    expect(cardById(release(cheaper, 6000), "b")?.title).toBe("Cheaper");
+  });
+
+  test("stock, openings and closings never wait", () => {
+    const closed = fold(welcomed, { t: "state", epoch: "e", events: [{ offset: 1, at_ms: 9e9, event: { kind: "deal_closed", deal_id: "d1", reason: "host" } }] }, true);
+    expect(dealOf(closed, "d1")?.deal.status).toBe("closed");
+  });
+});
+
+describe("levels, own and talk", () => {
+  test("an older version of the levels is stale", () => {
+    const now = fold(welcomed, { t: "levels", version: 5, deals: { d1: [3, 0, 0, 0, 0] }, viewers: 7, hearts: null });
+    expect(fold(now, { t: "levels", version: 4, deals: { d1: [9, 0, 0, 0, 0] }, viewers: 1, hearts: 1 })).toBe(now);
+    expect(numbersOf(now, aDeal())).toEqual({ available: 3, held: 0, paying: 0, sold: 0, waiting: 0 });
+    expect(now.viewers).toBe(7);
+  });
+
+  test("before the first level all of the quota is available", () => {
+    expect(numbersOf(EMPTY, aDeal({ quota: 12 })).available).toBe(12);
+  });
+
+  test("holds that are over are kept and no longer live", () => {
+    const held = fold(welcomed, { t: "answer", rid: "r1", hold: aHold({ rid: "r1", ticket: 2 }) });
+    const both = fold(held, { t: "own", hold: aHold({ rid: "r0", ticket: 1, state: "waiting" }), order: null, note: "" });
+    expect(liveHolds(both).map((hold) => hold.rid)).toEqual(["r0", "r1"]);
+    const lapsed = fold(both, { t: "own", hold: aHold({ rid: "r1", state: "expired" }), order: null, note: "" });
+    expect(liveHolds(lapsed).map((hold) => hold.rid)).toEqual(["r0"]);
+    expect(lapsed.holds["r1"]?.state).toBe("expired");
+  });
+
+  test("a line is shown once, and no more lines are kept than the page can carry", () => {
+    const many = Array.from({ length: LINES_KEPT_MAX + 20 }, (_, index) => aLine(`l${index}`));
+    const state = fold(welcomed, { t: "talk", lines: many, shed: 2 });
+    expect(state.talk).toHaveLength(LINES_KEPT_MAX);
+    const again = fold(state, { t: "said", cid: "c", shown: true, line: aLine("l219"), again_ms: null });
+    expect(again.talk).toHaveLength(LINES_KEPT_MAX);
+    expect(again.talk.at(-1)?.line_id).toBe("l219");
+  });
+
+  test("her own line held back by a moderator does not enter the talk", () => {
+    expect(fold(welcomed, { t: "said", cid: "c", shown: false, line: aLine("h"), again_ms: null }).talk).toEqual([]);
+  });
+});
+
+describe("a hold's signed token", () => {
+  test("stays when later news of the hold do not repeat it, and never crosses to another hold", () => {
+    const held = fold(welcomed, { t: "answer", rid: "mine", hold: aHold({ rid: "mine", token: "signed" }) });
+    const paying = fold(held, { t: "own", hold: aHold({ rid: "mine", state: "paying", token: "" }), order: null, note: "" });
+    const other = fold(paying, { t: "own", hold: aHold({ rid: "other", token: "" }), order: null, note: "" });
+
+    expect(paying.holds["mine"]).toMatchObject({ state: "paying", token: "signed" });
+    expect(other.holds["other"]?.token).toBe("");
+  });
+});

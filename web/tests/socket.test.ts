@@ -1,0 +1,270 @@
+import { decode, encode } from "@msgpack/msgpack";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { FromViewer, ToViewer } from "../src/shared/protocol";
+import { returnDelayMs, ShowSocket, type LineStatus } from "../src/shared/socket";
+import { ServerClock } from "../src/shared/time";
+import { aHold, aWelcome } from "./facts";
+
+/** The other end of the line, in the test's hands. */
+class FakeSocket {
+  static readonly OPEN = 1;
+  static all: FakeSocket[] = [];
+  readyState = 0;
+  binaryType = "";
+  sent: FromViewer[] = [];
+  onopen: (() => void) | null = null;
+  onmessage: ((event: { data: ArrayBuffer }) => void) | null = null;
+  onclose: ((event: { code: number; reason: string }) => void) | null = null;
+  constructor(
+    readonly url: string,
+    readonly protocols: string[],
+  ) {
+    FakeSocket.all.push(this);
+  }
+  send(data: Uint8Array): void {
+    this.sent.push(decode(data) as FromViewer);
+  }
+  close(): void {
+    this.readyState = 3;
+  }
+  open(): void {
+    this.readyState = FakeSocket.OPEN;
+    this.onopen?.();
+  }
+  says(message: ToViewer): void {
+    this.onmessage?.({ data: new Uint8Array(encode(message)).buffer });
+  }
+  ends(code: number): void {
+    this.readyState = 3;
+    this.onclose?.({ code, reason: "" });
+  }
+}
+
+const last = (): FakeSocket => FakeSocket.all.at(-1) as FakeSocket;
+const sentOf = (kind: FromViewer["t"]): FromViewer[] => last().sent.filter((one) => one.t === kind);
+
+let heard: ToViewer[];
+let status: LineStatus[];
+let socket: ShowSocket;
+let renewed: number;
+let expiresAtMs: number | null;
+
+function make(): ShowSocket {
+  return new ShowSocket({
+    url: "ws://shop/live/sh_1",
+    clock: new ServerClock(),
+    token: () => `pass-${renewed}`,
+    renewToken: async () => `pass-${++renewed}`,
+    tokenExpiresAtMs: () => expiresAtMs,
+    device: "phone",
+    onMessage: (message) => heard.push(message),
+    onStatus: (one) => status.push(one),
+    WebSocket: FakeSocket as unknown as typeof WebSocket,
+    random: () => 0.5,
+  });
+}
+
+function welcome(given: Parameters<typeof aWelcome>[0] = {}): void {
+  last().open();
+  last().says(aWelcome({ now_ms: Date.now(), ...given }));
+}
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: 1_000_000 });
+  FakeSocket.all = [];
+  heard = [];
+  status = [];
+  renewed = 0;
+  expiresAtMs = null;
+  socket = make();
+  socket.start();
+});
+
+afterEach(() => {
+  socket.close();
+  vi.useRealTimers();
+});
+
+const state = (...offsets: number[]): ToViewer => ({
+  t: "state",
+  epoch: "e",
+  events: offsets.map((offset) => ({ offset, at_ms: 0, event: { kind: "note", text: String(offset) } })),
+});
+
+describe("hello", () => {
+  test("speaks msgpack and says who, from where and on what device", () => {
+    last().open();
+    expect(last().protocols).toEqual(["livecommerce.v1.msgpack"]);
+    expect(last().sent[0]).toEqual({ t: "hello", epoch: "", offset: 0, device: "phone", token: "pass-0" });
+  });
+
+  test("a return resumes at the last event that was seen", async () => {
+    welcome({ epoch: "e", offset: 4 });
+    last().says(state(5, 6));
+    last().ends(1006);
+    await vi.advanceTimersByTimeAsync(1000);
+    last().open();
+    expect(last().sent[0]).toMatchObject({ t: "hello", epoch: "e", offset: 6 });
+  });
+
+  test("a line that is not welcomed in time is given up", async () => {
+    last().open();
+    await vi.advanceTimersByTimeAsync(13_000);
+    expect(FakeSocket.all.length).toBeGreaterThan(1);
+  });
+});
+
+describe("order", () => {
+  test("a gap is never shown: the line comes back with the last sure place", async () => {
+    welcome({ offset: 4 });
+    last().says(state(6));
+    expect(heard.filter((one) => one.t === "state")).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1);
+    last().open();
+    expect(last().sent[0]).toMatchObject({ offset: 4 });
+  });
+
+  test("another epoch without a welcome is a gap", async () => {
+    welcome({ offset: 4 });
+    last().says({ ...state(5), epoch: "other" } as ToViewer);
+    expect(heard.some((one) => one.t === "state")).toBe(false);
+  });
+});
+
+describe("return", () => {
+  test("the delay is spread from nothing to a doubling cap", () => {
+    expect(returnDelayMs(0, () => 1)).toBe(500);
+    expect(returnDelayMs(3, () => 1)).toBe(4000);
+    expect(returnDelayMs(30, () => 1)).toBe(15_000);
+    expect(returnDelayMs(5, () => 0)).toBe(0);
+  });
+
+  test("the time the server told is kept", async () => {
+    welcome();
+    last().says({ t: "bye", code: 4000, text: "moving", after_ms: 7000 });
+    last().ends(4000);
+    expect(status.at(-1)).toMatchObject({ word: "returning", nextTryAtMs: Date.now() + 7000 });
+    await vi.advanceTimersByTimeAsync(6900);
+    expect(FakeSocket.all).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(FakeSocket.all).toHaveLength(2);
+  });
+
+  test.each([4500, 4501, 4502, 4503, 4504, 4505, 4506, 4507])("after %i it does not come back", async (code) => {
+    welcome();
+    last().ends(code);
+    expect(status.at(-1)).toMatchObject({ word: "closed", code });
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(FakeSocket.all).toHaveLength(1);
+  });
+
+  test("an expired pass is renewed before the return", async () => {
+    welcome();
+    last().ends(4003);
+    await vi.advanceTimersByTimeAsync(1000);
+    last().open();
+    expect(last().sent[0]).toMatchObject({ token: "pass-1" });
+  });
+
+  test("a room that welcomes and closes is not met in a tight circle", async () => {
+    const delays: number[] = [];
+    for (let round = 0; round < 5; round += 1) {
+      welcome();
+      last().ends(4002);
+      const now = status.at(-1);
+      if (now?.word === "returning") delays.push(now.nextTryAtMs - Date.now());
+      await vi.advanceTimersByTimeAsync(20_000 - 15_000 + 3000);
+    }
+    expect(delays).toEqual([250, 500, 1000, 2000, 4000]);
+  });
+
+  test("a silent line is given up after its ping and a grace", async () => {
+    welcome({ ping_seconds: 5 });
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(FakeSocket.all.length).toBeGreaterThan(1);
+  });
+
+  test("a page that closed the line stays away", async () => {
+    welcome();
+    socket.close();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(FakeSocket.all).toHaveLength(1);
+  });
+});
+
+describe("requests", () => {
+  const reserve = { t: "reserve", rid: "rid_00000001", lines: [{ deal_id: "d1", qty: 1 }], wait: false } as const;
+
+  test("one without an answer is sent again under the same rid after a return, and no more once answered", async () => {
+    welcome();
+    socket.ask({ ...reserve, lines: [...reserve.lines] });
+    expect(sentOf("reserve")).toHaveLength(1);
+    last().ends(1006);
+    await vi.advanceTimersByTimeAsync(600);
+    welcome();
+    expect(sentOf("reserve")).toEqual([expect.objectContaining({ rid: "rid_00000001" })]);
+    last().says({ t: "answer", rid: "rid_00000001", hold: aHold() });
+    last().ends(1006);
+    await vi.advanceTimersByTimeAsync(1500);
+    welcome();
+    expect(sentOf("reserve")).toEqual([]);
+  });
+
+  test("one asked while the line is away waits for it", async () => {
+    socket.ask({ ...reserve, lines: [...reserve.lines] });
+    expect(last().sent).toEqual([]);
+    welcome();
+    expect(sentOf("reserve")).toHaveLength(1);
+  });
+
+  test("'busy' is tried again a few times, then told", async () => {
+    welcome();
+    socket.ask({ ...reserve, lines: [...reserve.lines] });
+    const busy: ToViewer = { t: "refused", re: "rid_00000001", number: 409, word: "busy", text: "", again: true, after_ms: 1000, facts: {} };
+    for (let round = 0; round < 5; round += 1) {
+      last().says(busy);
+      await vi.advanceTimersByTimeAsync(1300);
+    }
+    expect(sentOf("reserve")).toHaveLength(6);
+    expect(heard.filter((one) => one.t === "refused")).toHaveLength(0);
+    last().says(busy);
+    expect(heard.filter((one) => one.t === "refused")).toHaveLength(1);
+  });
+
+  test("every other refusal settles it at once", () => {
+    welcome();
+    socket.ask({ ...reserve, lines: [...reserve.lines] });
+    last().says({ t: "refused", re: "rid_00000001", number: 400, word: "sold_out", text: "", again: true, after_ms: null, facts: {} });
+    expect(heard.at(-1)).toMatchObject({ t: "refused", number: 400 });
+    last().ends(1006);
+  });
+
+  test("chat is not kept: without a welcomed line it says so", () => {
+    expect(socket.send({ t: "say", cid: "c", text: "hi", kind: "chat" })).toBe(false);
+    welcome();
+    expect(socket.send({ t: "say", cid: "c", text: "hi", kind: "chat" })).toBe(true);
+  });
+});
+
+describe("the pass", () => {
+  test("is renewed on the live line a minute before it runs out", async () => {
+    expiresAtMs = Date.now() + 100_000;
+    welcome({ ping_seconds: 600 });
+    await vi.advanceTimersByTimeAsync(39_000);
+    expect(sentOf("token")).toEqual([]);
+    expiresAtMs = Date.now() + 600_000;
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(sentOf("token")).toEqual([{ t: "token", token: "pass-1" }]);
+  });
+});
+
+describe("the clock", () => {
+  test("the sample with the shortest way wins", () => {
+    let local = 0;
+    const clock = new ServerClock(() => local);
+    clock.sample(0, 10_500, 800); // 800 ms on the way: off by as much as 400
+    clock.sample(1000, 11_010, 1020);
+    local = 2000;
+    expect(clock.now()).toBe(12_000);
+  });
+});
