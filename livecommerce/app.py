@@ -1,36 +1,106 @@
 """The wiring: each long-lived object once, in the order in which they start; they stop in the reverse order."""
 
+import contextlib
+import ssl
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from livecommerce.clock import Clock
+import httpx
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from livecommerce.catalogue.service import Catalogue
+from livecommerce.clock import Clock, RealClock
+from livecommerce.gateway.door import Door
+from livecommerce.gateway.hub import Hub
 from livecommerce.ledger.database import Database
+from livecommerce.orders.payments.registry import Foundation, providers_for
+from livecommerce.orders.service import Orders
+from livecommerce.people.service import People
+from livecommerce.reservations.engine import ReservationEngine
 from livecommerce.settings import Settings
-
-if TYPE_CHECKING:
-    from redis.asyncio import Redis
-
-    from livecommerce.catalogue.service import Catalogue
-    from livecommerce.gateway.door import Door
-    from livecommerce.gateway.hub import Hub
-    from livecommerce.orders.service import Orders
-    from livecommerce.people.service import People
-    from livecommerce.reservations.engine import ReservationEngine
-    from livecommerce.shows.service import Shows
+from livecommerce.shows.news import News
+from livecommerce.shows.service import Shows
 
 
 @dataclass(slots=True)
 class Parts:
-    """What one process is made of. A part that a process does not run is absent from its type's users, never None."""
+    """What one process is made of. Worker and web have the same; only a web process starts the hub."""
 
     settings: Settings
     clock: Clock
     database: Database
-    redis: "Redis"
-    people: "People"
-    door: "Door"
-    catalogue: "Catalogue"
-    engine: "ReservationEngine"
-    shows: "Shows"
-    orders: "Orders"
-    hub: "Hub"
+    redis: Redis
+    people: People
+    door: Door
+    catalogue: Catalogue
+    engine: ReservationEngine
+    news: News
+    shows: Shows
+    orders: Orders
+    hub: Hub
+
+
+def connect_redis(url: str) -> Redis:
+    """A client without retries: what changes stock is asked for again by its id, never sent again by a library."""
+    return Redis.from_url(url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=3, health_check_interval=0)
+
+
+@contextlib.asynccontextmanager
+async def open_parts(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Parts]:
+    """All parts of a process, started; they are stopped on the way out, Redis last."""
+    clock = clock or RealClock()
+    redis = connect_redis(settings.redis_url)
+    database = Database(settings.sql_url)
+    await database.start()
+    try:
+        people = People(database, redis, settings, clock)
+        door = Door(people, database, settings, clock)
+        catalogue = Catalogue(database, settings, clock)
+        engine = ReservationEngine(redis, settings, clock)
+        await engine.start()
+        news = News(redis)
+        shows = Shows(database, engine, catalogue, news, clock, settings)
+        async with httpx.AsyncClient(verify=_trust(settings)) as client:
+            foundation = Foundation(settings, database, clock, f"{_own_url(settings)}/webhooks/test", client)
+            orders = Orders(database, engine, news, catalogue, providers_for(foundation), settings, clock)
+            hub = Hub(settings, clock, redis, door, shows, engine, orders)
+            try:
+                yield Parts(settings, clock, database, redis, people, door, catalogue, engine, news, shows, orders, hub)
+            finally:
+                await orders.aclose()
+                await engine.aclose()
+    finally:
+        await database.aclose()
+        await redis.aclose()
+
+
+@contextlib.asynccontextmanager
+async def open_people(settings: Settings) -> AsyncIterator[tuple[Database, People]]:
+    """The ledger and the people alone, for commands that need no hot state."""
+    redis = connect_redis(settings.redis_url or "redis://127.0.0.1:1")  # never connected: nobody signs in here
+    database = Database(settings.sql_url)
+    await database.start()
+    try:
+        yield database, People(database, redis, settings, RealClock())
+    finally:
+        await database.aclose()
+        await redis.aclose()
+
+
+def _own_url(settings: Settings) -> str:
+    """Where this server hears itself. On one machine that is loopback: the public address may be a proxy's, or one
+    that only phones can reach."""
+    if settings.public_url and not settings.embedded:
+        return settings.base_url
+    return f"{'https' if settings.tls else 'http'}://127.0.0.1:{settings.port}"
+
+
+def _trust(settings: Settings) -> ssl.SSLContext | bool:
+    certificate = settings.data / "tls" / "certificate.pem"
+    if not settings.tls or not certificate.exists():
+        return True
+    context = ssl.create_default_context()
+    context.load_verify_locations(certificate)
+    return context

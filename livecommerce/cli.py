@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+from sqlalchemy.exc import SQLAlchemyError
 
 from livecommerce import __version__
 from livecommerce.errors import Refused
+from livecommerce.people.identity import StaffRole
 from livecommerce.settings import Settings, SettingsError, read_settings, settings_table, with_secrets
 
 _DATA = click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Folder that holds all state.")
@@ -46,6 +48,13 @@ def _reports_failures(command: Callable[..., Any]) -> Callable[..., Any]:
         except Refused as refused:
             click.secho(f"✗ {refused.text}", fg="red", err=True)
             sys.exit(1)
+        except SQLAlchemyError as error:
+            # Its own text goes on with the statement and an address; the first line says what is wrong.
+            click.secho(f"✗ The ledger cannot be used: {str(error).splitlines()[0]}", fg="red", err=True)
+            click.echo("`livecommerce doctor` looks at it.", err=True)
+            sys.exit(1)
+        except BrokenPipeError:  # the reader had enough: `livecommerce settings | head`
+            sys.exit(0)
         except (OSError, RuntimeError) as error:
             click.secho(f"✗ {error}", fg="red", err=True)
             sys.exit(1)
@@ -76,7 +85,10 @@ def serve(**given: Any) -> None:
     """
     from livecommerce.run import serve as run
 
-    sys.exit(run(with_secrets(_settings(**given))))
+    settings = with_secrets(_settings(**given))
+    # By itself: the log masks addresses, its own too.
+    click.echo(f"livecommerce will answer at {settings.base_url} and keeps its state in {settings.data.resolve()}")
+    sys.exit(run(settings))
 
 
 @main.command()
@@ -159,7 +171,11 @@ def migrate(**given: Any) -> None:
 
 @main.group(name="import")
 def import_group() -> None:
-    """Bring a merchant's data in."""
+    """Bring a merchant's data in.
+
+    \b
+    livecommerce import products products_export.csv
+    """
 
 
 @import_group.command(name="products")
@@ -180,7 +196,12 @@ def import_products(file: Path, **given: Any) -> None:
 
 @main.group()
 def user() -> None:
-    """Staff accounts."""
+    """Staff accounts.
+
+    \b
+    livecommerce user add mei@example.com --name "Mei Lin" --role advisor
+    livecommerce user reset mei@example.com
+    """
 
 
 @user.command(name="add")
@@ -191,7 +212,7 @@ def user() -> None:
 @click.password_option(help="Asked for where it is not given.")
 @_DATA
 @_reports_failures
-def user_add(email: str, name: str, role: str, unit: str, password: str, **given: Any) -> None:
+def user_add(email: str, name: str, role: StaffRole, unit: str, password: str, **given: Any) -> None:
     """Add a staff account.
 
     \b

@@ -8,6 +8,7 @@ import asyncio
 import os
 import shutil
 import socket
+import tempfile
 import time
 from dataclasses import dataclass
 from typing import Literal
@@ -17,11 +18,12 @@ from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from livecommerce.ledger.migrate import newest_revision
-from livecommerce.settings import Settings
+from livecommerce.settings import Settings, is_weak
 from livecommerce.valkey_child import DataFolderInUse, lock_data_folder, socket_path, valkey_binary
 
 Verdict = Literal["ok", "warn", "bad"]
 _REDIS_OLDEST = (6, 2)
+_LEDGER_SECONDS_MAX = 5.0
 _FREE_BYTES_WARN = 2 * 1024**3
 
 
@@ -46,6 +48,8 @@ async def examine(settings: Settings) -> list[Finding]:
 
 
 def _is_running(settings: Settings) -> bool:
+    if not (settings.data / "lock").exists():
+        return False
     try:
         os.close(lock_data_folder(settings.data))
     except DataFolderInUse:
@@ -56,15 +60,17 @@ def _is_running(settings: Settings) -> bool:
 
 
 def _data_folder(settings: Settings, running: bool) -> Finding:
+    data = settings.data.resolve()
+    # The first start makes it: until then, the folder that it will stand in must be one to write to.
+    place = next(folder for folder in (data, *data.parents) if folder.exists())
     try:
-        settings.data.mkdir(parents=True, exist_ok=True)
-        probe = settings.data / ".probe"
-        probe.write_bytes(b"x")
-        probe.unlink()
-        free = shutil.disk_usage(settings.data).free
+        with tempfile.TemporaryFile(dir=place) as probe:
+            probe.write(b"x")
+        free = shutil.disk_usage(place).free
     except OSError as error:
         return Finding("data folder", "bad", f"{settings.data}: {error.strerror}", "give --data a folder you may write")
-    found = f"{settings.data.resolve()}, {free / 1024**3:.1f} GiB free" + (", a server runs on it" if running else "")
+    state = ", a server runs on it" if running else "" if place == data else "; made at the first start"
+    found = f"{data}, {free / 1024**3:.1f} GiB free{state}"
     if free < _FREE_BYTES_WARN:
         return Finding("data folder", "warn", found, "make room: recordings take about 1.1 GB an hour")
     return Finding("data folder", "ok", found)
@@ -84,16 +90,23 @@ def _port(settings: Settings, running: bool) -> Finding:
 
 
 def _secrets(settings: Settings) -> Finding:
-    given = [name for name in ("secret", "webhook_secret") if getattr(settings, name)]
-    if given:
-        return Finding("secrets", "ok", "given by the environment")
-    kept = settings.data / "secrets"
-    if not kept.exists():
-        return Finding("secrets", "ok", "none yet; they are made at the first start")
-    loose = [path.name for path in kept.iterdir() if path.stat().st_mode & 0o077]
+    given = {name: value for name in ("secret", "webhook_secret") if (value := getattr(settings, name))}
+    kept = {path.name: path for path in (settings.data / "secrets").glob("*secret") if path.name not in given}
+    loose = [str(path) for path in kept.values() if path.stat().st_mode & 0o077]
     if loose:
-        return Finding("secrets", "bad", f"readable by others: {', '.join(loose)}", f"chmod 600 {kept}/*")
-    return Finding("secrets", "ok", f"kept in {kept}")
+        return Finding("secrets", "bad", f"readable by others: {', '.join(loose)}", f"chmod 600 {' '.join(loose)}")
+    try:
+        values = given | {name: path.read_text().strip() for name, path in kept.items()}
+    except (OSError, UnicodeError) as error:
+        return Finding("secrets", "bad", f"cannot be read: {_first_line(error)}", "let the server's user read them")
+    weak = [name for name, value in values.items() if is_weak(value)]
+    if weak:
+        do = "use 32 random characters or more (`openssl rand -hex 32`); production refuses less"
+        return Finding("secrets", "bad" if settings.mode == "production" else "warn", f"weak: {', '.join(weak)}", do)
+    if not values:
+        return Finding("secrets", "ok", "none yet; they are made at the first start")
+    found = (["given by the environment"] if given else []) + ([f"kept in {settings.data / 'secrets'}"] if kept else [])
+    return Finding("secrets", "ok", ", ".join(found))
 
 
 def _clock() -> Finding:
@@ -108,9 +121,8 @@ def _ffmpeg() -> Finding:
     found = shutil.which("ffmpeg")
     if found:
         return Finding("ffmpeg", "ok", found)
-    return Finding(
-        "ffmpeg", "warn", "not on the PATH", "apt-get install ffmpeg, to take pictures from cameras; shows from files work"
-    )
+    do = "apt-get install ffmpeg, to take pictures from cameras; shows from files work"
+    return Finding("ffmpeg", "warn", "not on the PATH", do)
 
 
 def _pages() -> Finding:
@@ -135,9 +147,8 @@ def _descriptors(settings: Settings) -> Finding:
 
 def _network(settings: Settings) -> Finding:
     if settings.insecure and settings.host not in ("127.0.0.1", "localhost", "::1"):
-        return Finding(
-            "network", "warn", "plain http on a network address", "no secure cookies, no phone cameras: use --tls or a proxy"
-        )
+        do = "no secure cookies, no phone cameras: use --tls or a proxy"
+        return Finding("network", "warn", "plain http on a network address", do)
     return Finding("network", "ok", settings.base_url)
 
 
@@ -172,15 +183,22 @@ async def _database(settings: Settings) -> Finding:
         return Finding("ledger", "ok", f"{shown}; made at the first start")
     engine = create_async_engine(settings.sql_url)
     try:
-        async with asyncio.timeout(5), engine.connect() as connection:
+        async with asyncio.timeout(_LEDGER_SECONDS_MAX), engine.connect() as connection:
             revision = (await connection.exec_driver_sql("SELECT version_num FROM alembic_version")).scalar()
     except Exception as error:
-        return Finding("ledger", "bad", f"{shown}: {str(error).splitlines()[0]}", "start it, or run `livecommerce migrate`")
+        words = f"{shown}: {_first_line(error)}"
+        return Finding("ledger", "bad", words, "start it, or run `livecommerce migrate`")
     finally:
         await engine.dispose()
     if revision != newest_revision():
         return Finding("ledger", "warn", f"{shown}, revision {revision}", "run `livecommerce migrate`")
     return Finding("ledger", "ok", f"{shown}, revision {revision}")
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _without_password(url: str) -> str:

@@ -22,15 +22,17 @@ class Refusal:
 
 
 class R(enum.Enum):
-    """The refusals. 100 shape of a request, 200 who is asking, 300 shows, 400 stock, 500 money, 600 catalogue, 900 us."""
+    """The refusals. 100 shape of a request, 200 who is asking, 300 shows, 400 stock, 500 money, 600 catalogue,
+    900 us."""
 
     # shape
     MALFORMED = Refusal(100, "malformed", "This could not be read. Expected: {expected}.", False, 400)
     TOO_LARGE = Refusal(101, "too_large", "This is larger than the {limit} allowed.", False, 413)
     TOO_MANY = Refusal(102, "too_many", "That was too much at once. Wait a moment and try again.", True, 429)
     NOT_FOUND = Refusal(103, "not_found", "There is no such {what}.", False, 404)
-    CONFLICT = Refusal(104, "conflict", "{what} changed meanwhile. Look again, then decide.", False, 409)
+    CONFLICT = Refusal(104, "conflict", "This changed meanwhile. Look again, then decide.", False, 409)
     UNKNOWN_TYPE = Refusal(105, "unknown_type", "There is no message of this kind.", False, 400)
+    EXISTS = Refusal(106, "exists", "This exists already: {what}.", False, 409)
     # who is asking
     SIGN_IN = Refusal(200, "sign_in", "Please sign in first.", False, 401)
     TOKEN_EXPIRED = Refusal(201, "token_expired", "Your pass ran out. It is renewed by itself; try again.", True, 401)
@@ -45,6 +47,8 @@ class R(enum.Enum):
         209, "not_invited", "This show is for invited guests. Ask your advisor for a link.", False, 403
     )
     PLACES_TAKEN = Refusal(210, "places_taken", "All places of this invitation are taken.", False, 403)
+    WEAK_PASSWORD = Refusal(212, "weak_password", "This password is too easy to guess: {why}.", False, 422)
+    CODE_SPENT = Refusal(213, "code_spent", "This link was used already or ran out. Ask for a new one.", False, 401)
     SERVER_FULL = Refusal(211, "server_full", "The room is full right now. Try again in a moment.", True, 503)
     # shows
     SHOW_NOT_LIVE = Refusal(300, "show_not_live", "The show is not on air.", True, 409)
@@ -72,6 +76,7 @@ class R(enum.Enum):
     ALREADY_WAITING = Refusal(410, "already_waiting", "You are already on the list.", False, 409)
     REBUILDING = Refusal(411, "rebuilding", "Stock is being counted again. Try again in a moment.", True, 503)
     STOCK_SHORT = Refusal(412, "stock_short", "There are only {free} units left to give to this deal.", False, 409)
+    BUNDLE = Refusal(413, "bundle", "This set is reserved whole, or not at all.", False, 422)
     # money
     PRICE = Refusal(
         500, "price", "A price needs to be a whole number of the smallest coin, from 0 to {most}.", False, 422
@@ -83,6 +88,7 @@ class R(enum.Enum):
     # catalogue
     IMPORT = Refusal(600, "import", "The file could not be read: {why}", False, 422)
     IMAGE = Refusal(601, "image", "This is not a picture that can be used: {why}", False, 422)
+    IN_USE = Refusal(602, "in_use", "This {what} is in use, so it stays.", False, 409)
     # us
     INTERNAL = Refusal(900, "internal", "Something went wrong on our side. It was noted; try again.", True, 500)
     UNAVAILABLE = Refusal(
@@ -97,7 +103,9 @@ class Refused(Exception):
     for a program (never secrets, never another person's data).
     """
 
-    def __init__(self, why: R, *, after_ms: int | None = None, facts: dict[str, Any] | None = None, **words: object):
+    def __init__(
+        self, why: R, /, *, after_ms: int | None = None, facts: dict[str, Any] | None = None, **words: object
+    ):  # `why` by position only: two rows have a blank of that name
         self.why = why
         self.after_ms = after_ms
         self.facts = facts or {}

@@ -29,6 +29,7 @@ Rid = NewType("Rid", str)
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 ID_PATTERN = r"^[a-z]{2,4}_[0-9a-hjkmnp-tv-z]{16}$"
 RID_PATTERN = r"^[A-Za-z0-9_-]{8,40}$"
+_ID = re.compile(ID_PATTERN)
 _RID = re.compile(RID_PATTERN)
 
 
@@ -36,6 +37,11 @@ def new_id(prefix: str) -> str:
     """A new id: `prefix`, an underscore and 16 characters that sort by time."""
     number = (time.time_ns() // 1_000_000) << 32 | secrets.randbits(32)
     return f"{prefix}_" + "".join(_ALPHABET[number >> shift & 31] for shift in range(75, -5, -5))
+
+
+def is_id(text: str) -> bool:
+    """True for what `new_id` can have made. Asked before a stranger's word goes into a query."""
+    return _ID.match(text) is not None
 
 
 def is_rid(text: str) -> bool:

@@ -8,6 +8,7 @@ Nothing else in the project reads the environment.
 
 import contextlib
 import dataclasses
+import ipaddress
 import os
 import secrets
 import zoneinfo
@@ -86,10 +87,13 @@ class Settings:
     talk_tick_ms: int = _setting("TALK_TICK_MS", "chat is sent in ticks of this length", 100)
     talk_lines_per_second: int = _setting("TALK_LINES_PER_SECOND", "chat lines a room shows; 0: all", 10)
     talk_lines_per_second_phone: int = _setting("TALK_LINES_PHONE", "chat lines a phone gets", 3)
+    banned_words: tuple[str, ...] = _setting("BANNED_WORDS", "words that no line of chat may contain, by comma", ())
     ping_seconds: int = _setting("PING_SECONDS", "a sign of life is asked for this often", 25)
     hello_seconds: int = _setting("HELLO_SECONDS", "time for a new socket to say who it is", 10)
     drain_seconds: int = _setting("DRAIN_SECONDS", "a stopping process spreads its viewers' return over this time", 10)
     token_minutes: int = _setting("TOKEN_MINUTES", "life of a socket token; renewed on the live socket", 10)
+    embedded: bool = _setting("LIVECOMMERCE_EMBEDDED", "set by the supervisor: Redis is its own child", False)
+    restarts: int = _setting("LIVECOMMERCE_RESTARTS", "set by the supervisor: how often this process was replaced", 0)
     log_level: str = _setting("LOG_LEVEL", "debug, info, warning or error", "info")
     log_json: bool = _setting("LOG_JSON", "logs as JSON lines (for machines) or text (for people)", False)
 
@@ -142,7 +146,8 @@ def read_settings(environ: Mapping[str, str], **given: Any) -> Settings:
 
 
 def _parse(setting: "Field[Any]", text: str) -> Any:
-    kind = type(setting.default)
+    default: Any = setting.default
+    kind = type(default)
     if kind is bool:
         if text.lower() in ("1", "true", "yes", "on"):
             return True
@@ -156,7 +161,7 @@ def _parse(setting: "Field[Any]", text: str) -> Any:
             raise ValueError("expected a whole number") from None
     if kind is tuple:
         return tuple(part.strip() for part in text.split(",") if part.strip())
-    if isinstance(setting.default, Path):
+    if isinstance(default, Path):
         return Path(text)
     return text
 
@@ -164,7 +169,7 @@ def _parse(setting: "Field[Any]", text: str) -> Any:
 # What must be greater than nothing for the server to make sense at all.
 _AT_LEAST = {
     "web_processes": 1, "sockets_max": 1, "accepts_per_second": 1, "outbox_bytes_max": 16_384, "talk_tick_ms": 10,
-    "ping_seconds": 1, "hello_seconds": 1, "token_minutes": 1, "hold_seconds_default": 1, "pay_seconds_default": 1,
+    "ping_seconds": 1, "hello_seconds": 1, "token_minutes": 1, "hold_seconds_default": 5, "pay_seconds_default": 30,
     "sockets_per_viewer_max": 1, "tax_basis_points": 0, "shipping_minor": 0, "shipping_free_from_minor": 0,
     "talk_lines_per_second": 0, "talk_lines_per_second_phone": 0, "drain_seconds": 0, "retry_seconds": 0,
     "offer_seconds": 1, "sockets_per_address_max": 0,
@@ -199,7 +204,21 @@ def _problems(settings: Settings) -> list[str]:
         problems.append("DATABASE_URL must begin with sqlite+aiosqlite:/// or postgresql+asyncpg://.")
     if settings.redis_url and not settings.redis_url.startswith(("redis://", "rediss://", "unix://")):
         problems.append("REDIS_URL must begin with redis://, rediss:// or unix://.")
+    problems += _proxy_problems(settings)
     problems += _network_problems(settings) + (_production_problems(settings) if settings.mode == "production" else [])
+    return problems
+
+
+def _proxy_problems(settings: Settings) -> list[str]:
+    problems = []
+    for entry in settings.trusted_proxies:
+        try:
+            if entry != "unix":
+                ipaddress.ip_network(entry, strict=False)
+        except ValueError:
+            problems.append(
+                f"TRUSTED_PROXIES: {entry!r} is no address or network; expected 10.0.0.1, 10.0.0.0/8 or unix."
+            )
     return problems
 
 
@@ -220,7 +239,7 @@ def _production_problems(settings: Settings) -> list[str]:
         problems.append("PAYMENT_PROVIDER=test moves no money and is refused in production; choose a real provider.")
     for name in ("secret", "webhook_secret"):
         value = getattr(settings, name)
-        if value and (value.lower() in _WEAK or len(value) < 32 or len(set(value)) < 10):
+        if value and is_weak(value):
             problems.append(f"{_env(name)} is weak: use 32 random characters or more (`openssl rand -hex 32`).")
     if settings.insecure:
         problems.append("LIVECOMMERCE_INSECURE is refused in production.")
@@ -229,19 +248,31 @@ def _production_problems(settings: Settings) -> list[str]:
     return problems
 
 
+def is_weak(secret: str) -> bool:
+    """True for what could be guessed: a known word, less than 32 characters, or nearly the same one throughout."""
+    return secret.lower() in _WEAK or len(secret) < 32 or len(set(secret)) < 10
+
+
 def _env(name: str) -> str:
     return str(next(f.metadata["env"] for f in fields(Settings) if f.name == name))
 
 
 def with_secrets(settings: Settings) -> Settings:
-    """The same settings with their secrets: the given ones, else those kept in the data folder, else new ones."""
+    """The same settings with their secrets: the given ones, else those kept in the data folder, else new ones.
+
+    Raises `SettingsError` where a kept one is empty, or weak in production: its file was written by somebody else.
+    """
     kept = settings.data / "secrets"
     kept.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return dataclasses.replace(
-        settings,
-        secret=settings.secret or _kept_secret(kept / "secret"),
-        webhook_secret=settings.webhook_secret or _kept_secret(kept / "webhook_secret"),
-    )
+    values = {name: getattr(settings, name) or _kept_secret(kept / name) for name in ("secret", "webhook_secret")}
+    problems = [
+        f"{kept / name} is weak: put 32 random characters or more into it, or remove it to have a new one made."
+        for name, value in values.items()
+        if not value or (settings.mode == "production" and is_weak(value))
+    ]
+    if problems:
+        raise SettingsError(problems)
+    return dataclasses.replace(settings, secret=values["secret"], webhook_secret=values["webhook_secret"])
 
 
 def _kept_secret(path: Path) -> str:

@@ -18,7 +18,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
+from typing import BinaryIO
 
 import structlog
 
@@ -53,9 +55,24 @@ class Child:
 class Supervisor:
     """Runs until SIGINT or SIGTERM. `run` blocks and must be called from the main thread."""
 
-    def __init__(self, settings: Settings, on_ready: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        further: tuple[tuple[str, tuple[str, ...]], ...] = (),
+        on_started: Callable[[], None] | None = None,
+        *,
+        before: Callable[[], None] | None = None,
+        logs: Path | None = None,
+    ) -> None:
+        """`further` are (name, arguments) of children beside web and worker, with the same environment; `on_started`
+        runs in a thread of its own once all children were started (not: are ready). `before` runs once folder and
+        port are ours and nothing runs yet; Ctrl+C ends it at once. What children print goes to a file each in `logs`,
+        anew at each start, else where our own output goes."""
         self._settings = settings
-        self._on_ready = on_ready
+        self._further = further
+        self._on_started = on_started
+        self._before = before
+        self._logs = logs
         self._stop = threading.Event()
         self._valkey: ValkeyChild | None = None
         self._children: list[Child] = []
@@ -66,11 +83,13 @@ class Supervisor:
         Raises `DataFolderInUse`, `OSError` (the port is taken) and `RuntimeError` (Valkey does not start) before any
         child of ours serves.
         """
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._on_signal)
         lock = lock_data_folder(self._settings.data)
         listener = listen(self._settings.host, self._settings.port)
         try:
+            if self._before is not None:
+                self._before()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, self._on_signal)
             environ = dict(os.environ) | settings_environ(self._settings)
             if self._settings.embedded_redis:
                 self._valkey = ValkeyChild(self._settings.data, lock)
@@ -80,8 +99,8 @@ class Supervisor:
             self._children = self._plan(listener, environ)
             for child in self._children:
                 self._start(child)
-            if self._on_ready is not None:
-                threading.Thread(target=self._on_ready, name="on-ready", daemon=True).start()
+            if self._on_started is not None:
+                threading.Thread(target=self._on_started, name="on-started", daemon=True).start()
             self._watch()
         finally:
             self._stop_all()
@@ -93,12 +112,6 @@ class Supervisor:
         """Ask `run` to stop; returns at once, may be called from any thread."""
         self._stop.set()
 
-    def add(self, name: str, arguments: tuple[str, ...]) -> None:
-        """One more child beside web and worker, with their environment; from then on it is kept alive like them."""
-        child = Child(name, arguments, environ=self._children[0].environ)
-        self._start(child)
-        self._children.append(child)
-
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stop.set()
 
@@ -109,7 +122,8 @@ class Supervisor:
             Child(f"web-{number}", (*me, "web", "--fd", str(descriptor)), (descriptor,), environ=environ)
             for number in range(1, self._settings.web_processes + 1)
         ]
-        return [Child("worker", (*me, "worker"), environ=environ), *web]
+        further = [Child(name, arguments, environ=environ) for name, arguments in self._further]
+        return [Child("worker", (*me, "worker"), environ=environ), *web, *further]
 
     def _start(self, child: Child) -> None:
         parent = os.getpid()
@@ -120,14 +134,24 @@ class Supervisor:
             if os.getppid() != parent:
                 os._exit(1)
 
-        child.process = subprocess.Popen(
-            child.arguments,
-            env=child.environ | {"LIVECOMMERCE_RESTARTS": str(child.restarts)},
-            pass_fds=child.pass_fds,
-            preexec_fn=in_child,
-            stdin=subprocess.DEVNULL,
-        )
+        with self._output(child) as output:
+            child.process = subprocess.Popen(
+                child.arguments,
+                env=child.environ | {"LIVECOMMERCE_RESTARTS": str(child.restarts)},
+                pass_fds=child.pass_fds,
+                preexec_fn=in_child,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
         child.started_at = time.monotonic()
+
+    def _output(self, child: Child) -> "contextlib.AbstractContextManager[BinaryIO | None]":
+        """Where this child prints; the file stays open in the child alone."""
+        if self._logs is None:
+            return contextlib.nullcontext(None)
+        self._logs.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return (self._logs / f"{child.name}.log").open("ab" if child.restarts else "wb")
 
     def _watch(self) -> None:
         while not self._stop.wait(_LOOK_EVERY_SECONDS):
@@ -154,10 +178,10 @@ class Supervisor:
 
     def _stop_all(self) -> None:
         patience = self._settings.drain_seconds + 10
-        # Everything that speaks to people first, then the worker, which may still have to note what they did.
-        web = [child for child in self._children if child.name != "worker"]
+        # What plays at being people first, then what speaks to people, then the worker, which notes what they did.
+        web = [child for child in self._children if child.name.startswith("web-")]
         worker = [child for child in self._children if child.name == "worker"]
-        for group in (web, worker):
+        for group in ([child for child in self._children if child not in web + worker], web, worker):
             _end(group, patience)
         if self._valkey is not None:
             self._valkey.stop()

@@ -24,7 +24,7 @@ _SOCKET_PATH_BYTES_MAX = 107  # sun_path of Linux has 108 with its closing zero
 _START_SECONDS_MAX = 30.0
 
 
-class DataFolderInUse(Exception):
+class DataFolderInUse(RuntimeError):
     """Another server runs on this data folder."""
 
 
