@@ -127,8 +127,8 @@ function Picture({ show, onFailed }: { show: ShowFacts; onFailed: () => void }) 
           </button>
         )}
         {state === "playing" && muted.value && (
-          <button type="button" class="glass-pill" onClick={toggleSound}>
-            <Icon name="muted" size={18} /> {t("video.tap_for_sound")}
+          <button type="button" class="glass-pill sound-pill" onClick={toggleSound} aria-label={t("video.tap_for_sound")}>
+            <Icon name="muted" size={18} /> <span class="pill-word">{t("video.tap_for_sound")}</span>
           </button>
         )}
         {behind && (
