@@ -62,7 +62,7 @@ async def open_parts(settings: Settings, clock: Clock | None = None) -> AsyncIte
         await engine.start()
         news = News(redis)
         shows = Shows(database, engine, catalogue, news, clock, settings)
-        async with httpx.AsyncClient(verify=_trust(settings)) as client:
+        async with httpx.AsyncClient(verify=own_trust(settings)) as client:
             foundation = Foundation(settings, database, clock, f"{_own_url(settings)}/webhooks/test", client)
             orders = Orders(database, engine, news, catalogue, providers_for(foundation), settings, clock)
             hub = Hub(settings, clock, redis, door, shows, engine, orders)
@@ -97,7 +97,8 @@ def _own_url(settings: Settings) -> str:
     return f"{'https' if settings.tls else 'http'}://127.0.0.1:{settings.port}"
 
 
-def _trust(settings: Settings) -> ssl.SSLContext | bool:
+def own_trust(settings: Settings) -> ssl.SSLContext | bool:
+    """What our own calls to this server trust: its own certificate where it has one, else the machine's authorities."""
     certificate = settings.data / "tls" / "certificate.pem"
     if not settings.tls or not certificate.exists():
         return True

@@ -7,16 +7,32 @@ and renewed a month before they end. Browsers warn once, since nobody vouches fo
 import datetime
 import ipaddress
 import os
+import ssl
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from livecommerce.settings import Settings
+
 # Apple's platforms refuse server certificates that live longer than 825 days.
 _DAYS = 397
 _RENEW_DAYS_BEFORE = 30
+
+
+def certificate_for(settings: Settings) -> tuple[Path, Path] | None:
+    """(certificate, key) of a server with these settings; None where it does not serve https itself.
+
+    Whoever starts several processes calls it first, so that all of them find the same one.
+    """
+    if not settings.tls:
+        return None
+    certificate, key = own_certificate(settings.data, [urlsplit(settings.base_url).hostname or "localhost"])
+    ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)  # fails now, in words
+    return certificate, key
 
 
 def own_certificate(data: Path, names: list[str]) -> tuple[Path, Path]:

@@ -10,10 +10,8 @@ import gc
 import resource
 import signal
 import socket
-import ssl
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import structlog
 import uvicorn
@@ -23,7 +21,7 @@ from livecommerce.app import open_parts, open_people
 from livecommerce.background.duties import duties_of
 from livecommerce.background.worker import Worker
 from livecommerce.catalogue.importer import import_bytes
-from livecommerce.certificate import own_certificate
+from livecommerce.certificate import certificate_for
 from livecommerce.clock import RealClock
 from livecommerce.gateway.web import build_app
 from livecommerce.ledger.migrate import migrate
@@ -54,9 +52,9 @@ def web(settings: Settings, descriptor: int | None) -> None:
 
 
 async def _web(settings: Settings, listener: socket.socket) -> None:
+    certificate = certificate_for(settings)  # before the parts: they trust it when they call this server
     async with open_parts(settings) as parts:
         await parts.hub.start()
-        certificate = _certificate(settings)
         config = uvicorn.Config(
             build_app(parts),
             ws=parts.hub.protocol_class,
@@ -140,14 +138,6 @@ async def make_token(settings: Settings, kind: str, name: str) -> str:
         if kind == "api-key":
             return await people.api_keys.make(name)
         return people.tokens.for_viewer(await people.new_viewer(name)).token
-
-
-def _certificate(settings: Settings) -> tuple[str, str] | None:
-    if not settings.tls:
-        return None
-    certificate, key = own_certificate(settings.data, [urlsplit(settings.base_url).hostname or "localhost"])
-    ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)  # fails now, in words
-    return str(certificate), str(key)
 
 
 def _raise_descriptor_limit(sockets_max: int) -> None:

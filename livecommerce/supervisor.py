@@ -24,6 +24,7 @@ from typing import BinaryIO
 
 import structlog
 
+from livecommerce.certificate import certificate_for
 from livecommerce.settings import Settings, settings_environ
 from livecommerce.valkey_child import ValkeyChild, lock_data_folder
 
@@ -88,6 +89,7 @@ class Supervisor:
         try:
             if self._before is not None:
                 self._before()
+            certificate_for(self._settings)
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, self._on_signal)
             environ = dict(os.environ) | settings_environ(self._settings)
