@@ -18,10 +18,9 @@ MAY_IMPORT = {
     "shows": BELOW | {"reservations"},
     "orders": BELOW | {"reservations", "shows"},
     "rooms": BELOW | {"shows", "reservations"},
-    "gateway": BELOW | {"reservations", "shows", "orders", "rooms", "pages", "video", "demo", "app"},
-    "background": BELOW | {"reservations", "shows", "orders", "video"},
+    "gateway": BELOW | {"reservations", "shows", "orders", "rooms", "pages", "demo", "app"},
+    "background": BELOW | {"reservations", "shows", "orders"},
     "client": set[str](),
-    "video": BELOW | {"shows"},
     "demo": BELOW | {"client", "supervisor", "certificate", "reservations", "app"},
 }
 
