@@ -258,6 +258,29 @@ def token(kind: str, name: str, **given: Any) -> None:
     click.echo(asyncio.run(make_token(with_secrets(_settings(**given)), kind, name)))
 
 
+@main.command(
+    name="loadtest",
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def loadtest(arguments: tuple[str, ...]) -> None:
+    """Prove tonight's drop will hold, before tonight: load, a verdict, and proof that stock adds up.
+
+    \b
+    livecommerce loadtest fanout
+    livecommerce loadtest --help
+    """
+    try:
+        from loadtest.commands import main as load_tester
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in ("loadtest", "hdrh", "rich"):
+            raise
+        click.secho("✗ The load tester is not installed: pip install 'livecommerce[loadtest]'", fg="red", err=True)
+        sys.exit(1)
+    load_tester(list(arguments), prog_name="livecommerce loadtest")
+
+
 @main.command()
 @_DATA
 @_reports_failures

@@ -52,6 +52,11 @@ def memory(pid: int) -> Memory:
     return Memory(int(rows["Rss"].split()[0]), int(rows["Pss"].split()[0]))
 
 
+def boot_id() -> str:
+    """The same in all processes that share one monotonic clock: they run on one kernel, since one start of it."""
+    return "".join(_lines("/proc/sys/kernel/random/boot_id"))
+
+
 def load_average() -> float:
     """Of the last minute: what else this machine was doing."""
     return os.getloadavg()[0]

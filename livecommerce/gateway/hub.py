@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 IN_FLIGHT_MAX = 8  # requests of one socket that wait for an answer
-JOINS_MAX = 64  # welcomes being prepared at once; the others queue, bounded by the cap on sockets
+JOINS_MAX = 256  # welcomes being prepared at once: what is read together; the others queue, bounded by the sockets
 COMPARE_SECONDS = 1.7  # uneven periods, so that the jobs of a process do not fall together
 SECOND_SECONDS = 1.03
 DRAIN_BATCHES_PER_SECOND = 10

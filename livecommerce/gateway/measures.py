@@ -1,6 +1,12 @@
-"""What the hub measures, for `/metrics`: histograms, so that processes can be added up."""
+"""What the hub measures, for `/metrics`: histograms, so that processes can be added up; and what Redis says it uses."""
+
+import asyncio
+import math
+import os
 
 from prometheus_client import Counter, Gauge, Histogram
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
@@ -19,3 +25,24 @@ REJECTED = Counter("livecommerce_hub_rejected", "Handshakes refused, by the word
 DROPPED = Counter("livecommerce_hub_dropped", "Frames not queued for a viewer", ["lane", "reason"])
 RECOVER = Counter("livecommerce_hub_recover", "Joins that asked to resume", ["recovered"])
 RELAY_UP = Gauge("livecommerce_hub_relay_up", "1 while this process hears Redis")
+# A balancer gives each request to whichever process it likes: these say who answered, and how many there are to meet.
+PROCESS = Gauge("livecommerce_process_id", "Process id of this web process")
+PROCESS.set(os.getpid())
+PROCESSES = Gauge("livecommerce_web_processes", "Web processes, as WEB_PROCESSES says")
+REDIS_CPU = Gauge("livecommerce_redis_cpu_seconds", "CPU that Redis has used since its start; NaN while it is away")
+REDIS_RSS = Gauge("livecommerce_redis_resident_bytes", "Memory that Redis has from the system; NaN while it is away")
+# Whoever scrapes us waits for this, and most scrapers wait ten seconds at most.
+_REDIS_SECONDS_MAX = 0.25
+
+
+async def measure_redis(redis: Redis) -> None:
+    """Ask Redis what it uses, for the answer that is about to be written. Raises nothing for one that is away."""
+    cpu = rss = math.nan
+    try:
+        async with asyncio.timeout(_REDIS_SECONDS_MAX):
+            said, memory = await redis.info("cpu"), await redis.info("memory")
+        cpu, rss = said["used_cpu_sys"] + said["used_cpu_user"], memory["used_memory_rss"]
+    except (TimeoutError, OSError, RedisError, KeyError):
+        pass  # NaN says it
+    REDIS_CPU.set(cpu)
+    REDIS_RSS.set(rss)

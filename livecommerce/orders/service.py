@@ -23,7 +23,8 @@ from livecommerce.clock import Clock
 from livecommerce.errors import R, Refused
 from livecommerce.ids import is_rid
 from livecommerce.ledger.database import Database
-from livecommerce.ledger.tables import deals, locations, order_lines, orders, org_units, shows
+from livecommerce.ledger.gathered import Gathered
+from livecommerce.ledger.tables import deals, locations, order_lines, orders, org_units, payments, shows
 from livecommerce.orders import books
 from livecommerce.orders.errands import Errands
 from livecommerce.orders.facts import (
@@ -71,6 +72,7 @@ class Orders:
         self._links = Links(database, providers, settings, clock)
         self._errands = Errands(database, engine, news, providers, settings, clock)
         self._sweeps = Sweeps(database, engine, self._links, settings, clock)
+        self._briefly = Gathered(self._read_briefly)
 
     async def aclose(self) -> None:
         await self._errands.aclose()
@@ -129,14 +131,27 @@ class Orders:
 
     async def pages(self, viewer: ViewerIdentity) -> tuple[OrderPage, ...]:
         """Her newest 50 orders, newest first."""
-        return tuple([await self._page(order) for order in await self._newest_of(viewer.viewer_id, "")])
+        return tuple([await self._page(order) for order in await self._newest_of(viewer.viewer_id)])
 
     async def orders_of(self, viewer_id: str, show_id: str = "") -> tuple[OrderFacts, ...]:
         """A viewer's newest 50 orders in a line each, newest first; of one show, or of all."""
-        rows = await self._newest_of(viewer_id, show_id)
+        return await self._briefly.get((viewer_id, show_id))
+
+    async def _read_briefly(self, asked: Sequence[tuple[str, str]]) -> dict[tuple[str, str], tuple[OrderFacts, ...]]:
+        """The orders of many viewers at once: a crowd that comes in asks for everybody's."""
+        query = select(orders).where(orders.c.viewer_id.in_({viewer_id for viewer_id, _ in asked}))
+        newest = query.order_by(orders.c.created_at_ms.desc(), orders.c.id.desc())
+        mine: dict[tuple[str, str], list[Any]] = {key: [] for key in asked}
         async with self._database.read() as connection:
-            lines = await _lines_by_order(connection, [row.id for row in rows])
-        return tuple([order_facts(row, await self._url_of(row), lines=lines.get(row.id, ())) for row in rows])
+            for row in (await connection.execute(newest)).all():
+                for key in ((row.viewer_id, row.show_id), (row.viewer_id, "")):
+                    if key in mine and len(mine[key]) < ORDERS_OF_VIEWER_MAX:
+                        mine[key].append(row)
+            rows = {row.id: row for told in mine.values() for row in told}
+            lines = await _lines_by_order(connection, list(rows))
+            urls = await _open_urls(connection, [row.id for row in rows.values() if row.status == "paying"])
+        facts = {row.id: order_facts(row, urls.get(row.id, ""), lines=lines.get(row.id, ())) for row in rows.values()}
+        return {key: tuple(facts[row.id] for row in told) for key, told in mine.items()}
 
     async def pickup_svg(self, viewer: ViewerIdentity, order_id: str) -> bytes:
         """The QR code of her pick-up code. Refuses `NOT_FOUND` where the order has none."""
@@ -315,10 +330,8 @@ class Orders:
             raise Refused(R.NOT_FOUND, what="order")
         return order
 
-    async def _newest_of(self, viewer_id: str, show_id: str) -> Sequence[Any]:
+    async def _newest_of(self, viewer_id: str) -> Sequence[Any]:
         query = select(orders).where(orders.c.viewer_id == viewer_id)
-        if show_id:
-            query = query.where(orders.c.show_id == show_id)
         newest = query.order_by(orders.c.created_at_ms.desc(), orders.c.id.desc()).limit(ORDERS_OF_VIEWER_MAX)
         async with self._database.read() as connection:
             return (await connection.execute(newest)).all()
@@ -332,8 +345,7 @@ class Orders:
         if order.status != "paying":
             return ""
         async with self._database.read() as connection:
-            payments = await books.payments_of(connection, order.id)
-        return next((str(payment.url) for payment in payments if payment.status == "open"), "")
+            return (await _open_urls(connection, [order.id])).get(order.id, "")
 
     async def _must_be_counter(self, location_id: str) -> None:
         location = await self._catalogue.location(location_id)
@@ -426,7 +438,20 @@ async def _path_of_show(connection: AsyncConnection, show_id: str) -> str | None
     return (await connection.execute(query)).scalar_one_or_none()
 
 
+async def _open_urls(connection: AsyncConnection, order_ids: list[str]) -> dict[str, str]:
+    """The link to pay of each order that has one."""
+    if not order_ids:
+        return {}
+    query = select(payments.c.order_id, payments.c.url).where(
+        payments.c.order_id.in_(order_ids), payments.c.status == "open"
+    )
+    rows = await connection.execute(query.order_by(payments.c.created_at_ms.desc(), payments.c.id.desc()))
+    return {row.order_id: str(row.url) for row in rows}  # of several, the first attempt's is told
+
+
 async def _lines_by_order(connection: AsyncConnection, order_ids: list[str]) -> dict[str, list[Any]]:
+    if not order_ids:
+        return {}
     query = select(order_lines).where(order_lines.c.order_id.in_(order_ids))
     by_order: dict[str, list[Any]] = {}
     for row in (await connection.execute(query.order_by(order_lines.c.order_id, order_lines.c.line))).all():

@@ -84,6 +84,10 @@ class Tokens:
         """A short pass, `token_minutes` long."""
         return self._mint("viewer", viewer.viewer_id, self._short_ms, _claims(viewer))
 
+    def for_rehearsal(self, viewer: ViewerIdentity, minutes: int) -> Pass:
+        """A pass for a simulated viewer that lasts a whole rehearsal: nobody renews it."""
+        return self._mint("viewer", viewer.viewer_id, minutes * 60 * _MS, _claims(viewer))
+
     def renewal_for_viewer(self, viewer: ViewerIdentity) -> Pass:
         return self._mint("viewer-renew", viewer.viewer_id, VIEWER_RENEW_DAYS * 86_400 * _MS, _claims(viewer))
 

@@ -4,6 +4,7 @@ What arrives: a viewer at the door. What leaves: her place, for good, or a refus
 table has the last word on the limit. It knows no roles and no bans.
 """
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -47,13 +48,14 @@ async def of_show(connection: AsyncConnection, show_id: str) -> tuple[Invitation
     return tuple(Invitation(row.id, row.place_limit, row.places_taken, row.label) for row in rows)
 
 
-async def has_place(connection: AsyncConnection, show_id: str, viewer_id: str) -> bool:
+async def having_place(connection: AsyncConnection, show_id: str, viewer_ids: Sequence[str]) -> set[str]:
+    """Which of these viewers have a place in the show."""
     query = (
         select(invitation_places.c.viewer_id)
         .join(invitations, invitations.c.id == invitation_places.c.invitation_id)
-        .where(invitations.c.show_id == show_id, invitation_places.c.viewer_id == viewer_id)
+        .where(invitations.c.show_id == show_id, invitation_places.c.viewer_id.in_(viewer_ids))
     )
-    return (await connection.execute(query)).first() is not None
+    return set((await connection.execute(query)).scalars())
 
 
 async def of_link(connection: AsyncConnection, link_id: str) -> str:

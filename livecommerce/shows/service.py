@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 from msgspec import UNSET
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from livecommerce.catalogue.facts import VariantFacts
@@ -29,6 +29,7 @@ from livecommerce.clock import Clock
 from livecommerce.errors import Close, R, Refused
 from livecommerce.ids import new_id
 from livecommerce.ledger.database import Database
+from livecommerce.ledger.gathered import Gathered
 from livecommerce.ledger.tables import (
     accounts,
     bans,
@@ -117,6 +118,14 @@ PAST_SHOWN = 20
 _STEP_ROUNDS_MAX = 3
 
 
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """How the ledger knows a viewer in a show."""
+
+    is_banned: bool
+    has_place: bool
+
+
 @dataclass(slots=True)
 class _Kept:
     """What this process remembers of a show; all of it can be read again."""
@@ -147,6 +156,7 @@ class Shows:
         self.clock = clock
         self.settings = settings
         self._stocks = stock.DealStocks(database, engine, clock)
+        self._standings = Gathered(self._read_standings)
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._catching_up: dict[str, asyncio.Lock] = {}
         # Shows on air → (version looked at, next instant of their programme).
@@ -399,12 +409,24 @@ class Shows:
     async def _is_open_for(self, show_id: str, viewer: ViewerIdentity) -> bool:
         """True where she needs no further invitation. Refuses NOT_FOUND, BANNED."""
         facts = await self.public_facts(show_id)
+        standing = await self._standings.get((show_id, viewer.viewer_id))
+        if standing.is_banned:
+            raise Refused(R.BANNED)
+        if facts.access == "public" or (facts.access == "members" and viewer.kind == "merchant"):
+            return True
+        return standing.has_place
+
+    async def _read_standings(self, asked: Sequence[tuple[str, str]]) -> dict[tuple[str, str], "_Standing"]:
+        banned: set[tuple[str, str]] = set()
+        placed: set[tuple[str, str]] = set()
+        now_ms = self.clock.now_ms()
         async with self.database.read() as connection:
-            if await _is_banned(connection, show_id, viewer.viewer_id, self.clock.now_ms()):
-                raise Refused(R.BANNED)
-            if facts.access == "public" or (facts.access == "members" and viewer.kind == "merchant"):
-                return True
-            return await invitations.has_place(connection, show_id, viewer.viewer_id)
+            for show_id in {show_id for show_id, _ in asked}:
+                viewer_ids = [viewer_id for each, viewer_id in asked if each == show_id]
+                banned |= {(show_id, each) for each in await _banned(connection, show_id, viewer_ids, now_ms)}
+                having = await invitations.having_place(connection, show_id, viewer_ids)
+                placed |= {(show_id, each) for each in having}
+        return {key: _Standing(key in banned, key in placed) for key in asked}
 
     async def mutes(self, show_id: str) -> dict[str, int]:
         """viewer id → until when (UTC ms) she may not speak; at most a second old."""
@@ -851,12 +873,14 @@ async def _was_done(connection: AsyncConnection, show_id: str, command_id: str, 
     return True
 
 
-async def _is_banned(connection: AsyncConnection, show_id: str, viewer_id: str, now_ms: int) -> bool:
-    query = select(bans.c.until_ms).where(
-        bans.c.show_id == show_id, bans.c.viewer_id == viewer_id, bans.c.kind == "ban"
+async def _banned(connection: AsyncConnection, show_id: str, viewer_ids: Sequence[str], now_ms: int) -> set[str]:
+    query = select(bans.c.viewer_id).where(
+        bans.c.show_id == show_id,
+        bans.c.viewer_id.in_(viewer_ids),
+        bans.c.kind == "ban",
+        or_(bans.c.until_ms.is_(None), bans.c.until_ms > now_ms),
     )
-    row = (await connection.execute(query)).first()
-    return row is not None and (row.until_ms is None or row.until_ms > now_ms)
+    return set((await connection.execute(query)).scalars())
 
 
 async def _refuse_place(connection: AsyncConnection, staff: StaffIdentity, org_unit_id: str, host_id: str) -> None:

@@ -136,7 +136,7 @@ async def test_one_unit_two_viewers_all_pages_agree_to_the_receipt(server: LiveS
             await first.press(checkout["pay_url"], "pay")
         assert again.value.why is R.PAYMENT_GONE
         books = await check_conservation(server, show.show_id)
-        kinds = books.movements[first.viewer_id, rids[first]]
+        kinds = books.kinds((first.viewer_id, rids[first]))
         assert kinds == {"held", "paying", "confirmed", "order_paying", "order_confirmed"}
         async with Watcher(show, first.viewer_id, first.token) as reloaded:
             assert reloaded.orders[order_id].status == "confirmed"
@@ -163,8 +163,8 @@ async def test_a_hold_that_runs_out_goes_to_whoever_waits_first(server: LiveServ
         await cleo.until_level(deal, Level(0, 1, 0, 0, 1))
         assert cleo.holds[second.rid].state == "waiting"
         books = await check_conservation(server, show.show_id)
-        assert {"held", "expired"} <= books.movements[ada.viewer_id, held.rid]
-        assert {"offered", "accepted"} <= books.movements[ben.viewer_id, first.rid]
+        assert {"held", "expired"} <= books.kinds((ada.viewer_id, held.rid))
+        assert {"offered", "accepted"} <= books.kinds((ben.viewer_id, first.rid))
 
 
 async def test_silence_at_payment_frees_the_unit_and_late_money_goes_back(server: LiveServer) -> None:
@@ -194,7 +194,7 @@ async def test_silence_at_payment_frees_the_unit_and_late_money_goes_back(server
         for each in (ada, ben):
             await each.until_level(deal, Level(0, 0, 0, 1, 0))
         books = await check_conservation(server, show.show_id)
-        assert {order["viewer_id"]: order["status"] for order in books.orders} == {
+        assert {order.viewer_id: order.status for order in books.orders} == {
             ada.viewer_id: "refunded",
             ben.viewer_id: "confirmed",
         }

@@ -64,7 +64,7 @@ async def test_five_hundred_sockets_for_fifty_units(server: LiveServer) -> None:
             assert books.levels[first] == Level(0, UNITS, 0, 0, 0)
             assert books.levels[second] == Level(0, SECOND_UNITS, 0, 0, 0)
             assert len(books.holds) == UNITS + SECOND_UNITS
-            assert {key: books.movements[key] for key in books.holds} == {key: {"held"} for key in books.holds}
+            assert {key: books.kinds(key) for key in books.holds} == {key: {"held"} for key in books.holds}
             await asyncio.gather(*(each.until_level(first, Level(0, UNITS, 0, 0, 0)) for each in crowd))
         finally:
             await asyncio.gather(*(each.__aexit__(None, None, None) for each in crowd))

@@ -20,6 +20,7 @@ from livecommerce.errors import R, Refused
 from livecommerce.gateway.addresses import is_loopback, was_forwarded
 from livecommerce.gateway.api import Call, Nothing, Table, json_response
 from livecommerce.gateway.door import bearer_of
+from livecommerce.gateway.measures import PROCESSES, measure_redis
 from livecommerce.settings import Mode
 
 log = structlog.get_logger(__name__)
@@ -75,6 +76,8 @@ async def metrics(call: Call) -> Response:
             raise Refused(R.SIGN_IN)
     elif was_forwarded(call.request.scope) or not is_loopback(call.parts.door.address(call.request)):
         raise Refused(R.FORBIDDEN)
+    PROCESSES.set(call.parts.settings.web_processes)
+    await measure_redis(call.parts.redis)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 

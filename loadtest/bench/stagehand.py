@@ -1,0 +1,97 @@
+"""Prepares what is measured, with a version's own parts: the ledger, shows on air with an open deal, viewers' tokens.
+
+`python -P stagehand.py CORE`, with that version's tree on PYTHONPATH and its settings in the environment. What arrives:
+questions on standard input, a JSON object a line. What leaves: an answer for each on standard output, in order;
+`{"error": …}` where it could not be done. It imports nothing of the load tester: in a comparison of two versions the
+tree beside it is another one.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import uvloop
+
+from livecommerce.app import Parts, open_parts
+from livecommerce.ledger.migrate import migrate
+from livecommerce.people.identity import ViewerIdentity
+from livecommerce.protocol.facts import CardFacts, CardShown, DealFacts
+from livecommerce.protocol.from_host import GoLive
+from livecommerce.reservations.engine import DealStock
+from livecommerce.settings import read_settings, with_secrets
+from livecommerce.shows.plans import NewShow
+
+DEAL = "dl_bench"
+LIMIT = 1000  # of the deal: out of the way; what bounds a viewer is the number of her live holds
+
+
+def card(text: str) -> CardFacts:
+    """A card of ordinary size; `text` is its talking line, which carries the planned moment."""
+    deal = DealFacts(DEAL, "var_rosewood", "Rosewood", "#aa3344", "", 1990, 2900, 1000, 2, 300, 600, "open")
+    return CardFacts("crd_bench", "deal", "Velvet lip in Rosewood", text, "velvet-lip", "/media/v/640", (deal,))
+
+
+class Stagehand:
+    """Answers to the questions, each by the name that stands in `do`."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._made = 0
+
+    async def show(self, quota: int) -> dict[str, Any]:
+        """A show on air with one open deal of that many units."""
+        parts = self._parts
+        self._made += 1
+        email = f"host{self._made}@bench.example"
+        staff = await parts.people.add_account(email, "Host", "admin", "", "a long bench password 7")
+        show = await parts.shows.create(staff, NewShow("Bench", "open_house", scheduled_at_ms=parts.clock.now_ms()))
+        await parts.shows.command(staff, show.show_id, "bench-go-live", GoLive())
+        await parts.engine.open_show(show.show_id)
+        deal = DealStock(DEAL, quota, LIMIT, 300_000, 600_000, status="open")
+        await parts.engine.put_deal(show.show_id, deal)
+        return {"show_id": show.show_id}
+
+    async def tokens(self, count: int) -> dict[str, Any]:
+        """New viewers, as the site of a merchant would mint them."""
+        self._made += 1
+        viewers = [ViewerIdentity(f"vwr_bench{self._made}x{number:05d}", "A viewer") for number in range(count)]
+        return {"tokens": [self._parts.people.tokens.for_viewer(viewer).token for viewer in viewers]}
+
+    async def card(self, show_id: str, text: str) -> dict[str, Any]:
+        """The card goes on the picture: the news' script, the relay, every process that has the room."""
+        offset = await self._parts.news.publish(show_id, [CardShown(card(text))], self._parts.clock.now_ms())
+        return {"offset": offset}
+
+
+async def _main(answer: Callable[[dict[str, Any]], None]) -> None:
+    settings = with_secrets(read_settings(os.environ))
+    await migrate(settings.sql_url)
+    async with open_parts(settings) as parts:
+        stagehand = Stagehand(parts)
+        questions: dict[str, Callable[..., Awaitable[dict[str, Any]]]] = {
+            "show": stagehand.show, "tokens": stagehand.tokens, "card": stagehand.card,
+        }  # fmt: skip
+        reader = asyncio.StreamReader()
+        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+        answer({"ready": True})
+        while line := await reader.readline():
+            asked = json.loads(line)
+            try:
+                answer(await questions[asked.pop("do")](**asked))
+            except Exception as error:
+                answer({"error": f"{type(error).__name__}: {error}"})
+
+
+def main(core: int) -> None:
+    os.sched_setaffinity(0, {core})
+    # What the parts log must not stand between the answers.
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    uvloop.run(_main(lambda answer: print(json.dumps(answer), file=answers)))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,65 @@
+"""Every benchmark against every side, tiny, with real processes: each frame and each answer is accounted for, or the
+measurement fails by itself. No times are judged."""
+
+import shutil
+
+import pytest
+from click.testing import CliRunner
+
+from loadtest.bench.commands import bench as bench_command
+from loadtest.bench.declared import Amount
+from loadtest.bench.nchan import why_no_nchan
+from loadtest.bench.run import Plan, run
+from loadtest.bench.scenarios import BENCHES
+from loadtest.bench.servers import compiled
+from loadtest.bench.sides import SIDES
+
+TINY: dict[str, Amount] = {
+    "fan-out-2000": {"viewers": 5, "cards": 4, "singles": 3},
+    "reserve": {"viewers": 3, "each": 3, "bursts": 1},
+    "sold-out": {"viewers": 3, "each": 3, "bursts": 1},
+    "chat": {"viewers": 4, "speakers": 2, "milliseconds": 150},
+    "idle": {"viewers": 5},
+    "generator": {"viewers": 4, "cards": 3},
+}
+BY_NAME = {bench.name: bench for bench in BENCHES}
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_a_tiny_run_has_a_figure_for_every_side_that_is_here(name: str) -> None:
+    bench = BY_NAME[name]
+    missing = [f"{SIDES[key].title}: {why}" for key in bench.sides if (why := SIDES[key].why_missing())]
+
+    figures = run(Plan([(bench, TINY[name])], SIDES, 1), lambda _: None)
+
+    first, *_ = figures.series
+    assert set(figures.series[first]) == set(bench.sides) - set(figures.left_out)
+    assert {series.unit for series in figures.series} == {unit.name for unit in bench.units}
+    assert all(value > 0 for series, values in figures.series.items() if "RSS" not in series.unit and "PSS" not in
+               series.unit for each in values.values() for value in each)  # fmt: skip
+    if missing:
+        pytest.skip(f"bench without {'; '.join(missing)}")
+
+
+def test_the_command_prints_a_table_and_writes_no_page_for_a_part() -> None:
+    done = CliRunner().invoke(bench_command, ["--quick", "--scale", "0.02", "--only", "reserve", "--side", "ours"])
+
+    assert done.exit_code == 0, done.output
+    assert "| what | unit | livecommerce |" in done.stdout
+    assert "round 1, reserve: accepted, 2 sockets: livecommerce" in done.stderr
+
+
+def test_without_nginx_or_its_module_nchan_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loadtest.bench.nchan._nginx", lambda: "/usr/sbin/nginx")
+    monkeypatch.setattr("loadtest.bench.nchan._MODULES", ())
+    assert why_no_nchan() == "nginx has no nchan module here (Debian: libnginx-mod-nchan)"
+
+    monkeypatch.setattr("loadtest.bench.nchan._nginx", lambda: None)
+    assert why_no_nchan() == "there is no nginx here (Debian: nginx-light and libnginx-mod-nchan)"
+
+
+def test_without_a_compiler_the_floor_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+
+    assert compiled.why_no_compiler() == "there is no C compiler here (Debian: gcc and libc6-dev)"
+    assert SIDES["redis_benchmark"].why_missing() == "there is no redis-benchmark here (Debian: redis-tools)"
