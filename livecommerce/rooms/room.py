@@ -364,13 +364,13 @@ class Room:
         frames = self.talk.take()
         return [ToTalk(frames)] if frames else []
 
-    def take_levels(self, now_seconds: float) -> list[Out]:
+    def take_levels(self) -> Levels | None:
         """Numbers that changed since the last time, only the latest of each."""
         if not self._changed_deals:
-            return []
+            return None
         deals = {deal_id: self.levels[deal_id] for deal_id in self._changed_deals if deal_id in self.levels}
         self._changed_deals.clear()
-        return [ToAll(Levels(self.levels_version, deals))]
+        return Levels(self.levels_version, deals)
 
     def take_crowd(self, now_seconds: float) -> list[Out]:
         """Once a second: the head-count and hearts, to the others and to the room."""

@@ -136,8 +136,8 @@ def test_only_the_latest_numbers_of_a_tick_are_told() -> None:
     for version, available in ((1, 9), (2, 8), (3, 7)):
         each.hear([b"engine", version, {b"d1": [available, 0, 0, 0, 0]}, []], 0, 0.0)
     each.hear([b"engine", 1, {b"d1": [99, 0, 0, 0, 0]}, []], 0, 0.0)
-    assert each.take_levels(0.0) == [ToAll(Levels(3, {"d1": Level(7, 0, 0, 0, 0)}))]
-    assert each.take_levels(0.0) == []
+    assert each.take_levels() == Levels(3, {"d1": Level(7, 0, 0, 0, 0)})
+    assert each.take_levels() is None
 
 
 def test_own_words_and_kicks_go_to_one_viewer() -> None:
