@@ -72,8 +72,12 @@ class TestClock:
             if not waiter.done():
                 waiter.set_result(None)
             await _let_others_run()
-        self._elapsed = target
+        self._elapsed = max(self._elapsed, target)
         await _let_others_run()
+
+    def spend(self, seconds: float) -> None:
+        """Time goes by while code runs: nobody is woken before the next `advance`."""
+        self._elapsed += seconds
 
 
 async def _let_others_run() -> None:

@@ -29,7 +29,7 @@ from loadtest.measure.health import LimitError
 from loadtest.measure.thresholds import ThresholdError, known_names, merge
 from loadtest.report.files import read_result, write_all
 from loadtest.report.terminal import LiveView, print_verdict
-from loadtest.report.verdict import EXIT, verdict_of
+from loadtest.report.verdict import EXIT, late, verdict_of, wrong
 from loadtest.result import Result
 from loadtest.scenario import Scenario
 from loadtest.scenarios import NoScenario, named, names
@@ -328,7 +328,8 @@ def join(address: str) -> None:
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @_reports_failures
 def check(folder: Path) -> None:
-    """Does stock add up? Replay the records of the run in FOLDER against its books, once more. Exit 98 where not."""
+    """Does stock add up? Replay the records of the run in FOLDER against its books, once more. Exit 98 where not, 97
+    where not everything is there to be read, 99 where answers were right and too late."""
     found = check_again(folder)
     for kind, count in found.counts.items():
         click.echo(f"{count:8,}  {kind.replace('_', ' ')}")
@@ -338,11 +339,13 @@ def check(folder: Path) -> None:
             click.echo(f"    {line}")
     looked_at = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in found.checked.items())
     click.echo(f"Looked at {looked_at or 'nothing'}.")
-    if any(found.counts.values()):
+    if wrong(found):
         sys.exit(EXIT["wrong_stock"])
     if not found.complete:
         click.secho(f"✗ Not everything could be read, so this proves nothing: {found.note}", fg="red", err=True)
-        sys.exit(EXIT["broken_off"])
+        sys.exit(EXIT["inconclusive"])
+    if late(found):
+        sys.exit(EXIT["breached"])
 
 
 @main.command()

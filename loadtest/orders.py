@@ -2,7 +2,8 @@
 
 Instants (`…_us`) are microseconds of the run's clock, which the conductor starts at 0. A generator starts an order at
 its own instant, however late the order came, so that what was late is seen. `order_id`s are the conductor's; each order
-is answered by `Ready` once (Join: everybody came in or failed; Chat, Tap, Cut: the last arrival was sent; Rush: armed).
+is answered by `Ready` once (Join: everybody came in or failed; Chat, Tap: its time is over, every arrival was sent or
+given up; Cut: the last arrival was sent; Rush: armed).
 """
 
 from typing import Literal
@@ -28,6 +29,7 @@ class Prepare(Order, frozen=True, tag="prepare"):
     share: tuple[int, int]
     patience_seconds: float  # an answer later than this after its planned moment is a late answer
     portable: bool = False  # the receiver in Python, even where the compiled one could be had
+    boot_id: str = ""  # the conductor's host: on another one its loopback addresses lead elsewhere. Empty: not told
 
 
 class ClockAsk(Order, frozen=True, tag="clock_ask"):
@@ -37,9 +39,11 @@ class ClockAsk(Order, frozen=True, tag="clock_ask"):
 
 
 class ClockSet(Order, frozen=True, tag="clock_set"):
-    """Run clock = (monotonic_ns + offset_ns) // 1000 in this generator."""
+    """Run clock = (monotonic_ns + offset_ns) // 1000 in this generator; told again while the run goes on. `apart_us` is
+    how far two generators' run clocks may be apart at most: a mark so little ahead of now is one of now."""
 
     offset_ns: int
+    apart_us: int = 0
 
 
 class Join(Order, frozen=True, tag="join"):
@@ -62,7 +66,8 @@ class Join(Order, frozen=True, tag="join"):
 
 
 class Chat(Order, frozen=True, tag="chat"):
-    """Lines of chat at an open rate, each by a viewer drawn from the group. `question_share` of them are questions."""
+    """Lines of chat at an open rate, each by a viewer drawn from the group. `question_share` of them are questions. A
+    line that nobody may say yet waits; what waits at the end of its time is counted as `chat_skipped`."""
 
     order_id: int
     group: str
@@ -74,9 +79,10 @@ class Chat(Order, frozen=True, tag="chat"):
 
 
 class Tap(Order, frozen=True, tag="tap"):
-    """Reservations at an open rate, each by the next viewer of the group in turn. With `release_after_ms` the hold is
-    given back so long after its answer; a viewer who still holds her unit is passed over, and that is counted
-    (`taps_skipped`): never sent is never answered."""
+    """Reservations at an open rate, each by the viewer of the group who has been free for longest. With
+    `release_after_ms` the hold is given back so long after its answer; a viewer who still holds her unit, or waits for
+    an answer, is not free. A tap for which nobody is free waits and counts from its plan all the same; what waits at
+    the end of its time is counted as `taps_skipped`: never sent is never answered."""
 
     order_id: int
     group: str

@@ -33,6 +33,7 @@ class Answered(Record, frozen=True, tag="ans"):
     state: str
     ticket: int
     lines: tuple[tuple[str, int], ...]
+    due_at_ms: int = 0  # server's clock: when the hold, offer or payment runs out as she was told; 0: no end was told
 
 
 class RefusedTo(Record, frozen=True, tag="ref"):
@@ -50,6 +51,7 @@ class Told(Record, frozen=True, tag="own"):
     rid: str
     state: str
     lines: tuple[tuple[str, int], ...]
+    due_at_ms: int = 0  # as in `Answered`
 
 
 class Paid(Record, frozen=True, tag="pay"):
@@ -94,7 +96,15 @@ class Disorder(Record, frozen=True, tag="dis"):
     got: int
 
 
-AnyRecord = Asked | Answered | RefusedTo | Told | Paid | EventSeen | Segment | Disorder
+class Ended(Record, frozen=True, tag="end"):
+    """Where a viewer was when the run was over, once for each who was to come in: `in`; `away` or `coming` if she never
+    got back (or never came in); `gone` if she left, was sent away, or failed for good to come in."""
+
+    viewer: str
+    stage: Literal["out", "coming", "in", "away", "gone"]
+
+
+AnyRecord = Asked | Answered | RefusedTo | Told | Paid | EventSeen | Segment | Disorder | Ended
 
 
 def encode(record: Record) -> bytes:

@@ -40,4 +40,6 @@ class Scenario:
     play: "Callable[[Stage], Awaitable[None]]"
     thresholds: tuple[str, ...] = ()
     needs_own_server: bool = False
+    # How long it plays at most, in seconds, by its values; without it, all parameters that are seconds together.
+    lasts: "Callable[[dict[str, Value]], float] | None" = None
     server_settings: dict[str, str] = field(default_factory=dict)  # of our own server, as environment variables

@@ -12,7 +12,7 @@ from typing import Any, cast
 import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from sqlalchemy import Select, bindparam, func, select, tuple_
+from sqlalchemy import Select, and_, bindparam, func, not_, select, tuple_
 
 from livecommerce.audit.digest import digest_of
 from livecommerce.clock import Clock
@@ -62,7 +62,8 @@ class BeginRow(Row, frozen=True, tag="begin"):
 
 
 class DealRow(Row, frozen=True, tag="deal"):
-    """`of_show`: this show's own, and no draft. The others draw on the same pools."""
+    """`of_show`: this show's own, and no draft. All others that draw on one of its pools are one row with the sum of
+    their units and no `deal_id`: whoever reads these books need not know of other shows."""
 
     deal_id: str
     variant_id: str
@@ -192,7 +193,7 @@ class Books(msgspec.Struct):
     levels: dict[str, Level] = {}
     holds: dict[Key, HoldRow] = {}
     deals: list[DealRow] = []  # this show's own
-    pool_deals: list[DealRow] = []  # all that draw on the same pools, this show's own among them
+    pool_deals: list[DealRow] = []  # this show's own, and for each pool one row of all others that draw on it
     pools: list[PoolRow] = []
     reservations: list[ReservationRow] = []
     orders: list[OrderRow] = []
@@ -322,17 +323,21 @@ class BooksReader:
     # --- the ledger, a page at a time -------------------------------------------------------------------------------
 
     async def _deals(self, show_id: str) -> list[AnyRow]:
-        """The show's deals, the pools they draw on, and whatever else draws on those. Tens of rows, hardly more."""
-        own = select(deals.c.variant_id, deals.c.location_id).where(deals.c.show_id == show_id).distinct()
+        """The show's deals, the pools they draw on, and the sum of whatever else draws on those. Tens of rows, hardly
+        more."""
+        mine = and_(deals.c.show_id == show_id, deals.c.status != "draft")
+        places = select(deals.c.variant_id, deals.c.location_id).where(deals.c.show_id == show_id).distinct()
+        place_of = (deals.c.variant_id, deals.c.location_id)
+        sums = [func.sum(column).label(column.name) for column in (deals.c.allotted, deals.c.paying, deals.c.sold)]
         async with self._database.read() as connection:
-            places = [tuple(row) for row in await connection.execute(own)]
-            rows: list[AnyRow] = []
-            for table in (deals, pools):
-                query = select(table).where(tuple_(table.c.variant_id, table.c.location_id).in_(places))
-                rows += [
-                    _deal(row, show_id) if table is deals else _pool(row) for row in await connection.execute(query)
-                ]
-            return rows
+            where = [tuple(row) for row in await connection.execute(places)]
+            others = select(*place_of, *sums).where(tuple_(*place_of).in_(where), not_(mine)).group_by(*place_of)
+            drawn_on = select(pools).where(tuple_(pools.c.variant_id, pools.c.location_id).in_(where))
+            return [
+                *(_deal(row) for row in await connection.execute(select(deals).where(mine))),
+                *(_other_deals(row) for row in await connection.execute(others)),
+                *(_pool(row) for row in await connection.execute(drawn_on)),
+            ]
 
     async def _reservations(self, show_id: str) -> AsyncGenerator[list[AnyRow], None]:
         table = reservations
@@ -410,12 +415,17 @@ def _hold(packed: bytes, raw: bytes) -> HoldRow:
     return HoldRow(viewer_id, rid, WORDS[items[STATE]], items[TICKET], lines)
 
 
-def _deal(row: Any, show_id: str) -> DealRow:
-    of_show = row.show_id == show_id and row.status != "draft"
+def _deal(row: Any) -> DealRow:
     return DealRow(
         row.id, row.variant_id, row.location_id, row.status, row.allotted, row.paying, row.sold, row.limit_per_viewer,
-        of_show,
+        True,
     )  # fmt: skip
+
+
+def _other_deals(row: Any) -> DealRow:
+    # PostgreSQL sums integers to a decimal.
+    sums = int(row.allotted), int(row.paying), int(row.sold)
+    return DealRow("", row.variant_id, row.location_id, "others", *sums, 0, False)
 
 
 def _pool(row: Any) -> PoolRow:

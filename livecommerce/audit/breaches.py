@@ -36,6 +36,11 @@ _FOLLOWED = frozenset({"paying", "confirmed", "expired", "cancelled"})
 _TAKES = {"order_paying": 1, "order_reacquired": 1, "order_expired": -1, "order_cancelled": -1}
 _GIVES = {"allotted": 1, "taken_out": -1}
 _OF_DEALS = frozenset((*_GIVES, *_TAKES, "order_confirmed"))
+# What the movements of a hold itself do to its units. Between these they stay set aside, whatever else is told of it.
+_SET_ASIDE_BY = frozenset({"held", "offered", "reacquired"})
+_GIVEN_BACK_BY = frozenset({"released", "expired", "lapsed", "pay_expired", "cancelled"})
+# What may become of an order behind which there is money.
+_PAID_FOR = frozenset({"confirmed", "refund_due", "refunded"})
 
 
 class Found(NamedTuple):
@@ -52,7 +57,7 @@ def breaches(books: Books, answers: Answers | None = None) -> list[str]:
     `answers` is the last answer each request got, all of them or none: who was told "held" has it or has done something
     with it since, who was refused has nothing, and nobody has what nobody was told.
     """
-    found = [*unbalanced(books), *oversold(books), *doubled(books), *unpaid(books)]
+    found = [*unbalanced(books), *oversold(books), *doubled(books), *unpaid(books), *paid_for_nothing(books)]
     return [*(each.text for each in found), *_against_answers(books, answers or {})]
 
 
@@ -65,9 +70,11 @@ def unbalanced(books: Books) -> list[Found]:
 
 
 def oversold(books: Books) -> list[Found]:
-    """Deals of which more was being paid and sold than was ever given to them, now or at any earlier moment."""
+    """Deals of which more was being paid and sold than was ever given to them, or more set aside than they had at that
+    moment, now or at any earlier one."""
     found = []
     movements = movements_by_deal(books)
+    set_aside = _set_aside_by_deal(books)
     for deal in books.deals:
         most = allotted_most(deal, movements[deal.deal_id])
         if deal.sold + deal.paying > deal.allotted:
@@ -78,6 +85,13 @@ def oversold(books: Books) -> list[Found]:
         if taken > most:
             told = f"{taken} being paid or sold at {at_ms}, {most} were ever allotted"
             found.append(_of_deal(deal.deal_id, f"OVERSOLD: {told}"))
+            continue
+        beyond = _first_beyond(deal, set_aside[deal.deal_id], movements[deal.deal_id])
+        if beyond is not None:
+            units, quota, last = beyond
+            told = f"{units} units set aside at {last.at_ms}, {quota} were allotted then"
+            text = f"{deal.deal_id}: OVERSOLD: {told}; the last one by {'/'.join(last.key)}"
+            found.append(Found(text, key=last.key, deal_id=deal.deal_id))
     return found
 
 
@@ -115,6 +129,16 @@ def unpaid(books: Books) -> list[Found]:
     return found
 
 
+def paid_for_nothing(books: Books) -> list[Found]:
+    """Orders that a captured payment stands behind, and that are neither sold nor on their way to being refunded. Only
+    of quiet books: before its errand is done, late money is rightly neither."""
+    return [
+        _of((row.viewer_id, row.rid), f"order {row.number} was paid and is {row.status}")
+        for row in books.orders
+        if row.paid and row.status not in _PAID_FOR
+    ]
+
+
 def allotted_most(deal: DealRow, movements: list[Movement]) -> int:
     """The most units that the deal ever had: what was put in less what was taken out, at its highest."""
     running = most = 0
@@ -146,6 +170,56 @@ def _taken_most(movements: list[Movement]) -> tuple[int, int]:
         if running > most:
             most, at_ms = running, movement.at_ms
     return most, at_ms
+
+
+class _Change(NamedTuple):
+    """Units of one deal that a hold took (+) or gave back (-)."""
+
+    movement_id: int
+    units: int
+    at_ms: int
+    key: Key
+
+
+def _set_aside_by_deal(books: Books) -> defaultdict[str, list[_Change]]:
+    """Every deal's units as its holds took them and gave them back, in the order in which the script did it.
+
+    Of each line only what changes something counts: who leaves the line of those who wait gives nothing back, and a
+    movement told twice is `doubled`'s. Holds that Redis no longer knows are left out: what it lost in a crash ended
+    without a movement, and its units rightly went to others.
+    """
+    by_deal: defaultdict[str, list[_Change]] = defaultdict(list)
+    for key in books.holds:
+        taken: set[int] = set()
+        for each in sorted(books.movements.get(key, ()), key=lambda movement: movement.movement_id):
+            if each.kind in _SET_ASIDE_BY and each.line not in taken:
+                taken.add(each.line)
+                by_deal[each.deal_id].append(_Change(each.movement_id, each.qty, each.at_ms, key))
+            elif each.kind in _GIVEN_BACK_BY and each.line in taken:
+                taken.remove(each.line)
+                by_deal[each.deal_id].append(_Change(each.movement_id, -each.qty, each.at_ms, key))
+    for changes in by_deal.values():
+        changes.sort()
+    return by_deal
+
+
+def _first_beyond(deal: DealRow, changes: list[_Change], moves: list[Movement]) -> tuple[int, int, _Change] | None:
+    """(units, quota, the hold that passed it) when more was set aside than the deal had at that moment; else None.
+
+    Only the script's own movements, which stand in the order of its calls. A deal whose allotment no movement tells is
+    held against what the ledger says of it.
+    """
+    given = [(each.movement_id, _GIVES[each.kind] * each.qty) for each in moves if each.kind in _GIVES]
+    told = any(units > 0 for _, units in given)
+    quota, units, place = 0 if told else allotted_most(deal, moves), 0, 0
+    for change in changes:
+        while told and place < len(given) and given[place][0] < change.movement_id:
+            quota += given[place][1]
+            place += 1
+        units += change.units
+        if units > quota and change.units > 0:
+            return units, quota, change
+    return None
 
 
 def _redis_adds_up(books: Books) -> list[Found]:

@@ -34,6 +34,8 @@ LINK_COOKIE = "lc_link"
 _LINK_DAYS = 30
 _DAY_SECONDS = 86_400
 _SAFE = ("GET", "HEAD", "OPTIONS")
+# Who somebody is, and for how long: a rehearsal's pass changes nothing here, else it would become one for every show.
+_OF_PERSONS = frozenset({"/api/viewers", "/api/viewers/token", "/api/me"})
 
 # How a member of staff stands in the room of a show within her scope.
 _ROOM_ROLE: dict[StaffRole, Role] = {
@@ -72,8 +74,8 @@ class Door:
     async def identify(self, call: Call, auth: Auth, roles: tuple[StaffRole, ...], csrf: bool) -> None:
         """Put the proved identity on the call. `csrf`: the call changes something and comes from pages of ours.
 
-        Raises, in this order: `ORIGIN`; `TOKEN_EXPIRED` or `TOKEN_INVALID` for a bearer pass; `CSRF`; `SIGN_IN`;
-        `FORBIDDEN` where the role is not one of `roles`.
+        Raises, in this order: `ORIGIN`; `TOKEN_EXPIRED` or `TOKEN_INVALID` for a bearer pass, `FORBIDDEN` for one of a
+        rehearsal outside of its show; `CSRF`; `SIGN_IN`; `FORBIDDEN` where the role is not one of `roles`.
         """
         request = call.request
         if show_id := request.path_params.get("show_id"):
@@ -105,7 +107,19 @@ class Door:
         if self._people.tokens.audience(bearer) == "staff":
             call.staff, _ = await self._people.staff_of_pass(bearer)
         else:
-            call.viewer = self._people.tokens.viewer(bearer).viewer
+            proved = self._people.tokens.viewer_or_rehearsal(bearer)
+            request = call.request
+            if proved.show_id:
+                if request.method not in _SAFE and request.url.path in _OF_PERSONS:
+                    raise Refused(R.FORBIDDEN)
+                self._refuse_outside_of_rehearsal(proved, request.path_params.get("show_id", proved.show_id))
+            call.viewer = proved.viewer
+
+    def _refuse_outside_of_rehearsal(self, proved: ViewerPass, show_id: str) -> None:
+        """A pass that is good for one show opens no other, and none where rehearsals are not allowed any more."""
+        forbidden = self._settings.mode == "production" and not self._settings.rehearsals
+        if proved.show_id and (forbidden or proved.show_id != show_id):
+            raise Refused(R.FORBIDDEN)
 
     async def _by_cookie(self, call: Call, auth: Auth, csrf: bool) -> None:
         request = call.request
@@ -164,7 +178,7 @@ class Door:
 
         Raises `Refused`, in this order: `ORIGIN` (a foreign one, or none beside a cookie); `TOKEN_EXPIRED`,
         `TOKEN_INVALID`; `SIGN_IN` where there is neither token nor cookie; `NOT_FOUND` and `FORBIDDEN` for staff
-        whose scope the show is not in; `BANNED`.
+        whose scope the show is not in, `FORBIDDEN` for a rehearsal's pass of another show; `BANNED`.
         """
         if origin and not self.origins.allows(origin, host):
             raise Refused(R.ORIGIN)
@@ -180,7 +194,8 @@ class Door:
         if self._people.tokens.audience(token) == "staff":
             staff, until_ms = await self._people.staff_of_pass(token)
             return await self._staff_in_show(staff, show_id, until_ms)
-        proved = self._people.tokens.viewer(token)
+        proved = self._people.tokens.viewer_or_rehearsal(token)
+        self._refuse_outside_of_rehearsal(proved, show_id)
         return Admitted(proved.viewer, "viewer", proved.expires_at_ms)
 
     async def _socket_by_cookie(self, cookie_header: str, origin: str, show_id: str) -> Admitted:

@@ -10,11 +10,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Generic, TypeVar
 
+from livecommerce.errors import R, Refused
+
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 # SQLite takes 32,766 parameters in a statement; beyond some hundred keys a read's own price is spread thin already.
 KEYS_MAX = 256
+# All wait behind the read that is under way; one that hangs must not hold the door shut for ever.
+READ_SECONDS_MAX = 10.0
 
 
 class Gathered(Generic[K, V]):
@@ -26,8 +30,8 @@ class Gathered(Generic[K, V]):
         self._reading: asyncio.Task[None] | None = None
 
     async def get(self, key: K) -> V:
-        """The value of `key`. Raises what `fetch` raised for the read it went with. Cancelling one caller takes
-        nothing from the others."""
+        """The value of `key`. Raises what `fetch` raised for the read it went with, `Refused(UNAVAILABLE)` where that
+        read hung or was ended. Cancelling one caller takes nothing from the others."""
         answer = self._next.get(key)
         if answer is None:
             answer = self._next[key] = asyncio.get_running_loop().create_future()
@@ -38,14 +42,25 @@ class Gathered(Generic[K, V]):
     async def _read(self) -> None:
         while self._next:
             keys = tuple(self._next)[:KEYS_MAX]
-            asked = {key: self._next.pop(key) for key in keys}
+            asked = [self._next.pop(key) for key in keys]
             try:
-                found = await self._fetch(keys)
+                async with asyncio.timeout(READ_SECONDS_MAX):
+                    found = await self._fetch(keys)
                 answers = [found[key] for key in keys]
+            except TimeoutError:
+                _fail(asked, Refused(R.UNAVAILABLE, after_ms=1000))
+            except asyncio.CancelledError:
+                _fail([*asked, *self._next.values()], Refused(R.UNAVAILABLE, after_ms=1000))
+                self._next.clear()
+                raise
             except Exception as error:
-                for future in asked.values():
-                    future.set_exception(error)
-                    future.exception()  # a caller that was cancelled never looks
-                continue
-            for future, value in zip(asked.values(), answers, strict=True):
-                future.set_result(value)
+                _fail(asked, error)
+            else:
+                for future, value in zip(asked, answers, strict=True):
+                    future.set_result(value)
+
+
+def _fail(asked: Sequence["asyncio.Future[V]"], error: Exception) -> None:
+    for future in asked:
+        future.set_exception(error)
+        future.exception()  # a caller that was cancelled never looks

@@ -35,10 +35,11 @@ class Pass(NamedTuple):
 
 
 class ViewerPass(NamedTuple):
-    """A viewer's pass as it came back, its signature proved."""
+    """A viewer's pass as it came back, its signature proved. `show_id`: it is good for this show only."""
 
     viewer: ViewerIdentity
     expires_at_ms: int
+    show_id: str = ""
 
 
 class StaffPass(NamedTuple):
@@ -57,6 +58,7 @@ class _ViewerClaims(msgspec.Struct, frozen=True):
     adv: str
     shop: str
     link: str
+    show: str = ""  # of passes for a rehearsal
 
 
 class _StaffClaims(msgspec.Struct, frozen=True):
@@ -84,9 +86,9 @@ class Tokens:
         """A short pass, `token_minutes` long."""
         return self._mint("viewer", viewer.viewer_id, self._short_ms, _claims(viewer))
 
-    def for_rehearsal(self, viewer: ViewerIdentity, minutes: int) -> Pass:
-        """A pass for a simulated viewer that lasts a whole rehearsal: nobody renews it."""
-        return self._mint("viewer", viewer.viewer_id, minutes * 60 * _MS, _claims(viewer))
+    def for_rehearsal(self, viewer: ViewerIdentity, show_id: str, minutes: int) -> Pass:
+        """A pass for a simulated viewer that lasts a whole rehearsal of this one show: nobody renews it."""
+        return self._mint("viewer", viewer.viewer_id, minutes * 60 * _MS, _claims(viewer) | {"show": show_id})
 
     def renewal_for_viewer(self, viewer: ViewerIdentity) -> Pass:
         return self._mint("viewer-renew", viewer.viewer_id, VIEWER_RENEW_DAYS * 86_400 * _MS, _claims(viewer))
@@ -99,7 +101,15 @@ class Tokens:
         return self._mint("staff-renew", account_id, STAFF_RENEW_HOURS * 3_600 * _MS, {"gen": generation})
 
     def viewer(self, token: str) -> ViewerPass:
-        """Raises `Refused(TOKEN_EXPIRED)` or `Refused(TOKEN_INVALID)`, as all the readers below."""
+        """Raises `Refused(TOKEN_EXPIRED)` or `Refused(TOKEN_INVALID)`, as all the readers below; `Refused(FORBIDDEN)`
+        for a rehearsal's pass, which proves nobody outside of its show."""
+        proved = self.viewer_or_rehearsal(token)
+        if proved.show_id:
+            raise Refused(R.FORBIDDEN)
+        return proved
+
+    def viewer_or_rehearsal(self, token: str) -> ViewerPass:
+        """Also a rehearsal's pass: the caller looks at its `show_id`."""
         return self._viewer_pass(token, "viewer")
 
     def viewer_renewal(self, token: str) -> ViewerPass:
@@ -130,7 +140,7 @@ class Tokens:
     def _viewer_pass(self, token: str, audience: Audience) -> ViewerPass:
         claims = self._proved(token, audience, _ViewerClaims)
         viewer = ViewerIdentity(claims.sub, claims.name, claims.kind, claims.adv, claims.shop, claims.link)
-        return ViewerPass(viewer, claims.exp * _MS)
+        return ViewerPass(viewer, claims.exp * _MS, claims.show)
 
     def _staff_pass(self, token: str, audience: Audience) -> StaffPass:
         claims = self._proved(token, audience, _StaffClaims)

@@ -4,6 +4,7 @@
 `checker`   records and books in, `CheckResult` out; nothing else
 `stories`   one viewer's requests: what she asked, what she was told, what the books say of it
 `stretches` one viewer's news: what she saw of the show, and whether it joins up
+`streams`   records from files, and put in order by viewer, in bounded memory
 `findings`  counts every breach, keeps the first few with their history
 `words`     records as lines that a person reads
 """

@@ -12,6 +12,7 @@ from loadtest.result import Breach
 KINDS = (
     "oversold",
     "lost_holds",
+    "early_ends",
     "double_effects",
     "lost_state_events",
     "reordered_state_events",
@@ -20,6 +21,7 @@ KINDS = (
     "late_answers",
     "contradicted_answers",
     "unpaid_confirmed",
+    "paid_for_nothing",
     "books",
 )
 KEPT_OF_EACH = 5

@@ -14,7 +14,7 @@ from livecommerce.audit.books import Books, HoldRow, Key, Lines
 from livecommerce.audit.breaches import LIVE_WORDS, allotted_most, movements_by_deal
 from livecommerce.errors import R
 from loadtest.check.findings import Findings
-from loadtest.check.words import at, line_of, lines, lines_of_books, lines_of_movements, refusal
+from loadtest.check.words import at, line_of, lines, lines_of_books, lines_of_movements, refusal, utc
 from loadtest.records import Answered, AnyRecord, Asked, Paid, RefusedTo, Told
 
 # Refusals of a reservation after which the server has nothing under that request id. The others leave it open (busy),
@@ -36,6 +36,17 @@ _ENDED_BY = {
     "cancelled": {"cancelled"},
 }
 _BACK_AGAIN = frozenset({"reacquired", "order_reacquired"})
+# Which movement ends her units, by the state that she was told an end of.
+_RUNS_OUT_BY = {"held": "expired", "offered": "lapsed"}
+# Clocks of web processes and of Redis are that much apart, and both say whole milliseconds.
+_EARLY_MS = 50
+# What she is told without asking was on its way through the relay, and what remains is counted from its coming; the
+# hold clock, where it is read and not turned, stands up to one step (2 s) behind. Both tell her too late an end.
+_TOLD_LATE_MS = 2_000
+# Whether it happened is not known after these: the same is asked again, and is answered by then.
+UNKNOWN_OUTCOME = frozenset(each.value.number for each in (R.BUSY, R.REBUILDING, R.UNAVAILABLE))
+# A server that asks for another try asks for it within seconds. Whoever took longer was away meanwhile.
+_AGAIN_WITHIN_US = 5_000_000
 # A generator notes the instant of a request beside its sending, not in it.
 _SENDING_US = 2_000
 _FOR_EVER = 1 << 62
@@ -48,6 +59,11 @@ class _Request:
     asked: Lines = ()
     verb: str = ""  # of the last question
     open_since_us: int | None = None  # from when on an answer is waited for
+    asked_us: int | None = None  # sent first since it was last answered
+    put_off_us: int | None = None  # told to try again, and has not yet
+    # State → until when, at the least, her units were promised to her: by answers, by what she was told unasked.
+    answered_due_ms: dict[str, int] = field(default_factory=dict)
+    told_due_ms: dict[str, int] = field(default_factory=dict)
     released_us: int | None = None  # first asked to release
     told: Lines = ()
     ticket: int = 0
@@ -89,9 +105,11 @@ class Stories:
 
     # --- one viewer -------------------------------------------------------------------------------------------------
 
-    def check(self, viewer: str, story: Sequence[AnyRecord], *, gone: bool, whole: bool) -> None:
+    def check(
+        self, viewer: str, story: Sequence[AnyRecord], *, gone: bool, whole: bool, broke_off: bool = False
+    ) -> None:
         """Everything about one viewer. `gone`: for good, nobody owes her an answer. `whole`: her generator wrote her
-        records to their end."""
+        records to their end; `broke_off`: it certainly did not, so that she may have asked more than is known."""
         requests: defaultdict[str, _Request] = defaultdict(_Request)
         for record in story:
             match record:
@@ -106,7 +124,7 @@ class Stories:
                     one.confirmed_us = one.confirmed_us or record.at_us
         self.requests += len(requests)
         for rid, one in requests.items():
-            self._judge((viewer, rid), one, story, gone)
+            self._judge((viewer, rid), one, story, gone, broke_off)
         if whole:
             for rid in self._rids_of.get(viewer, ()):
                 if rid not in requests:
@@ -120,27 +138,49 @@ class Stories:
             one.asked = record.lines
         elif record.verb == "release" and one.released_us is None:
             one.released_us = record.at_us
-        if not record.again:
-            one.open_since_us = record.planned_us or record.at_us
-        elif one.open_since_us is None or self._cuts_expected:
+        self._open(one, record)
+        one.asked_us = record.at_us if one.asked_us is None else one.asked_us
+        one.put_off_us = None
+
+    def _open(self, one: _Request, record: Asked) -> None:
+        """From when on the answer to this question is waited for."""
+        if one.open_since_us is None:
+            since_us = record.at_us if record.again else record.planned_us or record.at_us
+        elif not record.again:
+            since_us = record.planned_us or record.at_us
+        elif one.put_off_us is not None and record.at_us - one.put_off_us <= _AGAIN_WITHIN_US:
+            return  # as the server asked her to: she has waited all the while
+        elif self._cuts_expected:
             # While her line was broken nobody could answer: the server's time begins with the question's return.
-            one.open_since_us = record.at_us
+            since_us = record.at_us
+        else:
+            return
+        one.open_since_us = since_us
 
     def _settle(self, one: _Request, record: Answered | RefusedTo, story: Sequence[AnyRecord]) -> None:
         if one.open_since_us is None:
             return
-        took_us, one.open_since_us = record.at_us - one.open_since_us, None
+        if isinstance(record, RefusedTo) and record.number in UNKNOWN_OUTCOME:
+            one.put_off_us = record.at_us
+            return
+        self._was_answered((record.viewer, record.rid), one, record.at_us, story)
+
+    def _was_answered(self, key: Key, one: _Request, at_us: int, story: Sequence[AnyRecord]) -> None:
+        assert one.open_since_us is not None
+        took_us = at_us - one.open_since_us
+        one.open_since_us = one.asked_us = one.put_off_us = None
         if took_us > self._patience_us:
             text = (
-                f"{record.viewer}/{record.rid}: the answer to her {one.verb} came {took_us / 1000:.1f} ms after it was "
+                f"{key[0]}/{key[1]}: the answer to her {one.verb} came {took_us / 1000:.1f} ms after it was "
                 f"due; {self._patience_us / 1000:.1f} ms were allowed."
             )
-            self._findings.add("late_answers", text, partial(self._history, (record.viewer, record.rid), story))
+            self._findings.add("late_answers", text, partial(self._history, key, story))
 
     def _hear(self, one: _Request, record: Answered | Told, story: Sequence[AnyRecord]) -> None:
         name = f"{record.viewer}/{record.rid}"
         history = partial(self._history, (record.viewer, record.rid), story)
         ticket = 0
+        _note_end(one, record)
         if isinstance(record, Answered):
             self._settle(one, record, story)
             ticket = record.ticket
@@ -184,22 +224,37 @@ class Stories:
 
     # --- one request, in the end ------------------------------------------------------------------------------------
 
-    def _judge(self, key: Key, one: _Request, story: Sequence[AnyRecord], gone: bool) -> None:
+    def _judge(self, key: Key, one: _Request, story: Sequence[AnyRecord], gone: bool, broke_off: bool) -> None:
         history = partial(self._history, key, story)
         name = f"{key[0]}/{key[1]}"
         hold = self._books.holds.get(key)
+        if one.put_off_us is not None:  # she gave up: that was her answer
+            self._was_answered(key, one, one.put_off_us, story)
         if one.open_since_us is not None and not gone:
             since = at(one.open_since_us)
             self._findings.add("unanswered", f"{name}: her {one.verb} of {since} was never answered.", history)
-        if one.refused and one.open_since_us is None and hold is not None:
+        if one.refused and one.open_since_us is None and hold is not None and not broke_off:
             said = f"refused as {refusal(one.refused)} at {at(one.refused_us)}"
             self._findings.add("contradicted_answers", f"{name}: {said}, and the books have it {hold.state}.", history)
+        for text in self._early(key, one):
+            self._findings.add("early_ends", f"{name}: {text}.", history)
         if one.told or one.confirmed_us is not None:
-            for kind, text in self._wrong(key, one, hold):
+            for kind, text in self._wrong(key, one, hold, broke_off):
                 self._findings.add(kind, f"{name}: {text}.", history)
             self._promise(key, one, hold)
 
-    def _wrong(self, key: Key, one: _Request, hold: HoldRow | None) -> list[tuple[str, str]]:
+    def _early(self, key: Key, one: _Request) -> list[str]:
+        """Which of her stretches of time ended before what she was promised."""
+        found = []
+        for state, due_ms in (one.told_due_ms | one.answered_due_ms).items():
+            kind = _RUNS_OUT_BY[state]
+            ends_ms = [each.at_ms for each in self._books.movements.get(key, ()) if each.kind == kind]
+            if ends_ms and min(ends_ms) < due_ms:
+                text = f"her units were {state} for her until {utc(due_ms)} at least, and {kind} at {utc(min(ends_ms))}"
+                found.append(text)
+        return found
+
+    def _wrong(self, key: Key, one: _Request, hold: HoldRow | None, broke_off: bool) -> list[tuple[str, str]]:
         """(kind, what) of everything that the books say otherwise than she was told."""
         told = one.was_told or "an order"
         if hold is None:
@@ -213,7 +268,7 @@ class Stories:
             found.append(("double_effects", text))
         if one.confirmed_us is not None:
             found += self._wrong_confirmed(key, one.confirmed_us, hold)
-        elif (why := self._unexplained(key, one, hold)) != "":
+        elif (why := self._unexplained(key, one, hold, broke_off)) != "":
             found.append(("lost_holds", why))
         elif one.ended and hold.state in ("waiting", "offered", "held"):
             text = f"she was told {one.ended} at {at(one.ended_us)}, and the books have it {hold.state}"
@@ -233,9 +288,9 @@ class Stories:
             found.append(("unpaid_confirmed", text))
         return found
 
-    def _unexplained(self, key: Key, one: _Request, hold: HoldRow) -> str:
+    def _unexplained(self, key: Key, one: _Request, hold: HoldRow, broke_off: bool) -> str:
         """Why the end of her hold is none that it may come to; "" where it lives, or ended as it should."""
-        if hold.state == "released" and one.released_us is None:
+        if hold.state == "released" and one.released_us is None and not broke_off:
             return "her hold was released and she never asked for that"
         if hold.state in _ENDED_BY and self._books.quiet and not self._books.kinds(key) & _ENDED_BY[hold.state]:
             return f"her hold is {hold.state} and no movement says how it came to that"
@@ -299,6 +354,20 @@ class Stories:
         ]
         moved = movements_by_deal(self._books)[deal_id]
         return [*lines_of_movements(moved), *told]
+
+
+def _note_end(one: _Request, record: Answered | Told) -> None:
+    """Keep until when her units were certainly promised to her: what she was told, less what may have passed between
+    the server's counting and her hearing of it. Of an answer that is its own way there and back at the most."""
+    state = record.state
+    if not record.due_at_ms or state not in _RUNS_OUT_BY:
+        return
+    if isinstance(record, Answered) and one.asked_us is not None:
+        due_ms = record.due_at_ms - (record.at_us - one.asked_us) // 1000 - 1 - _EARLY_MS
+        one.answered_due_ms[state] = max(due_ms, one.answered_due_ms.get(state, due_ms))
+    else:  # the earliest is the one that was on its way for the shortest time
+        due_ms = record.due_at_ms - _TOLD_LATE_MS - _EARLY_MS
+        one.told_due_ms[state] = min(due_ms, one.told_due_ms.get(state, due_ms))
 
 
 def _first_above(changes: list[tuple[int, int, Key]], most: int) -> tuple[int, int]:

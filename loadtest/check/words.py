@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from livecommerce.audit.books import Books, Key, Movement
 from livecommerce.errors import R
-from loadtest.records import Answered, AnyRecord, Asked, Disorder, EventSeen, Paid, RefusedTo, Segment, Told
+from loadtest.records import Answered, AnyRecord, Asked, Disorder, Ended, EventSeen, Paid, RefusedTo, Segment, Told
 
 _WORD_OF_NUMBER = {refusal.value.number: refusal.value.word for refusal in R}
 
@@ -32,12 +32,13 @@ def line_of(record: AnyRecord) -> str:
             wanted = f" {lines(record.lines)}" if record.lines else ""
             return f"{at(record.at_us)}  asked: {record.verb}{wanted} under {record.rid}{again}{planned}"
         case Answered():
-            what = f"{record.state}, ticket {record.ticket}, {lines(record.lines)}"
+            what = f"{record.state}{_until(record.due_at_ms)}, ticket {record.ticket}, {lines(record.lines)}"
             return f"{at(record.at_us)}  answered: {what} under {record.rid}"
         case RefusedTo():
             return f"{at(record.at_us)}  refused: {refusal(record.number)} under {record.rid}"
         case Told():
-            return f"{at(record.at_us)}  told: {record.state}, {lines(record.lines)} under {record.rid}"
+            what = f"{record.state}{_until(record.due_at_ms)}, {lines(record.lines)}"
+            return f"{at(record.at_us)}  told: {what} under {record.rid}"
         case Paid():
             return f"{at(record.at_us)}  told: order {record.order_id} is {record.status}, under {record.rid}"
         case EventSeen():
@@ -48,13 +49,15 @@ def line_of(record: AnyRecord) -> str:
             return f"stretch: {stretch}, by {record.by}, {how}"
         case Disorder():
             return f"{at(record.at_us)}  expected event {record.expected} of epoch {record.epoch}, got {record.got}"
+        case Ended():
+            return f"at the run's end she was: {record.stage}"
 
 
 def lines_of_movements(movements: Iterable[Movement]) -> list[str]:
     """What the ledger says moved, in its own order and by its own clock."""
     ordered = sorted(movements, key=lambda movement: movement.movement_id)
     return [
-        f"ledger {_utc(each.at_ms)}  {each.kind}: {each.qty} × {each.deal_id} (line {each.line}, number {each.n})"
+        f"ledger {utc(each.at_ms)}  {each.kind}: {each.qty} × {each.deal_id} (line {each.line}, number {each.n})"
         for each in ordered
     ]
 
@@ -67,5 +70,10 @@ def lines_of_books(books: Books, key: Key) -> list[str]:
     return [*told, f"books: {key[1]} is {state}"]
 
 
-def _utc(instant_ms: int) -> str:
+def utc(instant_ms: int) -> str:
+    """An instant of the server's clock."""
     return datetime.datetime.fromtimestamp(instant_ms / 1000, datetime.UTC).strftime("%H:%M:%S.%f")[:-3]
+
+
+def _until(due_at_ms: int) -> str:
+    return f" until {utc(due_at_ms)}" if due_at_ms else ""

@@ -7,6 +7,7 @@ It knows no scenario, no show and nothing of the server.
 
 import asyncio
 import contextlib
+import math
 import os
 import secrets
 import subprocess
@@ -21,6 +22,8 @@ import structlog
 
 import loadtest
 from loadtest.generate.link import Link, LinkClosed, Links, listen
+from loadtest.machine import boot_id
+from loadtest.measure.health import DESCRIPTORS_SPARE
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.tally import Tally
 from loadtest.orders import (
@@ -46,10 +49,20 @@ JOIN_SECONDS = 600.0
 _LOOK_SECONDS = 0.2
 PREPARE_SECONDS = 60.0  # the compiled receiver is built on first use
 END_SECONDS = 5.0
+# A generator tells something every second. One that says nothing for so long is frozen or cut off without a word, and
+# what its viewers do meanwhile nobody knows.
+SILENCE_SECONDS_MAX = 15.0
+# Where our own loop stood still for so long, what they said meanwhile is still to be read.
+_HITCH_SECONDS = 5.0
+_ANY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class BrokenOff(Exception):
     """The run cannot go on; the text says why, for a person."""
+
+
+class NotReady(BrokenOff):
+    """A generator was not ready with an order in its time."""
 
 
 @dataclass(slots=True)
@@ -65,10 +78,9 @@ class Member:
     ready: dict[int, asyncio.Event] = field(default_factory=dict)
     ended: asyncio.Event = field(default_factory=asyncio.Event)  # its last word came, or its line is gone
     is_done: bool = False
-    loop_lag: Histogram = field(default_factory=Histogram)
-    loop_lag_coming: Histogram = field(default_factory=Histogram)  # of seconds in which viewers came in
+    seconds: list[tuple[int, float, str]] = field(default_factory=list)  # until_us, share of a core, loop_lag encoded
+    heard_at: float = field(default_factory=time.monotonic)
     sampled_until_us: int = 0
-    cpu_share_max: float = 0.0
     cpu_seconds: float = 0.0
     late_sends: int = 0
     frames: int = 0
@@ -77,6 +89,33 @@ class Member:
     @property
     def name(self) -> str:
         return f"generator {self.number + 1} ({self.link.name})"
+
+    @property
+    def viewers_max(self) -> int:
+        """How many its descriptors allow."""
+        return max(0, self.link.hello.descriptors_max - DESCRIPTORS_SPARE)
+
+    def health(self, from_us: int, to_us: float) -> GeneratorHealth:
+        """Loop and CPU of that stretch of the run's clock, all else of the whole run."""
+        stretch = [second for second in self.seconds if from_us < second[0] <= to_us]
+        lag = Histogram()
+        for _, _, encoded in stretch:
+            if encoded:
+                lag.merge_encoded(encoded)
+        return GeneratorHealth(
+            host=self.link.hello.host,
+            pid=self.link.hello.pid,
+            receiver=self.receiver,
+            clock_offset_us=self.link.clock_offset_us,
+            clock_error_us=self.link.clock_error_us,
+            cpu_share_max=max((cpu for _, cpu, _ in stretch), default=0.0),
+            cpu_seconds=self.cpu_seconds,
+            loop_lag_p99_us=lag.percentile(99.0),
+            late_sends=self.late_sends,
+            frames=self.frames,
+            descriptors_used=self.descriptors_used,
+            descriptors_max=self.link.hello.descriptors_max,
+        )
 
 
 class Conductor:
@@ -97,6 +136,7 @@ class Conductor:
         key: str = "",
     ) -> None:
         self.key = key or secrets.token_urlsafe(24)
+        self._made_the_key = not key
         self.t0_ns = time.monotonic_ns()
         self.members: list[Member] = []
         self.tally = Tally()
@@ -136,18 +176,22 @@ class Conductor:
             self._door = await listen(host if expected else "127.0.0.1", port, self.key, t0_ns=self.t0_ns)
         except OSError as error:
             raise BrokenOff(f"Generators cannot be waited for at {host}:{port}: {error.strerror or error}.") from None
+        address = _address(_ANY_ADDRESS.get(host, host) if expected else "127.0.0.1", self._door.port)
         for number in range(workers):
-            self._start_worker(number, self._door.port)
+            self._start_worker(number, address)
         if expected:
+            # A key that somebody gave is theirs to pass on: what is printed lies in a terminal's or a CI job's log.
+            key = self.key if self._made_the_key else "…"
             self._say(
                 f"Waiting for {expected} more: on each other host run "
-                f"`LOADTEST_KEY={self.key} python -m loadtest join {host}:{self._door.port}`."
+                f"`LOADTEST_KEY={key} python -m loadtest join {_address(host, self._door.port)}`."
             )
         patience = JOIN_SECONDS if expected else START_SECONDS
         try:
             async with asyncio.timeout(patience):
                 while len(self.members) < workers + expected:
                     self._take(await self._next_newcomer(self._door))
+            await self._door.shut()
         except TimeoutError:
             missing = workers + expected - len(self.members)
             why = "".join(f" Refused: {words}" for words in self._door.refused[-3:])
@@ -155,14 +199,14 @@ class Conductor:
                 f"{missing} of {workers + expected} generators did not come within {patience:.0f} s.{why}"
             ) from None
 
-    def _start_worker(self, number: int, port: int) -> None:
+    def _start_worker(self, number: int, address: str) -> None:
         environ = dict(os.environ) | {"LOADTEST_KEY": self.key}
         root = str(Path(loadtest.__file__).parent.parent)
         environ["PYTHONPATH"] = os.pathsep.join(filter(None, (root, environ.get("PYTHONPATH", ""))))
         with self._log_path(number).open("wb") as output:
             self._processes.append(
                 subprocess.Popen(
-                    (sys.executable, "-m", "loadtest.generate", "--join", f"127.0.0.1:{port}"),
+                    (sys.executable, "-m", "loadtest.generate", "--join", address),
                     env=environ,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
@@ -200,9 +244,47 @@ class Conductor:
         count = len(self.members)
         for member in self.members:
             share = (member.number, count)
-            await member.link.send(Prepare(url, show_id, seed, share, patience_seconds, portable))
+            await member.link.send(Prepare(url, show_id, seed, share, patience_seconds, portable, boot_id()))
         for member in self.members:
             await self._within(PREPARE_SECONDS, member.prepared.wait(), f"{member.name} did not get ready")
+        self._listening.append(asyncio.create_task(self._watch(), name="silence"))
+
+    async def _watch(self) -> None:
+        """Breaks off where a generator falls silent."""
+        for member in self.members:
+            member.heard_at = time.monotonic()
+        looked_at = time.monotonic()
+        while True:
+            await asyncio.sleep(1.0)
+            now = time.monotonic()
+            if now - looked_at > _HITCH_SECONDS:
+                for member in self.members:
+                    member.heard_at = now
+            looked_at = now
+            for member in self.members:
+                if not member.ended.is_set() and now - member.heard_at > SILENCE_SECONDS_MAX:
+                    self.break_off(f"{member.name} has said nothing for {SILENCE_SECONDS_MAX:.0f} s.")
+                    member.ended.set()  # its last word is not waited for
+
+    def viewers_max(self) -> int:
+        """How many viewers all generators together may hold, each its even share."""
+        return min((member.viewers_max for member in self.members), default=0) * len(self.members)
+
+    @property
+    def elsewhere(self) -> list[str]:
+        """The generators on other machines than this one, by name."""
+        return [member.name for member in self.members if not member.link.is_here]
+
+    @property
+    def clock_error_us(self) -> int:
+        """How far two generators' clocks may be apart at most."""
+        errors = sorted((member.link.clock_error_us for member in self.members), reverse=True)
+        return round(sum(errors[:2]))
+
+    @property
+    def ended(self) -> tuple[bool, ...]:
+        """Of each generator, whether its records came to their end."""
+        return tuple(member.is_done for member in self.members)
 
     # --- orders ------------------------------------------------------------------------------------------------------
 
@@ -221,17 +303,32 @@ class Conductor:
         deadline = time.monotonic() + within_seconds
         for member, event in waits:
             left = max(0.1, deadline - time.monotonic())
-            await self._within(
-                left, event.wait(), f"{member.name} was not ready with an order within {within_seconds:.0f} s"
-            )
-            del member.ready[order_id]
+            try:
+                async with asyncio.timeout(left):
+                    await event.wait()
+            except TimeoutError:
+                raise NotReady(
+                    f"{member.name} was not ready with an order within {within_seconds:.0f} s.{self._last_words()}"
+                ) from None
+            finally:
+                member.ready.pop(order_id, None)
+
+    async def tried(self, make: Callable[[int, int, int], AnyOrder], within_seconds: float) -> bool:
+        """As `order`, where being late is no reason to break off: false then."""
+        try:
+            await self.order(make, within_seconds)
+        except NotReady:
+            return False
+        return True
 
     async def finish(self, patience_seconds: float, final: tuple[str, int] | None) -> bool:
         """Last order; true where every generator said that it is done, with all its records here."""
         order = Finish(patience_seconds, final)
         for member in self.members:
-            with contextlib.suppress(LinkClosed):
-                await member.link.send(order)
+            # To one that reads nothing any more nothing can be sent either.
+            with contextlib.suppress(LinkClosed, TimeoutError):
+                async with asyncio.timeout(END_SECONDS):
+                    await member.link.send(order)
         waits = [asyncio.create_task(member.ended.wait()) for member in self.members]
         if waits:
             await asyncio.wait(waits, timeout=patience_seconds + PREPARE_SECONDS)
@@ -240,6 +337,9 @@ class Conductor:
         for member in self.members:
             member.records.flush()
         late = [member.name for member in self.members if not member.is_done]
+        for member in self.members:
+            if drift_us := member.link.clock_drift_us:
+                self.warnings.append(f"The clock of {member.name} moved by {drift_us / 1000:.1f} ms; it was set anew.")
         if late:
             self.warnings.append(f"No last word from {', '.join(late)}: its records are not whole.")
         return not late
@@ -256,6 +356,7 @@ class Conductor:
     async def _listen(self, member: Member) -> None:
         try:
             async for report in member.link:
+                member.heard_at = time.monotonic()
                 self._hear(member, report)
             member.is_done = True
         except LinkClosed as closed:
@@ -293,15 +394,11 @@ class Conductor:
         seconds = max(0, sampled.until_us - member.sampled_until_us) / 1e6 if member.sampled_until_us else 1.0
         member.sampled_until_us = sampled.until_us
         cpu = sampled.gauges.get("cpu", 0.0)
-        member.cpu_share_max = max(member.cpu_share_max, cpu)
         member.cpu_seconds += cpu * seconds
         member.descriptors_used = max(member.descriptors_used, int(sampled.gauges.get("descriptors", 0)))
         member.late_sends += sampled.counters.get("late_sends", 0)
         member.frames += sampled.counters.get("frames", 0)
-        if lag := sampled.histograms.get("loop_lag"):
-            # Entries are bursts of work on both sides; what is to be believed is what was measured after them.
-            coming = sampled.counters.get("joins_planned", 0) or sampled.counters.get("joined", 0)
-            (member.loop_lag_coming if coming else member.loop_lag).merge_encoded(lag)
+        member.seconds.append((sampled.until_us, cpu, sampled.histograms.get("loop_lag", "")))
         self.tally.add(member.number, sampled)
         self._on_sampled(sampled)
 
@@ -313,26 +410,9 @@ class Conductor:
     def close_second(self, server: dict[str, float], stock: dict[str, tuple[int, int, int, int, int]]) -> SampleRow:
         return self.tally.close_second(self.now_us(), server, stock)
 
-    def health(self) -> tuple[GeneratorHealth, ...]:
-        return tuple(
-            GeneratorHealth(
-                host=member.link.hello.host,
-                pid=member.link.hello.pid,
-                receiver=member.receiver,
-                clock_offset_us=member.link.clock_offset_us,
-                clock_error_us=member.link.clock_error_us,
-                cpu_share_max=member.cpu_share_max,
-                cpu_seconds=member.cpu_seconds,
-                loop_lag_p99_us=(member.loop_lag_coming if member.loop_lag.is_empty else member.loop_lag).percentile(
-                    99.0
-                ),
-                late_sends=member.late_sends,
-                frames=member.frames,
-                descriptors_used=member.descriptors_used,
-                descriptors_max=member.link.hello.descriptors_max,
-            )
-            for member in self.members
-        )
+    def health(self, from_us: int = 0, to_us: float = math.inf) -> tuple[GeneratorHealth, ...]:
+        """How the generators were in that stretch of the run's clock; without it, in the whole run."""
+        return tuple(member.health(from_us, to_us) for member in self.members)
 
     def break_off(self, words: str) -> None:
         """Say, once, why the run cannot go on."""
@@ -375,6 +455,10 @@ def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def records_path(folder: Path, number: int) -> Path:

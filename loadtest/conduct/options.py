@@ -5,6 +5,7 @@ instead. It starts nothing.
 """
 
 import ipaddress
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -13,6 +14,10 @@ from urllib.parse import urlsplit
 
 from loadtest.scenario import Parameter, Scenario, Value
 
+# The server signs passes for ten hours at most; entries, settling and slow answers need some of it.
+PASS_MINUTES_MAX = 600
+_SPARE_MINUTES = 30
+KEY_CHARACTERS_MIN = 16  # who guesses the key of a run sends its load
 _WORDS = {True: ("yes", "true", "on", "1"), False: ("no", "false", "off", "0")}
 
 
@@ -62,10 +67,40 @@ def values_of(scenario: Scenario, given: Iterable[str]) -> dict[str, Value]:
     return values
 
 
+def pass_minutes(scenario: Scenario, values: dict[str, Value]) -> int:
+    """For how long the viewers' passes must be good. Raises `BadCall` where the plan is longer than any pass."""
+    minutes = math.ceil(_planned_seconds(scenario, values) * 1.25 / 60) + _SPARE_MINUTES
+    if minutes > PASS_MINUTES_MAX:
+        raise BadCall(
+            f"{scenario.name} would take {(minutes - _SPARE_MINUTES) / 60:.1f} hours, slow answers included. Viewers' "
+            f"passes are good for {PASS_MINUTES_MAX / 60:.0f}: play it in parts."
+        )
+    return minutes
+
+
+def _planned_seconds(scenario: Scenario, values: dict[str, Value]) -> float:
+    if scenario.lasts is not None:
+        return scenario.lasts(values)
+    lengths = (value for name, value in values.items() if name == "seconds" or name.endswith("_seconds"))
+    coming = float(values.get("viewers", 0)) / max(0.01, float(values.get("joins_per_second", 100.0)))
+    return coming + sum(float(length) for length in lengths)
+
+
 def check_options(scenario: Scenario, options: Options) -> None:
     """Whether these options and this scenario go together. Raises `BadCall`."""
     if options.workers < 0 or options.workers + options.expect_generators < 1:
         raise BadCall("At least one generator is needed: --workers 1, or --expect-generators for those of other hosts.")
+    if options.key and len(options.key) < KEY_CHARACTERS_MIN:
+        raise BadCall(
+            f"LOADTEST_KEY has at least {KEY_CHARACTERS_MIN} characters: who guesses it sends the load. Leave it out "
+            "and the run makes one."
+        )
+    host = urlsplit(options.target).hostname if options.target else "127.0.0.1"
+    if options.expect_generators and _is_loopback(host or "") and not _is_loopback(options.listen_host):
+        raise BadCall(
+            f"Generators on other hosts cannot reach {options.target or 'a server of our own'}: loopback leads to "
+            "themselves. Name a --target by an address that they can reach; for more generators here, --workers."
+        )
     if not options.target:
         if options.email or options.i_own_this_host:
             raise BadCall("--email and --i-own-this-host belong to --target URL, which is missing.")

@@ -8,6 +8,7 @@ measured until then is reported as incomplete, never as a whole.
 
 import asyncio
 import contextlib
+import mmap
 import shutil
 import signal
 import time
@@ -15,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -26,10 +27,11 @@ from livecommerce.errors import Refused
 from loadtest.check.books import books_from, fetch_books
 from loadtest.check.checker import check
 from loadtest.conduct.conductor import BrokenOff, Conductor, records_path
-from loadtest.conduct.facts import derive, expected_deliveries
-from loadtest.conduct.options import BadCall, Options, check_options
+from loadtest.conduct.facts import OF_THE_RUN, Heard, Place, derive, expected_deliveries, marked_cards
+from loadtest.conduct.final import last_place
+from loadtest.conduct.options import BadCall, Options, check_options, pass_minutes
 from loadtest.conduct.own_server import OwnServer, ServerFailed, own_server
-from loadtest.conduct.stage import Stage
+from loadtest.conduct.stage import Stage, judged_from_us
 from loadtest.conduct.target import Target, TargetError
 from loadtest.machine import machine
 from loadtest.measure.addresses import is_this_machine
@@ -37,11 +39,11 @@ from loadtest.measure.health import descriptors_max, need_descriptors
 from loadtest.measure.probe import Probe
 from loadtest.measure.suspect import is_conclusive, suspect
 from loadtest.measure.thresholds import Threshold, judge, merge, parse
-from loadtest.records import AnyRecord, Segment, read
+from loadtest.records import AnyRecord, read
 from loadtest.report.files import write_all
 from loadtest.report.terminal import LiveView
 from loadtest.report.ui import LivePage
-from loadtest.result import CheckResult, Percentiles, Result, SampleRow, Stop
+from loadtest.result import CheckResult, GeneratorHealth, Percentiles, Result, SampleRow, Stop
 from loadtest.scenario import Scenario, Value
 
 log = structlog.get_logger(__name__)
@@ -73,6 +75,9 @@ class Kept(msgspec.Struct, frozen=True):
     patience_us: int
     cuts_expected: bool
     complete: bool
+    ended: tuple[bool, ...] = ()  # of each generator, whether its records came to their end
+    final: Place | None = None  # of the last event that the viewers were there for; None: the log's own last
+    clock_error_us: int = 0
 
 
 @dataclass(slots=True)
@@ -93,6 +98,7 @@ async def run(scenario: Scenario, values: dict[str, Value], options: Options, vi
     """Play it. Raises `BadCall`, `ThresholdError`, `LimitError`, `TargetError`, `ServerFailed` or `BrokenOff` where
     nothing was measured, `EndedAtOnce` after a second Ctrl+C; else returns what was found, complete or not, written."""
     check_options(scenario, options)
+    minutes = pass_minutes(scenario, values)
     thresholds = merge(scenario.thresholds, options.thresholds)
     _check_descriptors(values, options)
     _make_folder(options.out)
@@ -103,7 +109,7 @@ async def run(scenario: Scenario, values: dict[str, Value], options: Options, vi
             stack.push_async_callback(page.aclose)
             view.say(f"Live at {await page.start()}")
         stack.callback(_drop_if_empty, options.out)
-        one = _Run(scenario, values, options, thresholds, Outside(view, page))
+        one = _Run(scenario, values, options, thresholds, minutes, Outside(view, page))
         stack.enter_context(one.interruptible())
         return await one.whole(stack)
 
@@ -116,7 +122,7 @@ def check_again(folder: Path) -> CheckResult:
         books = books_from(folder / BOOKS)
     except (OSError, msgspec.MsgspecError) as error:
         raise BadCall(f"{folder} does not hold the records and books of a run: {error}") from None
-    found = _checked(folder, kept.generators, books, kept.patience_us, kept.cuts_expected)
+    found = _checked(folder, kept, books)
     if kept.complete:
         return found
     return msgspec.structs.replace(found, complete=False, note=found.note or "the run broke off before its end")
@@ -131,13 +137,17 @@ class _Run:
         values: dict[str, Value],
         options: Options,
         thresholds: Sequence[Threshold],
+        minutes: int,
         outside: Outside,
     ) -> None:
         self.scenario = scenario
         self.values = values
         self.options = options
         self.thresholds = thresholds
+        self.minutes = minutes
         self.outside = outside
+        self.books: Books | None = None
+        self.final: Place | None = None
         self.warnings: list[str] = []
         self.broken: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._interrupts = 0
@@ -151,6 +161,7 @@ class _Run:
         probe = await self._probe(stack, server, target)
         conductor, stage = await self._conduct(stack, server, target)
         seconds = asyncio.create_task(self._seconds(conductor, stage, probe), name="seconds")
+        seconds.add_done_callback(self._seconds_ended)
         stack.push_async_callback(_ended, seconds)
         watch = asyncio.create_task(self._watch(server, target), name="watch")
         stack.push_async_callback(_ended, watch)
@@ -162,9 +173,10 @@ class _Run:
         self._close_second(conductor, stage, await probe.sample())
         took = conductor.now_us() / 1e6
 
-        facts = self._facts(conductor, stage, check_result)
+        facts = await self._facts(conductor, stage, check_result)
         latencies, verdict_counters, verdict_facts = self._judged(conductor, stage, facts)
-        conclusive, doubts = is_conclusive(conductor.health(), _steady(conductor.tally.rows))
+        rows, health = self._judged_stretch(conductor, stage)
+        conclusive, doubts = is_conclusive(health, rows, conductor.tally.rows)
         result = Result(
             scenario=self.scenario.name,
             about=self.scenario.about,
@@ -186,8 +198,8 @@ class _Run:
                 judge(threshold, latencies, verdict_counters, verdict_facts) for threshold in stage.thresholds
             ),
             check=check_result,
-            stop=self._stop(conductor, target),
-            generators=conductor.health(),
+            stop=self._stop(rows, health, target),
+            generators=health,
             warnings=(*self.warnings, *conductor.warnings, *doubts, *([probe.note] if probe.note else [])),
             conclusive=conclusive and not self._is_broken,
             complete=not self._is_broken,
@@ -241,6 +253,11 @@ class _Run:
         )
         await stack.enter_async_context(conductor)
         await conductor.gather(options.workers, options.expect_generators, options.listen_host, options.listen_port)
+        if conductor.elsewhere and _is_here(urlsplit(target.url).hostname or ""):
+            raise BadCall(
+                f"{', '.join(conductor.elsewhere)} cannot reach {target.url}: loopback leads to itself there. Name a "
+                "--target by an address that all of them can reach."
+            )
         stage = Stage(
             conductor,
             target,
@@ -251,6 +268,7 @@ class _Run:
             seed=options.seed,
             patience_seconds=options.patience_seconds,
             portable=options.portable,
+            pass_minutes=self.minutes,
             say=self.outside.say,
             on_phase=self.outside.phase,
         )
@@ -290,7 +308,8 @@ class _Run:
             raise BrokenOff(self._why_broken)
         if not self._server_gone:
             await stage.quiet()
-        all_there = await conductor.finish(patience, stage.final())
+            self.final = await self._last_place(stage, target)
+        all_there = await conductor.finish(patience, self.final)
         if self._server_gone:
             self._keep(conductor, stage, complete=False)
             return None
@@ -303,20 +322,34 @@ class _Run:
             self.break_off(f"The books of the show could not be read: {refused.text}")
             self._keep(conductor, stage, complete=False)
             return None
+        self.books = books
         complete = all_there and books.whole and books.quiet
-        self._keep(conductor, stage, complete=complete)
-        found = await asyncio.to_thread(
-            _checked, self.options.out, len(conductor.members), books, self._patience_us, stage.cuts_expected
-        )
-        if not all_there:
-            found = msgspec.structs.replace(found, complete=False, note="not all records of the generators came")
+        kept = self._keep(conductor, stage, complete=complete)
+        found = await asyncio.to_thread(_checked, self.options.out, kept, books)
         with contextlib.suppress(Refused):
             await target.end_show(stage.handle.show_id)
         return found
 
-    def _keep(self, conductor: Conductor, stage: Stage, *, complete: bool) -> None:
-        kept = Kept(len(conductor.members), self._patience_us, stage.cuts_expected, complete and not self._is_broken)
+    async def _last_place(self, stage: Stage, target: Target) -> Place | None:
+        """Where the news end: by the server's log; where that cannot be had, by what our own viewer heard."""
+        try:
+            return await last_place(target.api, stage.show_handle.show_id)
+        except Refused as refused:
+            self.warnings.append(f"The end of the show's log could not be read: {refused.text}")
+            return stage.heard_last()
+
+    def _keep(self, conductor: Conductor, stage: Stage, *, complete: bool) -> Kept:
+        kept = Kept(
+            len(conductor.members),
+            self._patience_us,
+            stage.cuts_expected,
+            complete and not self._is_broken,
+            conductor.ended,
+            self.final,
+            conductor.clock_error_us,
+        )
         (self.options.out / KEPT).write_bytes(msgspec.json.encode(kept))
+        return kept
 
     @property
     def _patience_us(self) -> int:
@@ -327,9 +360,15 @@ class _Run:
     async def _seconds(self, conductor: Conductor, stage: Stage, probe: Probe) -> None:
         due = time.monotonic()
         while True:
-            due += SECOND
+            due = max(due + SECOND, time.monotonic())  # what a hitch swallowed is one long second, not many short ones
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             self._close_second(conductor, stage, await probe.sample())
+
+    def _seconds_ended(self, task: "asyncio.Task[None]") -> None:
+        """A run that nobody measures any more is none."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("seconds_failed", exc_info=error)
+            self.break_off(f"The run's seconds could not be measured any more: {type(error).__name__}: {error}")
 
     def _close_second(self, conductor: Conductor, stage: Stage, server: dict[str, float]) -> SampleRow:
         conductor.note(stage.take_own_sample())
@@ -411,37 +450,57 @@ class _Run:
 
     # --- judging ------------------------------------------------------------------------------------------------------
 
-    def _facts(self, conductor: Conductor, stage: Stage, found: CheckResult | None) -> dict[str, float]:
+    async def _facts(self, conductor: Conductor, stage: Stage, found: CheckResult | None) -> dict[str, float]:
         totals = conductor.tally.totals
         late = totals.histograms.get("late")
-        segments = (
-            record
-            for number in range(len(conductor.members))
-            for record in _records(self.options.out, number)
-            if isinstance(record, Segment)
-        )
+        heard = await asyncio.to_thread(_heard, self.options.out, len(conductor.members))
+        if self.books is not None and self.books.whole:
+            marked = marked_cards(self.books, stage.cards_heard(marked=False), self.final)
+        else:
+            marked = stage.cards_heard(marked=True)
+        expected = expected_deliveries(heard.segments, marked, stage.joins_planned)
+        if (received := totals.counters["state_received"]) > expected:
+            self.warnings.append(f"{received:,} cards were delivered where {expected:,} were expected.")
         facts = derive(
             counters=totals.counters,
             rows=conductor.tally.rows,
             sends=late.count if late is not None else 0,
-            expected=expected_deliveries(segments, stage.marked_events(), stage.joins_planned),
+            expected=expected,
             tap_seconds=stage.tap_seconds,
             check=found,
+            held=heard.taps_held,
         )
         return facts | stage.facts
 
     def _judged(
         self, conductor: Conductor, stage: Stage, facts: dict[str, float]
     ) -> tuple[dict[str, Percentiles], dict[str, int], dict[str, float]]:
-        """What the thresholds are judged by: the whole run, or the one stretch that the scenario chose."""
-        totals = conductor.tally.totals if stage.judged is None else stage.judged.totals
-        more = {} if stage.judged is None else stage.judged.facts()
-        return totals.latencies(), dict(totals.counters), facts | more
+        """What the thresholds are judged by: the whole run, or the one stretch that the scenario chose, and of the
+        whole what no stretch can tell."""
+        if stage.judged is None:
+            return conductor.tally.totals.latencies(), dict(conductor.tally.totals.counters), facts
+        totals, counters = stage.judged.totals, conductor.tally.totals.counters
+        whole = {
+            name: facts.get(name, float(counters.get(name, 0))) for name in OF_THE_RUN if name in {*facts, *counters}
+        }
+        return totals.latencies(), dict(totals.counters), stage.judged.facts() | whole | stage.facts
 
-    def _stop(self, conductor: Conductor, target: Target) -> Stop:
-        rows = _steady(conductor.tally.rows)
+    def _judged_stretch(
+        self, conductor: Conductor, stage: Stage
+    ) -> tuple[list[SampleRow], tuple[GeneratorHealth, ...]]:
+        """The seconds that thresholds are judged by, and the generators in them: of the window that the scenario chose;
+        else the whole run, but for what came before the first card, tap or line of chat. Entries are bursts of work on
+        both sides; where they are what is judged, nothing is left out."""
+        window = stage.judged
+        if window is None:
+            from_us = judged_from_us(stage.thresholds, stage.loaded_from_us)
+            return [row for row in conductor.tally.rows if row.until_us > from_us], conductor.health(from_us)
+        from_us = judged_from_us(stage.thresholds, window.loaded_from_us, window.from_us)
+        return [row for row in window.rows if row.until_us > from_us], conductor.health(from_us, window.to_us)
+
+    def _stop(self, rows: Sequence[SampleRow], health: Sequence[GeneratorHealth], target: Target) -> Stop:
         host = urlsplit(target.url).hostname or ""
-        return suspect(rows, conductor.health(), this_machine=_is_here(host))
+        return suspect(rows, health, this_machine=_is_here(host))
 
 
 # --- steps that know no run -------------------------------------------------------------------------------------------
@@ -476,19 +535,31 @@ def _drop_if_empty(folder: Path) -> None:
 
 
 def _records(folder: Path, number: int) -> Iterator[AnyRecord]:
+    """Of one generator; the file is read as it is needed, however long it is."""
     path = records_path(folder, number)
-    return read(path.read_bytes()) if path.exists() else iter(())
+    if not path.exists() or not path.stat().st_size:
+        return
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as stream:
+        yield from read(cast(bytes, stream))  # it is sliced and measured like bytes
 
 
-def _checked(folder: Path, generators: int, books: Books, patience_us: int, cuts_expected: bool) -> CheckResult:
-    records = [_records(folder, number) for number in range(generators)]
-    return check(records, books, patience_us=patience_us, cuts_expected=cuts_expected)
+def _heard(folder: Path, generators: int) -> Heard:
+    heard = Heard()
+    for number in range(generators):
+        heard.take(_records(folder, number))
+    return heard
 
 
-def _steady(rows: Sequence[SampleRow]) -> list[SampleRow]:
-    """The seconds in which nobody was coming in, where there are any: they are what a run is about."""
-    steady = [row for row in rows if not row.counters.get("joins_planned", 0) and not row.counters.get("joined", 0)]
-    return steady or list(rows)
+def _checked(folder: Path, kept: Kept, books: Books) -> CheckResult:
+    return check(
+        [_records(folder, number) for number in range(kept.generators)],
+        books,
+        patience_us=kept.patience_us,
+        cuts_expected=kept.cuts_expected,
+        clock_error_us=kept.clock_error_us,
+        final=kept.final,
+        ended=kept.ended or None,
+    )
 
 
 def _is_here(host: str) -> bool:

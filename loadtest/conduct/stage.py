@@ -12,16 +12,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequ
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+from livecommerce.client.socket import DELAY_SECONDS_MAX
 from livecommerce.errors import Refused
 from livecommerce.protocol.facts import CardShown, CornerName
 from loadtest.conduct.conductor import BrokenOff, Conductor
-from loadtest.conduct.facts import derive
+from loadtest.conduct.facts import OF_THE_RUN, Place, derive
 from loadtest.conduct.own_server import OwnServer, ServerFailed
 from loadtest.conduct.target import CardHandle, ShowHandle, Target, Witness
 from loadtest.crowd import arrivals
+from loadtest.generate.lines import OPEN_SECONDS_MAX, WELCOME_SECONDS_MAX
 from loadtest.marks import marked, planned_us_of
 from loadtest.measure.histogram import Histogram
-from loadtest.measure.suspect import suspect
+from loadtest.measure.suspect import UNSENT_SHARE_MAX, crowd_short_share, is_conclusive, suspect
 from loadtest.measure.tally import Totals
 from loadtest.measure.thresholds import Threshold, judge
 from loadtest.orders import After, Chat, Cut, Join, Leave, Rush, Sampled, Tap
@@ -34,11 +36,12 @@ T = TypeVar("T")
 # From an order to its first instant: the order reaches every generator before it.
 LEAD_US = 300_000
 LATE_US = 10_000
-# Beyond its own planned length an order may take so long: entries that are tried again, a server under load.
+# Beyond its own planned length an order may take so long: a server under load.
 ORDER_GRACE_SECONDS = 60.0
+# The longest that one try to come in may take, with the pause before it.
+TRY_SECONDS_MAX = OPEN_SECONDS_MAX + WELCOME_SECONDS_MAX + DELAY_SECONDS_MAX
 # A card is shown again after at least so long: between two shows of one card its line must be written anew.
 _LANE_SECONDS = 0.25
-PASS_MINUTES = 240
 _CARD_LINE = "Velvet matte, eight hours"
 QUIET_SECONDS_MAX = 10.0
 
@@ -59,6 +62,9 @@ class Window:
     totals: Totals = field(default_factory=Totals)
     rows: list[SampleRow] = field(default_factory=list)
     to_us: int = 0
+    cards: int = 0  # shown in it, with their marks
+    tap_seconds: float = 0.0
+    loaded_from_us: int | None = None  # the first card, tap or line of chat in it
 
     @property
     def seconds(self) -> float:
@@ -71,10 +77,18 @@ class Window:
             counters=self.totals.counters,
             rows=self.rows,
             sends=late.count if late is not None else 0,
-            expected=0,
-            tap_seconds=0.0,
+            expected=self.cards * round(max((row.gauges.get("in", 0.0) for row in self.rows), default=0.0)),
+            tap_seconds=self.tap_seconds,
             check=None,
         )
+
+
+def judged_from_us(thresholds: Sequence[Threshold], loaded_from_us: int | None, from_us: int = 0) -> int:
+    """From when on the generators are judged: from the first card, tap or line of chat on. Entries are bursts of work
+    on both sides; where it is them that thresholds are about, nothing is left out."""
+    if loaded_from_us is None or any(threshold.name.startswith("join_") for threshold in thresholds):
+        return from_us
+    return loaded_from_us
 
 
 class Stage:
@@ -93,6 +107,7 @@ class Stage:
         seed: int,
         patience_seconds: float,
         portable: bool,
+        pass_minutes: int,
         say: Say,
         on_phase: Callable[[str, float | None], None],
     ) -> None:
@@ -108,12 +123,15 @@ class Stage:
         self.witness: Witness | None = None
         self.joins_planned = 0
         self.tap_seconds = 0.0
+        self.loaded_from_us: int | None = None  # the first card, tap or line of chat
         self._on_air = ""
         self._conductor = conductor
         self._server = server
         self._seed = seed
         self._patience_seconds = patience_seconds
         self._portable = portable
+        self._pass_minutes = pass_minutes
+        self._settled = 0  # who came in or failed to, as the generators told
         self._say = say
         self._on_phase = on_phase
         self._phases: list[tuple[str, int]] = []
@@ -183,7 +201,7 @@ class Stage:
     async def play_on(self, handle: ShowHandle) -> None:
         """Play on a show that is on air already."""
         self.handle = handle
-        (own_pass,) = await self.target.passes(handle.show_id, 1, PASS_MINUTES, "Witness")
+        (own_pass,) = await self.target.passes(handle.show_id, 1, self._pass_minutes, "Witness")
         self.witness = await self.target.witness(handle.show_id, own_pass).__aenter__()
         self._say("The show is on air. The generators get ready …")
         await self._conductor.prepare(
@@ -223,6 +241,7 @@ class Stage:
         """Cards at an open rate; how many. Each one's line is marked ahead with its planned instant, then it is shown
         at this instant, and every viewer's delivery counts from it, however late the command got through. It takes
         turns between the show's cards."""
+        self._begins(seconds)
         table = self._table(on or self.show_handle.cards)
         start_us = self.soon_us()
         instants = [start_us + round(offset * 1e6) for offset in self._arrivals(kind, per_second, seconds)]
@@ -255,6 +274,7 @@ class Stage:
     async def show_card(self, card_id: str, *, at_us: int | None = None, open_in_seconds: int | None = None) -> int:
         """A card on the picture at its planned instant, marked with it ahead; its deals that are drafts open with it,
         or so much later. The instant, of the run's clock."""
+        self._begins()
         planned_us = at_us if at_us is not None else self.soon_us()
         if self._on_air == card_id:
             await self.command(do="hide_card", card_id=card_id)
@@ -265,6 +285,8 @@ class Stage:
         await self._conductor.sleep_until(planned_us)
         self._count_late(free_us)
         await self.command(do="show_card", card_id=card_id, open_in_seconds=open_in_seconds)
+        for window in self._windows:
+            window.cards += 1
         self._on_air = card_id
         return planned_us
 
@@ -281,8 +303,14 @@ class Stage:
         device: Literal["phone", "desk"] = "phone",
         tries_max: int = 3,
     ) -> None:
-        """So many viewers come in at an open rate. Who fails stays in the denominator: it is counted, not replaced."""
-        passes = await self.target.passes(self.show_handle.show_id, count, PASS_MINUTES)
+        """So many viewers come in at an open rate. Who fails stays in the denominator: it is counted, not replaced. Who
+        is neither in nor refused once every try should be over has failed too (`join_failed.unsettled`)."""
+        if self.joins_planned + count > self.viewers_max:
+            raise BrokenOff(
+                f"{self.joins_planned + count:,} viewers are more than the generators may hold: {self.viewers_max:,}, "
+                "by the descriptors of the one that has the fewest. Raise `ulimit -n` there, or use more hosts."
+            )
+        passes = await self.target.passes(self.show_handle.show_id, count, self._pass_minutes)
         self.joins_planned += count
         how = f", reading {slow.bytes_per_second} bytes a second" if slow else ""
         self._say(f"{count:,} viewers come in, {per_second:g} a second{how}.")
@@ -303,7 +331,32 @@ class Stage:
                 tries_max,
             )
 
-        await self._conductor.order(part, count / per_second + ORDER_GRACE_SECONDS)
+        if not await self._conductor.tried(
+            part, count / per_second + ORDER_GRACE_SECONDS + tries_max * TRY_SECONDS_MAX
+        ):
+            unsettled = max(0, self.joins_planned - self._settled)
+            self._say(f"{unsettled:,} viewers are neither in nor refused after all their tries: they count as failed.")
+            self._settled += unsettled
+            failed = {"join_failed": unsettled, "join_failed.unsettled": unsettled}
+            self._conductor.note(Sampled(self._conductor.now_us(), failed, {}, {}))
+
+    @property
+    def viewers_max(self) -> int:
+        """How many viewers the generators may hold together."""
+        return self._conductor.viewers_max()
+
+    def _begins(self, seconds: float = 0.0) -> None:
+        """An open load of so many seconds begins now. Raises `BrokenOff` where the viewers' passes end before it."""
+        now_us = self._conductor.now_us()
+        if self.loaded_from_us is None:
+            self.loaded_from_us = now_us
+        for window in self._windows:
+            window.loaded_from_us = window.loaded_from_us or now_us
+        if now_us / 1e6 + seconds > self._pass_minutes * 60:
+            raise BrokenOff(
+                f"The viewers' passes are good for {self._pass_minutes} minutes from the run's beginning, and this "
+                "would take longer."
+            )
 
     async def chat(
         self,
@@ -317,6 +370,7 @@ class Stage:
         """Lines of chat at an open rate, each by a viewer drawn."""
         if per_second <= 0:
             return
+        self._begins(seconds)
         at_us = self.soon_us()
         self._say(f"Chat: {per_second:g} lines a second for {seconds:g} s.")
         await self._conductor.order(
@@ -336,9 +390,12 @@ class Stage:
         arrivals: Literal["even", "poisson"] = "even",
     ) -> None:
         """Reservations at an open rate, by one viewer after the other."""
+        self._begins(seconds)
         deals = tuple(deal_ids or self.deal_ids())
         at_us = self.soon_us()
         self.tap_seconds += seconds
+        for window in self._windows:
+            window.tap_seconds += seconds
         self._say(f"Taps: {per_second:g} a second for {seconds:g} s, on {len(deals)} deals.")
         await self._conductor.order(
             lambda order_id, index, of: Tap(
@@ -464,7 +521,18 @@ class Stage:
 
     def suspect(self, window: Window) -> Stop:
         """Which part held this stretch back."""
-        return suspect(window.rows, self._conductor.health(), this_machine=self.owns_server)
+        health = self._conductor.health(window.loaded_from_us or window.from_us, window.to_us)
+        return suspect(window.rows, health, this_machine=self.owns_server)
+
+    def doubts(self, window: Window) -> list[str]:
+        """Why this stretch says nothing about the server, in sentences; none where it does."""
+        from_us = judged_from_us(self.thresholds, window.loaded_from_us, window.from_us)
+        rows = [row for row in window.rows if row.until_us > from_us]
+        return is_conclusive(self._conductor.health(from_us, window.to_us), rows, window.rows)[1]
+
+    def crowd_is_too_small(self, window: Window) -> bool:
+        """True where taps or chat of this stretch were not sent, and it was not the server that held up who could."""
+        return crowd_short_share(window.rows) > UNSENT_SHARE_MAX
 
     def leave_out(self, *names: str) -> None:
         """Thresholds of the scenario's own on what it does not do with these parameters; the caller's stay."""
@@ -478,11 +546,12 @@ class Stage:
             await self.witness.aclose()
 
     def broken(self, window: Window) -> list[str]:
-        """The run's thresholds that this stretch breaks, as they were written; what it did not measure it cannot
-        break."""
+        """The run's thresholds that this stretch breaks, as they were written. What should have been measured in it and
+        was not is broken; what only the whole run can tell is not asked here."""
         totals, facts = window.totals, window.facts()
-        verdicts = [judge(threshold, totals.latencies(), totals.counters, facts) for threshold in self.thresholds]
-        return [verdict.text for verdict in verdicts if verdict.value is not None and not verdict.ok]
+        asked = [threshold for threshold in self.thresholds if threshold.name not in OF_THE_RUN]
+        verdicts = [judge(threshold, totals.latencies(), totals.counters, facts) for threshold in asked]
+        return [verdict.text for verdict in verdicts if not verdict.ok]
 
     async def finish(self) -> None:
         """Nothing further is sent; the show's last event is on its way to everybody. Returns once the witness, a
@@ -504,21 +573,21 @@ class Stage:
 
     # --- what the run reads -------------------------------------------------------------------------------------------
 
-    def final(self) -> tuple[str, int] | None:
-        """(epoch, offset) of the last event that the witness heard."""
+    def heard_last(self) -> Place | None:
+        """The place of the last event that the witness heard."""
         return self.witness.position if self.witness is not None and self.witness.position[0] else None
 
     def stock(self) -> dict[str, tuple[int, int, int, int, int]]:
         return self.witness.stock if self.witness is not None else {}
 
-    def marked_events(self) -> list[tuple[str, int]]:
-        """(epoch, offset) of every card that was shown with a mark of this run."""
+    def cards_heard(self, *, marked: bool) -> list[Place]:
+        """The place of every card that the witness saw shown with a mark of this run, or without one."""
         if self.witness is None:
             return []
         return [
             (epoch, stamped.offset)
             for epoch, stamped in self.witness.events
-            if isinstance(stamped.event, CardShown) and planned_us_of(stamped.event.card.line) is not None
+            if isinstance(stamped.event, CardShown) and (planned_us_of(stamped.event.card.line) is not None) == marked
         ]
 
     def phases(self) -> tuple[Phase, ...]:
@@ -527,8 +596,15 @@ class Stage:
 
     def hear(self, sampled: Sampled) -> None:
         """A generator's second, for the windows that are open."""
+        self._settled += sampled.counters.get("joined", 0)
+        if "join_failed.unsettled" not in sampled.counters:  # those are our own
+            self._settled += sampled.counters.get("join_failed", 0)
         for window in self._windows:
-            window.totals.counters.update(sampled.counters)
+            counters = dict(sampled.counters)
+            if window.loaded_from_us is None or sampled.until_us <= window.loaded_from_us:
+                # With her snapshot a newcomer gets cards from before: none of those that this stretch shows.
+                counters.pop("state_received", None)
+            window.totals.counters.update(counters)
             for name, encoded in sampled.histograms.items():
                 window.totals.histograms.setdefault(name, Histogram()).merge_encoded(encoded)
 

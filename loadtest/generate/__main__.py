@@ -11,7 +11,7 @@ import sys
 import click
 import uvloop
 
-from loadtest.generate.generator import Generator
+from loadtest.generate.generator import Generator, OutOfReach
 from loadtest.generate.link import JoinRefused, LinkClosed, connect_generator
 from loadtest.measure.health import LimitError
 
@@ -37,7 +37,7 @@ def main(address: str) -> None:
     gc.set_threshold(*GC_THRESHOLDS)
     try:
         uvloop.run(_generate(host.strip("[]"), int(port), key))
-    except (CannotJoin, JoinRefused, LinkClosed, LimitError) as error:
+    except (CannotJoin, JoinRefused, LinkClosed, LimitError, OutOfReach) as error:
         click.echo(f"{error}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:

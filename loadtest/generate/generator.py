@@ -10,7 +10,7 @@ import contextlib
 import gc
 import random
 import ssl
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from loadtest.crowd.arrivals import even, poisson, seeded
-from loadtest.crowd.behaviour import Reaction, check_after, draw_away_ms, draw_of, draw_speaker, is_question, taps
+from loadtest.crowd.behaviour import Reaction, check_after, draw_away_ms, draw_of, is_question, taps
 from loadtest.crowd.parameters import CrowdParameters
 from loadtest.crowd.talk import LANGUAGES, line_of_chat, question
 from loadtest.generate.checkout import Checkout
@@ -30,8 +30,11 @@ from loadtest.generate.pacer import Pacer
 from loadtest.generate.requests import Requests
 from loadtest.generate.shared import SharedFrames
 from loadtest.generate.timer import finest_timer
+from loadtest.generate.turns import Talk, Turns
 from loadtest.generate.viewer import Errand, Viewer
+from loadtest.machine import boot_id
 from loadtest.marks import marked
+from loadtest.measure.addresses import is_loopback
 from loadtest.measure.health import Health, LimitError, need_descriptors, source_addresses
 from loadtest.orders import (
     AnyOrder,
@@ -60,9 +63,11 @@ SAMPLE_US = 1_000_000
 RECORD_SECONDS = 0.25
 RECORD_PIECE_BYTES = 2**20
 LOOK_SECONDS = 0.02
-# Of a whole group that is busy, so many are asked before an arrival is given up: more would cost more than the tap.
-LOOKS_MAX = 64
 DRAWS_MAX = 20
+
+
+class OutOfReach(Exception):
+    """The address to measure does not lead there from this host; the text says so, for a person."""
 
 
 class Generator:
@@ -88,6 +93,7 @@ class Generator:
         try:
             async for order in self._link:
                 if isinstance(order, Prepare):
+                    await asyncio.to_thread(_check_reach, order)
                     self._crew = await self._prepare(order)
                     self._telling = asyncio.create_task(self._tell())
                     self._telling.add_done_callback(self._task_ended)
@@ -98,7 +104,7 @@ class Generator:
                     break
                 await self._crew.obey(order)
             await self._tell_last()
-        except (LimitError, OSError, ValueError) as error:
+        except (LimitError, OutOfReach, OSError, ValueError) as error:
             await self._link.send(Failed(str(error)))
             raise
         finally:
@@ -168,7 +174,11 @@ class Generator:
         until_us = self._clock.now_us()
         received = crew.receiver.take()
         counters = self._measured.take_counters(received.counters)
-        gauges = {"in": float(crew.lines.welcomed), "outstanding": float(crew.requests.outstanding)}
+        gauges = {
+            "in": float(crew.lines.welcomed),
+            "outstanding": float(crew.requests.outstanding),
+            "waiting": float(crew.waiting),
+        }
         gauges |= self._health.interval()
         histograms = {}
         for name, encoded in self._measured.take_times(received):
@@ -203,6 +213,10 @@ class _Crew:
             self._rng("requests"), f"lt{order.share[0]}-", int(order.patience_seconds * 1e6),
         )  # fmt: skip
         self.lines.player = self.requests
+        self.requests.on_free = self._is_free
+        self._turns: dict[str, Turns] = {}
+        self._talks: dict[int, Talk] = {}
+        self._give_up: dict[int, Callable[[], None]] = {}  # by order: count what it has planned and never sent
         self._groups: dict[str, list[Viewer]] = {}
         self._viewers: list[Viewer] = []
         self._rushes: list[_ArmedRush] = []
@@ -210,11 +224,21 @@ class _Crew:
         self._telling: set[asyncio.Task[None]] = set()
         self._finishing = False
 
+    @property
+    def waiting(self) -> int:
+        """Arrivals that are due and wait for somebody who is free."""
+        return sum(map(len, self._turns.values())) + sum(map(len, self._talks.values()))
+
     async def start(self) -> None:
-        self.receiver.set_clock(self._clock.offset_ns)
+        self._set_clock()
+        self._link.on_clock = self._set_clock
         await self.lines.start()
 
+    def _set_clock(self) -> None:
+        self.receiver.set_clock(self._clock.offset_ns, self._clock.apart_us)
+
     async def aclose(self) -> None:
+        self._link.on_clock = lambda: None
         self._pacer.close()
         await self.requests.aclose()
         await self.lines.aclose()
@@ -321,38 +345,73 @@ class _Crew:
         shares = CrowdParameters().languages
         languages = {language: shares.get(language, 0.0) for language in LANGUAGES}
 
-        def speak(planned_us: int) -> None:
+        talk = self._talks[order.order_id] = Talk(self._clock, self._pacer, self._measured, group, rng)
+
+        def speak(planned_us: int) -> bool:
             self._measured.counters["chat_planned"] += 1
             is_asked = is_question(rng, order.question_share)
             text = marked((question if is_asked else line_of_chat)(rng, draw_of(rng, languages)), planned_us)
-            for _ in range(DRAWS_MAX if group else 0):
-                viewer = group[draw_speaker(rng, len(group))]
-                if self.requests.say(viewer, text, question=is_asked, planned_us=planned_us):
-                    return
+            return talk.line(
+                planned_us, partial(self.requests.say, text=text, question=is_asked, planned_us=planned_us)
+            )
 
-        self._pacer.stream(self._arrivals(order, order.arrivals), speak, partial(self._ready, order.order_id))
+        def give_up() -> None:
+            del self._talks[order.order_id]
+            self._count_skipped("chat_skipped", talk.give_up(), group)
+
+        self._open_load(order, speak, give_up)
 
     def _tap(self, order: Tap) -> None:
-        group, counters = self._group(order.group), self._measured
+        group = self._group(order.group)
         release_after_us = None if order.release_after_ms is None else order.release_after_ms * 1000
-        turn = taps_planned = 0
+        turns = self._turns.get(order.group)
+        if turns is None:
+            turns = self._turns[order.group] = Turns(self._clock, self._pacer, self._measured)
+            for viewer in group:
+                turns.is_free(viewer)
+        taps_planned = 0
 
-        def tap(planned_us: int) -> None:
-            nonlocal turn, taps_planned
+        def tap(planned_us: int) -> bool:
+            nonlocal taps_planned
             deal_id = order.deal_ids[taps_planned % len(order.deal_ids)]
             taps_planned += 1
-            counters.count("taps_planned")
-            now_us = self._clock.now_us()
-            for _ in range(min(LOOKS_MAX, len(group))):
-                viewer = group[turn % len(group)]
-                turn += 1
-                if self.requests.may_tap(viewer, now_us):
-                    errand = Errand(((deal_id, order.qty),), planned_us, release_after_us=release_after_us)
-                    self.requests.tap(viewer, errand)
-                    return
-            counters.count("taps_skipped")
+            self._measured.count("taps_planned")
 
-        self._pacer.stream(self._arrivals(order, order.arrivals), tap, partial(self._ready, order.order_id))
+            def send(viewer: Viewer) -> None:
+                errand = Errand(((deal_id, order.qty),), planned_us, release_after_us=release_after_us)
+                self.requests.tap(viewer, errand)
+
+            return turns.tap(order.order_id, planned_us, send)
+
+        def give_up() -> None:
+            self._count_skipped("taps_skipped", turns.give_up(order.order_id), group)
+
+        self._open_load(order, tap, give_up)
+
+    def _is_free(self, viewer: Viewer) -> None:
+        turns = self._turns.get(viewer.group)
+        if turns is not None:
+            turns.is_free(viewer)
+
+    def _open_load(self, order: Chat | Tap, arrive: Callable[[int], bool], give_up: Callable[[], None]) -> None:
+        """What waits when the order's time is over is given up; then it is ready."""
+        self._give_up[order.order_id] = give_up
+
+        def over(_planned_us: int) -> None:
+            if (last := self._give_up.pop(order.order_id, None)) is not None:
+                last()
+                self._ready(order.order_id)
+
+        ends_us = order.at_us + round(order.seconds * 1e6)
+        self._pacer.stream(self._arrivals(order, order.arrivals), arrive, lambda: self._pacer.at(ends_us, over))
+
+    def _count_skipped(self, name: str, skipped: int, group: list[Viewer]) -> None:
+        """`skipped_by_server`: of those, as many as there were viewers who could not because the server had not
+        answered them or had lost them. The crowd was large enough for these."""
+        if skipped:
+            self._measured.count(name, skipped)
+            held_up = sum(bool(viewer.requests) or viewer.stage in ("coming", "away") for viewer in group)
+            self._measured.count("skipped_by_server", min(skipped, held_up))
 
     def _cut(self, order: Cut) -> None:
         group, rng = self._group(order.group), self._rng("cut", order.order_id)
@@ -381,7 +440,7 @@ class _Crew:
         )
 
     def _leave(self, order: Leave) -> None:
-        """Who still waits for an answer goes when she has it, or when the run ends."""
+        """Who still waits for an answer, or for her order, goes when she has it, or when the run ends."""
         each = iter(list(self._group(order.group)))
         leaving: list[Viewer] = []
 
@@ -391,7 +450,7 @@ class _Crew:
             leaving.append(viewer)
 
         def look(planned_us: int) -> None:
-            for viewer in [viewer for viewer in leaving if not viewer.requests]:
+            for viewer in [viewer for viewer in leaving if not viewer.requests and not viewer.paying]:
                 leaving.remove(viewer)
                 self.lines.leave(viewer)
             if leaving and not self._finishing:
@@ -447,7 +506,12 @@ class _Crew:
         """Nothing new; wait for answers, for those who are on their way back, and for state that is missing."""
         self._finishing = True
         self._pacer.drop_counted()
+        for give_up in self._give_up.values():
+            give_up()
+        self._give_up.clear()
         self.requests.stop()
+        if order.final is not None:
+            self._shared.know(*order.final)
         deadline_us = self._clock.now_us() + int(order.patience_seconds * 1e6)
         behind = list(self._viewers)
         while self._clock.now_us() < deadline_us:
@@ -455,8 +519,9 @@ class _Crew:
             if not behind and self.requests.is_settled:
                 break
             await asyncio.sleep(LOOK_SECONDS)
-        self._count_unanswered()
         self.lines.end_stretches()
+        self._pacer.close()
+        await self.requests.end(self._viewers)
 
     def _is_behind(self, viewer: Viewer, final: tuple[str, int] | None) -> bool:
         if viewer.stage in ("out", "gone"):
@@ -464,16 +529,6 @@ class _Crew:
         if viewer.stage != "in":
             return True
         return final is not None and viewer.epoch == final[0] and self.lines.offset_of(viewer) < final[1]
-
-    def _count_unanswered(self) -> None:
-        for viewer in self._viewers:
-            for request in viewer.requests.values():
-                if request.sent and request.verb != "say":
-                    self._measured.count("unanswered")
-                elif request.verb == "reserve":
-                    self._measured.count("taps_skipped")
-                elif request.verb == "say":
-                    self._measured.count("chat_lost")
 
 
 class _ArmedRush:
@@ -488,6 +543,16 @@ class _ArmedRush:
             plan = [(int(reaction.draw_ms(rng) * 1000), viewer) for viewer in group if taps(rng, order.share)]
             plan.sort(key=lambda row: row[0])
             self.plans[deal_id] = plan
+
+
+def _check_reach(order: Prepare) -> None:
+    """A loopback address is the conductor's own. Blocks for as long as a name takes to be found."""
+    host = urlsplit(order.url).hostname or ""
+    if order.boot_id and order.boot_id != boot_id() and is_loopback(host):
+        raise OutOfReach(
+            f"{order.url} leads to this host itself, not to the conductor's: give the target by an address that all "
+            "hosts reach."
+        )
 
 
 def _tls(url: str) -> ssl.SSLContext | None:

@@ -25,7 +25,7 @@ from loadtest.generate.pacer import Pacer
 from loadtest.generate.shared import SharedFrames
 from loadtest.generate.viewer import Viewer
 from loadtest.measure.health import why_not_connected
-from loadtest.records import Disorder, Segment
+from loadtest.records import Disorder, Ended, Segment
 from loadtest.wire.frames import masked
 from loadtest.wire.handshake import LineRefused, open_line
 from loadtest.wire.receiver import (
@@ -101,6 +101,7 @@ class Lines:
         self._viewers: dict[int, Viewer] = {}
         self._to_open: deque[Viewer] = deque()
         self._opening: set[asyncio.Task[None]] = set()
+        self._over = False
 
     async def start(self) -> None:
         """Find the address and begin to listen. Raises `OSError` where the name leads nowhere."""
@@ -111,8 +112,7 @@ class Lines:
 
     async def aclose(self) -> None:
         """Every line ends, without a word; nothing is recorded any more."""
-        asyncio.get_running_loop().remove_reader(self._receiver.fileno())
-        self._to_open.clear()
+        self._stop()
         for task in list(self._opening):
             task.cancel()
         await asyncio.gather(*self._opening, return_exceptions=True)
@@ -120,6 +120,12 @@ class Lines:
             self._receiver.remove(viewer.number)
             viewer.hang_up()
         self._receiver.close()
+
+    def _stop(self) -> None:
+        """Nobody comes, nothing is heard."""
+        self._over = True
+        asyncio.get_running_loop().remove_reader(self._receiver.fileno())
+        self._to_open.clear()
 
     # --- coming -----------------------------------------------------------------------------------------------------
 
@@ -131,6 +137,8 @@ class Lines:
         self._come(viewer)
 
     def _come(self, viewer: Viewer) -> None:
+        if self._over:
+            return
         viewer.move("coming")
         viewer.line += 1
         viewer.bye = None
@@ -174,7 +182,7 @@ class Lines:
         except OSError as error:
             self._not_in(viewer, why_not_connected(error), False)
             return
-        if not viewer.is_coming():  # sent away meanwhile
+        if self._over or not viewer.is_coming():  # sent away meanwhile
             opened.plug.close()
             return
         viewer.plug = opened.plug
@@ -200,7 +208,7 @@ class Lines:
 
     def _not_in(self, viewer: Viewer, why: str, for_good: bool, after_seconds: float | None = None) -> None:
         """An attempt failed. Who was in once comes back by the client's rule; a newcomer has so many tries."""
-        if viewer.stage != "coming":
+        if self._over or viewer.stage != "coming":
             return
         viewer.tries_left -= not viewer.was_in
         if viewer.leaving or for_good or (not viewer.was_in and viewer.tries_left <= 0):
@@ -208,6 +216,7 @@ class Lines:
             if viewer.was_in:
                 self._measured.count("disconnects")
                 self._measured.count(f"disconnects.{why}")
+                self._measured.count("sent_away", for_good)
             else:
                 self._measured.count("join_failed")
                 self._measured.count(f"join_failed.{why}")
@@ -231,6 +240,8 @@ class Lines:
 
     def cut(self, viewer: Viewer, away_ms: float) -> None:
         """Her line breaks, as a network does; she comes back after `away_ms` and then the client's own jitter."""
+        if self._over:
+            return
         self._measured.count("cuts")
         self._end_line(viewer, _OURS, abort=True)
         viewer.move("away")
@@ -249,11 +260,21 @@ class Lines:
         _settle(viewer)
 
     def end_stretches(self) -> None:
-        """The run is over: what everybody who is in saw, to the end."""
+        """The run is over: what everybody who is in saw, to the end, and where each is. From here on nobody comes, and
+        what is still read is not heard: a stretch ends once. Who was in and is on her way back is `not_back`; who never
+        came in and would have tried on has failed."""
+        self._stop()
         for viewer in self._viewers.values():
             if viewer.stage == "in":
                 viewer.offset = self._receiver.offset_of(viewer.number)[1]
                 self._record_stretch(viewer, _TO_THE_END)
+            elif viewer.stage in ("coming", "away"):
+                if viewer.was_in:
+                    self._measured.count("not_back")
+                else:
+                    self._measured.count("join_failed")
+                    self._measured.count("join_failed.unsettled")
+            self._measured.record(Ended(viewer.viewer_id, viewer.stage))
 
     def _end_line(self, viewer: Viewer, closed: int, *, abort: bool = False) -> None:
         """Of a viewer who is in: note what she saw, let go of the line."""
@@ -285,6 +306,8 @@ class Lines:
         self._hear(self._receiver.pump())
 
     def _hear(self, singles: list[Single]) -> None:
+        if self._over:
+            return
         viewers, offset_ns = self._viewers, self._clock.offset_ns
         for single in singles:
             viewer = viewers[single.viewer]
@@ -328,7 +351,9 @@ class Lines:
             self._welcome(viewer, welcome, at_us)
         if len(welcome.snapshot) > 1:
             self._shared.hear_snapshot(welcome.epoch, welcome.offset, bytes(welcome.snapshot))
-        # What she may have missed: all that any viewer here has heard of. The welcome itself does not say.
+        # What she may have missed: all that any viewer here has heard of. Her welcome does not say; where all lines
+        # broke at once and nobody has heard of the last events yet, she counts as caught up before she has them.
+        self._shared.know(welcome.epoch, welcome.offset)
         target = max(viewer.offset, self._shared.last_offset(viewer.epoch))
         number = self._receiver.epoch_number(viewer.epoch)
         self._receiver.position(viewer.number, number, viewer.offset, target)
@@ -365,6 +390,7 @@ class Lines:
         viewer.segment_from = viewer.offset
 
     def _caught_up(self, viewer: Viewer, at_us: int) -> None:
+        """Once per break: what is heard of later is news, and no longer something that she missed."""
         if viewer.broke_us >= 0:
             self._measured.time("catch_up", at_us - viewer.broke_us)
             viewer.broke_us = -1
@@ -403,6 +429,7 @@ class Lines:
         self._measured.count("disconnects")
         self._measured.count(f"disconnects.{code}")
         self._end_line(viewer, code)
+        self._measured.count("sent_away", code >= FOR_GOOD)
         if code >= FOR_GOOD or viewer.leaving:
             viewer.move("gone")
             _settle(viewer)

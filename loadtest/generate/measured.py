@@ -36,6 +36,12 @@ class Measured:
         if us > LATE_SEND_US:
             self.counters["late_sends"] += 1
 
+    def waited(self, us: int) -> None:
+        """How late an arrival was sent that had to wait for a viewer who was free. That is no lateness of ours: the
+        server had not answered them yet, or the crowd is too small."""
+        self._times["late"].append(us)
+        self.counters["waited_sends"] += 1
+
     def record(self, record: Record) -> None:
         self._records += encode(record)
 

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
-Act = Callable[[int], None]
+Act = Callable[[int], bool | None]
 
 # The loop must hear sockets in between: acts that are late anyway wait so much longer at most.
 BURST_US = 4_000
@@ -36,7 +36,8 @@ def _nothing() -> None:
 class Pacer:
     """`at` plans one act, `stream` a whole row of arrivals. Used from the loop's thread alone.
 
-    `late` is called with microseconds for every act that was planned with `counted` (the arrivals of an open load).
+    `late` is called with microseconds for every act that was planned with `counted` (the arrivals of an open load),
+    unless the act returns false: then nothing was sent yet, and whoever sends it says how late it is.
     """
 
     def __init__(self, clock: Clock, timer: Callable[[Callable[[], None]], Timer], late: Callable[[int], None]) -> None:
@@ -72,9 +73,10 @@ class Pacer:
             done()
             return
 
-        def arrive(planned_us: int) -> None:
-            act(planned_us)
+        def arrive(planned_us: int) -> bool | None:
+            sent = act(planned_us)
             self._go_on(rest, act, done, counted)
+            return sent
 
         self.at(following, arrive, counted=counted)
 
@@ -86,9 +88,8 @@ class Pacer:
         try:
             while heap and heap[0][0] <= now_us and now_us - begun_us < BURST_US:
                 planned_us, _, act, counted = heapq.heappop(heap)
-                if counted:
+                if act(planned_us) is not False and counted:
                     late(now_us - planned_us)
-                act(planned_us)
                 now_us = clock.now_us()
         finally:
             self._running = False

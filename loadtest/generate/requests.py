@@ -7,8 +7,8 @@ she holds something, her errand says what follows. It does not know why a moment
 
 import asyncio
 import random
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -32,15 +32,31 @@ log = structlog.get_logger(__name__)
 # After these whether it happened is not known: the same is asked again under the same rid, as a page does.
 UNKNOWN_OUTCOME = frozenset(each.value.number for each in (R.BUSY, R.REBUILDING, R.UNAVAILABLE))
 AGAIN_MS = 250  # where the refusal does not say
-# What the server allows one socket: reservations 2 a second and 10 at once, chat 1 a second and 5 at once. One less at
-# once, because what we send evenly arrives unevenly.
-RESERVE_EVERY_US, RESERVE_AT_ONCE = 500_000, 9
+# What the server allows one socket: 1 line of chat a second and 5 at once. One less at once, because what we send
+# evenly arrives unevenly.
 SAY_EVERY_US, SAY_AT_ONCE = 1_000_000, 4
 _LIVE = ("waiting", "offered", "held", "paying")
+_UNPAID = ("declined", "expired", "cancelled", "refund_due", "refunded")  # how an order ends that was paid for in vain
+
+
+class _Retry(NamedTuple):
+    """A request between a refusal that is not final and its next try; `number` is the refusal's."""
+
+    viewer: Viewer
+    request: Request
+    number: int
+
+
+class _Payment(NamedTuple):
+    """`since_us` is when the checkout was planned, then when "pay" was pressed."""
+
+    viewer: Viewer
+    since_us: int
 
 
 class Requests:
-    """Plays all viewers of a generator. `stop` ends new errands; what is unanswered then can still be waited for."""
+    """Plays all viewers of a generator. `stop` ends new errands; what is unanswered then can still be waited for, until
+    `end`. `on_free` is called with a viewer who may tap again."""
 
     def __init__(
         self,
@@ -53,7 +69,8 @@ class Requests:
         rid_prefix: str,
         patience_us: int,
     ) -> None:
-        self.outstanding = 0  # sent and without answer
+        self.outstanding = 0  # sent and without final answer
+        self.on_free: Callable[[Viewer], None] = _nothing
         self._clock, self._pacer, self._measured = clock, pacer, measured
         self._lines, self._checkout, self._rng = lines, checkout, rng
         self._rid_prefix = rid_prefix
@@ -61,34 +78,54 @@ class Requests:
         self._numbered = 0
         self._stopped = False
         self._paying: set[asyncio.Task[None]] = set()
-        self._pressed_us: dict[str, int] = {}
+        self._retrying: dict[str, _Retry] = {}
+        self._checkouts: dict[str, _Payment] = {}  # by rid: begun, no link yet
+        self._pressed: dict[str, _Payment] = {}  # by order: what was paid and is not confirmed
         self._orders: dict[str, str] = {}
 
     @property
     def is_settled(self) -> bool:
-        """Everything that was asked has its answer."""
-        return not self.outstanding and not self._paying
+        """Everything that was asked has its final answer, everything that was paid is confirmed."""
+        return not (self.outstanding or self._paying or self._pressed)
 
     def stop(self) -> None:
-        """From now on nobody taps, decides, or asks again but after a break."""
+        """From now on nobody taps or decides; what was asked is asked again until its outcome is known."""
         self._stopped = True
 
+    async def end(self, viewers: Iterable[Viewer]) -> None:
+        """Nothing is waited for any more: what has no outcome is counted, and timed at its age."""
+        now_us = self._clock.now_us()
+        for rid, retry in list(self._retrying.items()):
+            del self._retrying[rid]
+            self._refused_for_good(retry, rid, now_us)
+        for viewer in viewers:
+            for request in viewer.requests.values():
+                self._count_unanswered(request, now_us)
+        for rid in list(self._checkouts):
+            self._checkout_failed(rid)
+        for order_id in list(self._pressed):
+            self._unconfirmed(order_id, now_us)
+        await self._stop_paying()
+
     async def aclose(self) -> None:
+        await self._stop_paying()
+        await self._checkout.aclose()
+
+    async def _stop_paying(self) -> None:
         for task in list(self._paying):
             task.cancel()
         await asyncio.gather(*self._paying, return_exceptions=True)
-        await self._checkout.aclose()
+
+    def _count_unanswered(self, request: Request, now_us: int) -> None:
+        if request.verb == "say":
+            self._measured.count("chat_lost")
+        elif request.sent:
+            self._measured.count("unanswered")
+            self._measured.time(request.verb, now_us - request.planned_us)
+        elif request.verb == "reserve":
+            self._measured.count("taps_skipped")
 
     # --- asking -----------------------------------------------------------------------------------------------------
-
-    def may_tap(self, viewer: Viewer, now_us: int) -> bool:
-        """True where she is in, holds nothing, waits for nothing and the server would take it; then that is spent."""
-        return (
-            viewer.stage == "in"
-            and viewer.is_free
-            and not viewer.leaving
-            and viewer.allowed_reserve.take(now_us, RESERVE_EVERY_US, RESERVE_AT_ONCE)
-        )
 
     def tap(self, viewer: Viewer, errand: Errand) -> None:
         """Reserve. Where she is away it goes out when she is back, and counts from its plan all the same."""
@@ -140,16 +177,20 @@ class Requests:
         request.sent = True
         self._lines.send(viewer, request.frame)
 
-    def _again_later(self, viewer: Viewer, rid: str, request: Request, after_ms: int | None) -> None:
-        """The same rid once more in a moment. It counts as sent before; its latency stays the one of its first word."""
+    def _again_later(self, viewer: Viewer, rid: str, retry: _Retry, after_ms: int | None) -> None:
+        """The same rid once more in a moment: it stays outstanding, and its latency goes on."""
         wait_us = int((after_ms or AGAIN_MS) * 1000 * (0.5 + self._rng.random()))
+        self._retrying[rid] = retry
 
         def again(_planned_us: int) -> None:
-            if not self._stopped and viewer.stage != "gone" and rid not in viewer.requests:
-                viewer.requests[rid] = request
-                self.outstanding += 1
-                if viewer.stage == "in":
-                    self._send(viewer, rid, request)
+            if self._retrying.pop(rid, None) is None:
+                return  # the end came before
+            if viewer.stage == "gone":
+                self._refused_for_good(retry, rid, self._clock.now_us())
+                return
+            viewer.requests[rid] = retry.request
+            if viewer.stage == "in":
+                self._send(viewer, rid, retry.request)
 
         self._pacer.at(self._clock.now_us() + wait_us, again)
 
@@ -167,6 +208,7 @@ class Requests:
                 self._heard_order(viewer, message.order, at_us)
         elif isinstance(message, Said):
             self._settle(viewer, message.cid, at_us)
+        self._maybe_free(viewer)
 
     def on_welcome(self, viewer: Viewer, welcome: Welcome, at_us: int) -> None:
         """All that is hers is told whole; then what has no answer yet is asked again."""
@@ -176,7 +218,7 @@ class Requests:
             self._heard_order(viewer, order, at_us)
         if viewer.errands:
             theirs = {hold.rid for hold in welcome.holds}
-            for rid in [rid for rid in viewer.errands if rid not in theirs and rid not in viewer.requests]:
+            for rid in [rid for rid in viewer.errands if rid not in theirs and not self._is_open(viewer, rid)]:
                 del viewer.errands[rid]  # it ended while she was away
         for rid, request in list(viewer.requests.items()):
             if request.sent and request.verb == "say":  # a line said twice is worse than one lost
@@ -185,20 +227,29 @@ class Requests:
                 self._measured.count("chat_lost")
             else:
                 self._send(viewer, rid, request)
+        self._maybe_free(viewer)
 
-    def _settle(self, viewer: Viewer, rid: str, at_us: int) -> Request | None:
-        """The request that has its first word now; None where none waits for one."""
+    def _maybe_free(self, viewer: Viewer) -> None:
+        if viewer.can_tap and not viewer.is_in_turn:
+            self.on_free(viewer)
+
+    def _is_open(self, viewer: Viewer, rid: str) -> bool:
+        """Something was asked under this rid that has no final answer."""
+        return rid in viewer.requests or rid in self._retrying
+
+    def _settle(self, viewer: Viewer, rid: str, at_us: int) -> None:
+        """Its final answer came; nothing happens where none is waited for."""
         request = viewer.requests.pop(rid, None)
-        if request is None:
-            return None
+        if request is not None:
+            self._time(request, at_us)
+
+    def _time(self, request: Request, at_us: int) -> None:
+        """From the plan to the outcome, however often it was asked until then."""
         self.outstanding -= 1
-        if not request.timed:
-            request.timed = True
-            latency_us = at_us - request.planned_us
-            self._measured.time("said" if request.verb == "say" else request.verb, latency_us)
-            if latency_us > self._patience_us and request.verb != "say":
-                self._measured.count("late_answers")
-        return request
+        latency_us = at_us - request.planned_us
+        self._measured.time("said" if request.verb == "say" else request.verb, latency_us)
+        if latency_us > self._patience_us and request.verb != "say":
+            self._measured.count("late_answers")
 
     def _answered(self, viewer: Viewer, answer: Answer, at_us: int) -> None:
         hold = answer.hold
@@ -206,7 +257,9 @@ class Requests:
         counters["answers"] += 1
         counters["answers." + hold.state] += 1
         lines = tuple((line.deal_id, line.qty) for line in hold.lines)
-        self._measured.record(Answered(at_us, viewer.viewer_id, answer.rid, hold.state, hold.ticket, lines))
+        self._measured.record(
+            Answered(at_us, viewer.viewer_id, answer.rid, hold.state, hold.ticket, lines, hold.due_at_ms or 0)
+        )
         self._settle(viewer, answer.rid, at_us)
         self._follow(viewer, answer.rid, hold.state, at_us)
 
@@ -215,20 +268,30 @@ class Requests:
         counters["refused"] += 1
         counters[f"refused.{refused.number}"] += 1
         rid = refused.re
-        request = self._settle(viewer, rid, at_us)
-        if request is None or request.verb == "say":
+        request = viewer.requests.pop(rid, None)
+        if request is None:
+            return
+        if request.verb == "say":  # no receipt, so no latency of receipts
+            self.outstanding -= 1
             return
         self._measured.record(RefusedTo(at_us, viewer.viewer_id, rid, refused.number))
+        retry = _Retry(viewer, request, refused.number)
         patient = at_us - request.planned_us < self._patience_us
-        if _may_help(refused.number, request.verb) and patient and not self._stopped:
-            self._again_later(viewer, rid, request, refused.after_ms)
+        if _may_help(refused.number, request.verb) and patient:
+            self._again_later(viewer, rid, retry, refused.after_ms)
         else:
-            viewer.errands.pop(rid, None)
+            self._refused_for_good(retry, rid, at_us)
+
+    def _refused_for_good(self, refused: _Retry, rid: str, at_us: int) -> None:
+        self._time(refused.request, at_us)
+        if refused.request.verb == "reserve":
+            self._measured.count(f"taps_refused.{refused.number}")
+        refused.viewer.errands.pop(rid, None)
 
     def _told(self, viewer: Viewer, hold: Hold, at_us: int) -> None:
         lines = tuple((line.deal_id, line.qty) for line in hold.lines)
-        self._measured.record(Told(at_us, viewer.viewer_id, hold.rid, hold.state, lines))
-        if hold.rid not in viewer.requests:  # else its answer is still to come, and decides
+        self._measured.record(Told(at_us, viewer.viewer_id, hold.rid, hold.state, lines, hold.due_at_ms or 0))
+        if not self._is_open(viewer, hold.rid):  # else its answer is still to come, and decides
             self._follow(viewer, hold.rid, hold.state, at_us)
 
     # --- what follows -----------------------------------------------------------------------------------------------
@@ -282,28 +345,54 @@ class Requests:
         errand = viewer.errands.get(rid)
         if self._stopped or errand is None or errand.state != only_if or viewer.stage == "gone":
             return
-        if rid not in viewer.requests:
+        if not self._is_open(viewer, rid):
             self._ask(viewer, rid, verb, message, planned_us)
 
     # --- paying -----------------------------------------------------------------------------------------------------
 
     def _maybe_pay(self, viewer: Viewer, rid: str, planned_us: int) -> None:
         errand = viewer.errands.get(rid)
-        if not self._stopped and errand is not None and errand.state == "held":
+        if not self._stopped and errand is not None and errand.state == "held" and viewer.stage != "gone":
+            self._measured.count("checkouts_planned")
+            viewer.paying += 1
+            self._checkouts[rid] = _Payment(viewer, planned_us)
             self._in_background(self._pay(viewer, rid, planned_us))
 
     async def _pay(self, viewer: Viewer, rid: str, planned_us: int) -> None:
-        begun = await self._begin(viewer, rid, planned_us)
+        try:
+            begun = await self._begin(viewer, rid, planned_us)
+        except Exception:
+            self._checkout_failed(rid)
+            raise
         if begun is None:
+            self._checkout_failed(rid)
             return
+        del self._checkouts[rid]
         order = begun.order
         at_us = self._clock.now_us()
         self._measured.time("checkout", at_us - planned_us)
         self._measured.count("checkouts")
+        if not begun.pay_url:
+            viewer.paying -= 1
+            self._heard_order(viewer, order, at_us)
+            return
+        self._pressed[order.order_id] = _Payment(viewer, at_us)
+        self._measured.count("pays_pressed")
         self._heard_order(viewer, order, at_us)
-        if begun.pay_url:
-            self._pressed_us[order.order_id] = self._clock.now_us()
-            await self._patiently(lambda: self._checkout.press_pay(begun.pay_url), planned_us)
+        await self._patiently(lambda: self._checkout.press_pay(begun.pay_url), planned_us)
+
+    def _checkout_failed(self, rid: str) -> None:
+        """She gave up, or the run did: no link to pay by. It is timed at the age it had reached."""
+        payment = self._checkouts.pop(rid)
+        payment.viewer.paying -= 1
+        self._measured.count("checkouts_failed")
+        self._measured.time("checkout", self._clock.now_us() - payment.since_us)
+
+    def _unconfirmed(self, order_id: str, at_us: int) -> None:
+        payment = self._pressed.pop(order_id)
+        payment.viewer.paying -= 1
+        self._measured.count("pays_unconfirmed")
+        self._measured.time("pay", at_us - payment.since_us)
 
     async def _begin(self, viewer: Viewer, rid: str, planned_us: int) -> Begun | None:
         began: Begun | None = await self._patiently(lambda: self._checkout.begin(viewer.token, rid), planned_us)
@@ -331,9 +420,11 @@ class Requests:
         self._measured.count(f"orders.{order.status}")
         if order.status == "confirmed":
             self._measured.count("orders_confirmed")
-            pressed_us = self._pressed_us.pop(order.order_id, None)
-            if pressed_us is not None:
-                self._measured.time("pay", at_us - pressed_us)
+            if (payment := self._pressed.pop(order.order_id, None)) is not None:
+                payment.viewer.paying -= 1
+                self._measured.time("pay", at_us - payment.since_us)
+        elif order.status in _UNPAID and order.order_id in self._pressed:
+            self._unconfirmed(order.order_id, at_us)
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -344,7 +435,10 @@ class Requests:
         self._paying.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("payment_failed", exc_info=error)
-            self._measured.count("checkouts_failed")
+
+
+def _nothing(_viewer: Viewer) -> None:
+    pass
 
 
 def _may_help(number: int, verb: Verb) -> bool:

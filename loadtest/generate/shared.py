@@ -20,8 +20,8 @@ from livecommerce.protocol.facts import (
     Stamped,
 )
 from livecommerce.protocol.to_viewer import Levels, Relay, State, Talk
+from loadtest.generate.link import RunClock
 from loadtest.generate.measured import Measured
-from loadtest.generate.pacer import Clock
 from loadtest.marks import planned_us_of
 from loadtest.records import EventSeen
 from loadtest.wire.receiver import LEVELS, RELAY, STATE, TALK, FrameFacts
@@ -40,7 +40,7 @@ class SharedFrames:
     """`facts_of` is what the receiver asks. `on_open(deal_id)` is called the first time a deal is heard to be open, in
     a later turn of the loop than the frame's."""
 
-    def __init__(self, clock: Clock, measured: Measured, on_open: Callable[[str], None]) -> None:
+    def __init__(self, clock: RunClock, measured: Measured, on_open: Callable[[str], None]) -> None:
         self.open_deals: set[str] = set()
         self._clock = clock
         self._measured = measured
@@ -54,8 +54,13 @@ class SharedFrames:
         """The receiver's own `epoch_number`: it exists only after it was told whom to ask, us."""
         self._epoch_number = number
 
+    def know(self, epoch: str, offset: int) -> None:
+        """The show has come so far: somebody was told so."""
+        if offset > self._last.get(epoch, -1):
+            self._last[epoch] = offset
+
     def last_offset(self, epoch: str) -> int:
-        """The highest offset of the epoch that this generator has heard of."""
+        """The highest offset of the epoch that this generator has heard of: in events, snapshots, or told by `know`."""
         return self._last.get(epoch, 0)
 
     def facts_of(self, payload: bytes) -> FrameFacts:
@@ -74,7 +79,7 @@ class SharedFrames:
 
     def hear_snapshot(self, epoch: str, offset: int, snapshot: bytes) -> None:
         """A welcome's snapshot: all get the same, so only a newer one than the last is looked at."""
-        self._know(epoch, offset)
+        self.know(epoch, offset)
         last_epoch, last_offset = self._snapshot_at
         if epoch == last_epoch and offset <= last_offset:
             return
@@ -89,7 +94,7 @@ class SharedFrames:
             self._see(epoch, stamped, now_us)
             if isinstance(stamped.event, CardShown):
                 mark = planned_us_of(stamped.event.card.line)
-                if mark is not None and mark <= now_us:
+                if mark is not None and mark <= now_us + self._clock.apart_us:
                     planned.append(mark)
                     marked.append(stamped.offset)
         first, last = (events[0].offset, events[-1].offset) if events else (1, 0)
@@ -103,13 +108,9 @@ class SharedFrames:
             return
         self._seen[place] = digest
         self._measured.record(EventSeen(now_us, epoch, stamped.offset, digest))
-        self._know(epoch, stamped.offset)
+        self.know(epoch, stamped.offset)
         if known is None:
             self._follow(stamped)
-
-    def _know(self, epoch: str, offset: int) -> None:
-        if offset > self._last.get(epoch, -1):
-            self._last[epoch] = offset
 
     def _follow(self, stamped: Stamped) -> None:
         match stamped.event:

@@ -55,9 +55,9 @@ class Errand:
 
 
 class Request:
-    """A question that has no answer yet. `sent`: on some line at least once. `timed`: its latency is counted."""
+    """A question that has no final answer yet. `sent`: on some line at least once."""
 
-    __slots__ = ("frame", "lines", "planned_us", "sent", "timed", "verb")
+    __slots__ = ("frame", "lines", "planned_us", "sent", "verb")
 
     def __init__(self, verb: Verb, frame: bytes, planned_us: int, lines: tuple[tuple[str, int], ...] = ()) -> None:
         self.verb = verb
@@ -65,7 +65,6 @@ class Request:
         self.planned_us = planned_us
         self.lines = lines
         self.sent = False
-        self.timed = False
 
 
 class Allowance:
@@ -75,6 +74,10 @@ class Allowance:
 
     def __init__(self) -> None:
         self._free_us = 0
+
+    def free_at_us(self, every_us: int, at_once: int) -> int:
+        """From when on `take` gives again."""
+        return self._free_us - every_us * (at_once - 1)
 
     def take(self, now_us: int, every_us: int, at_once: int) -> bool:
         """True, and it is spent; or false, and nothing changed."""
@@ -90,9 +93,10 @@ class Viewer:
     while she is in, the receiver knows better."""
 
     __slots__ = (
-        "allowed_reserve", "allowed_say", "broke_us", "bye", "device", "epoch", "errands", "group", "leaving", "line",
-        "number", "offset", "planned_us", "plug", "read_bytes_per_second", "receive_buffer_bytes", "requests", "rest",
-        "segment_by", "segment_from", "settled", "stage", "token", "tries", "tries_left", "viewer_id",
+        "allowed_reserve", "allowed_say", "broke_us", "bye", "device", "epoch", "errands", "group", "is_in_turn",
+        "leaving", "line", "number", "offset", "paying", "planned_us", "plug", "read_bytes_per_second",
+        "receive_buffer_bytes", "requests", "rest", "segment_by", "segment_from", "settled", "stage", "token", "tries",
+        "tries_left", "viewer_id",
     )  # fmt: skip
 
     def __init__(self, number: int, viewer_id: str, token: str, group: str) -> None:
@@ -120,6 +124,8 @@ class Viewer:
         self.allowed_reserve = Allowance()
         self.allowed_say = Allowance()
         self.leaving = False
+        self.paying = 0  # payments that she began and whose end she has not heard
+        self.is_in_turn = False  # she stands in her group's row of those who may tap next
         self.read_bytes_per_second = 0
         self.receive_buffer_bytes = 0
 
@@ -138,8 +144,12 @@ class Viewer:
 
     @property
     def is_free(self) -> bool:
-        """Nothing asked, nothing held: she can tap."""
+        """Nothing asked, nothing held."""
         return not self.requests and not self.errands
+
+    @property
+    def can_tap(self) -> bool:
+        return self.stage == "in" and self.is_free and not self.leaving
 
     # --- her line ---------------------------------------------------------------------------------------------------
 

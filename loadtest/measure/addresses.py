@@ -26,6 +26,14 @@ def addresses_of(host: str, port: int = 0) -> list[str]:
     return list(dict.fromkeys(str(row[4][0]) for row in rows))
 
 
+def is_loopback(host: str) -> bool:
+    """True where the name leads to the very host that asks. Blocks."""
+    try:
+        return all(ipaddress.ip_address(each.partition("%")[0]).is_loopback for each in addresses_of(host))
+    except OSError:
+        return False
+
+
 def is_ipv4_loopback(host: str) -> bool:
     """True where the name leads to 127.… first: connections are then made over IPv4. Blocks."""
     try:

@@ -6,6 +6,7 @@ its evidence, and the reasons not to conclude. Pure: it reads no clock, no proce
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from loadtest.result import GeneratorHealth, SampleRow, Stop
@@ -18,6 +19,8 @@ BUSY_SHARE = 0.90
 IDLE_SHARE = 0.70
 # One busy second is a burst (an opening, a collection); three in a row are a state.
 SUSTAINED_SECONDS = 3
+# A row is of about a second; so much of the time asked for is enough.
+_NEARLY = 0.9
 # A generator's loop that wakes later than this adds a quarter to a 100 ms threshold by itself.
 GENERATOR_LAG_US_MAX = 25_000.0
 # Nine tenths leave a generator late in bursts; beyond this it is late all the time.
@@ -26,6 +29,10 @@ GENERATOR_CPU_SHARE_MAX = 0.95
 LATE_SEND_SHARE_MAX = 0.01
 # So few are one hiccup, whatever share of a short run they are.
 LATE_SENDS_FEW = 5
+# Of what was planned, taps and lines of chat that nobody was free to send: beyond that it was another load.
+UNSENT_SHARE_MAX = 0.01
+# Half of the room waiting for answers at once is the server's doing: whoever else could have tapped waited for it.
+WAITING_SHARE = 0.5
 # A server's loop that wakes so late makes everybody wait, whatever its CPU says (a disk, a lock, a neighbour).
 SERVER_LAG_MS_MAX = 100.0
 # A third of the time ready to run and without a core: whoever shares the machine is in the way.
@@ -60,8 +67,11 @@ def suspect(
     spoke = [(rule, held) for rule in RULES if (held := _sustained(rule, rows))]
     if this_machine:
         spoke = [(rule, held) for rule, held in spoke if rule.part != "network"]
-    spoke.sort(key=lambda each: (each[0].part != "generator", -len(each[1])))
-    evidence = [f"{rule.part}: {rule.evidence(held)} ({len(held)} of {len(rows)} s)" for rule, held in spoke]
+    spoke.sort(key=lambda each: (each[0].part != "generator", -round(_seconds(each[1], rows))))
+    took = _seconds(rows, rows)
+    evidence = [
+        f"{rule.part}: {rule.evidence(held)} ({_seconds(held, rows):.0f} of {took:.0f} s)" for rule, held in spoke
+    ]
     _, doubts = is_conclusive(generators, rows)
     if doubts and (not spoke or spoke[0][0].part != "generator"):
         return Stop("generator", GENERATOR_SENTENCE, (*doubts, *evidence))
@@ -70,9 +80,12 @@ def suspect(
     return Stop(spoke[0][0].part, spoke[0][0].sentence, (*evidence, *doubts))
 
 
-def is_conclusive(generators: Sequence[GeneratorHealth], rows: Sequence[SampleRow]) -> tuple[bool, list[str]]:
+def is_conclusive(
+    generators: Sequence[GeneratorHealth], rows: Sequence[SampleRow], whole: Sequence[SampleRow] | None = None
+) -> tuple[bool, list[str]]:
     """False where the generators were the bottleneck: then no figure of the run says anything about the server. The
-    reasons are sentences."""
+    reasons are sentences. `generators` and `rows` are of the stretch that is judged; viewers who could not come in for
+    want of something on our side are missing from then on, so they are looked for in the `whole` run."""
     reasons = []
     for generator in generators:
         if generator.loop_lag_p99_us > GENERATOR_LAG_US_MAX:
@@ -83,7 +96,8 @@ def is_conclusive(generators: Sequence[GeneratorHealth], rows: Sequence[SampleRo
     busy = _sustained(_GENERATOR_BUSY, rows)
     if busy:
         reasons.append(
-            f"A generator used {max(_generator_cpu(row) for row in busy):.0%} of its core for {len(busy)} s; "
+            f"A generator used {max(_generator_cpu(row) for row in busy):.0%} of its core for "
+            f"{_seconds(busy, rows):.0f} s; "
             f"{GENERATOR_CPU_SHARE_MAX:.0%} is the bound."
         )
     late = sum(row.counters.get("late_sends", 0) for row in rows)
@@ -93,9 +107,36 @@ def is_conclusive(generators: Sequence[GeneratorHealth], rows: Sequence[SampleRo
             f"{late:,} of {max(late, planned):,} sends were late; {LATE_SEND_SHARE_MAX:.0%} is the bound. The load was "
             "not the one that was planned."
         )
-    if short := _own_limits(rows):
+    if (unsent := crowd_short_share(rows)) > UNSENT_SHARE_MAX:
+        reasons.append(
+            f"{unsent:.1%} of the taps and lines of chat that were planned never went out, because nobody was free to "
+            f"send them; {UNSENT_SHARE_MAX:.0%} is the bound. The crowd was too small for this load: more viewers."
+        )
+    if short := _own_limits(rows if whole is None else whole):
         reasons.append(f"{short:,} viewers could not come in for want of descriptors, ports or memory on our side.")
     return not reasons, reasons
+
+
+def crowd_short_share(rows: Sequence[SampleRow]) -> float:
+    """Of the taps and lines of chat that were planned in these seconds, those that never went out because the crowd was
+    too small: not those for which a viewer was there who waited for the server."""
+
+    def count(*names: str) -> int:
+        return sum(row.counters.get(name, 0) for row in rows for name in names)
+
+    planned = count("taps_planned", "chat_planned")
+    if not planned or _server_was_waited_for(rows):
+        return 0.0
+    # They are told when they were given up, which is at the end of their order.
+    given_up = max(count("taps_skipped", "chat_skipped"), planned - count("taps_sent", "chat_sent"))
+    return max(0, given_up - count("skipped_by_server")) / planned
+
+
+def _server_was_waited_for(rows: Sequence[SampleRow]) -> bool:
+    """True where at some time half of the room or more waited for an answer."""
+    return any(
+        row.gauges.get("outstanding", 0.0) >= WAITING_SHARE * row.gauges["in"] for row in rows if row.gauges.get("in")
+    )
 
 
 GENERATOR_SENTENCE = (
@@ -169,7 +210,7 @@ RULES: tuple[Rule, ...] = (
         "Limits of the load tester's own machine kept viewers out: raise them (`ulimit -n`, "
         "net.ipv4.ip_local_port_range) or use more hosts.",
         lambda rows: f"{_own_limits(rows):,} joins failed for want of descriptors, ports or memory",
-        seconds=1,
+        seconds=0,
     ),
     _GENERATOR_BUSY,
     Rule(
@@ -236,17 +277,24 @@ RULES: tuple[Rule, ...] = (
 
 
 def _sustained(rule: Rule, rows: Sequence[SampleRow]) -> list[SampleRow]:
-    """The seconds that belong to a run of at least `rule.seconds` of which the rule holds."""
+    """The rows that belong to a stretch of at least `rule.seconds` in which the rule holds. What counts is how long a
+    row was, not how many there are: after a hitch of our own several come at once."""
     found: list[SampleRow] = []
     current: list[SampleRow] = []
-    for row in rows:
-        if rule.holds(row):
+    for row in (*rows, None):
+        if row is not None and rule.holds(row):
             current.append(row)
             continue
-        if len(current) >= rule.seconds:
+        if current and _seconds(current, rows) >= rule.seconds * _NEARLY:
             found += current
         current = []
-    return found + current if len(current) >= rule.seconds else found
+    return found
+
+
+def _seconds(some: Sequence[SampleRow], rows: Sequence[SampleRow]) -> float:
+    """How long these of the rows were together. Nobody knows when the first row began: it counts as a second."""
+    began = {row.until_us: before.until_us for before, row in pairwise(rows)}
+    return sum((row.until_us - began.get(row.until_us, row.until_us - 1_000_000)) / 1e6 for row in some)
 
 
 def _nothing(rows: Sequence[SampleRow]) -> str:

@@ -19,15 +19,18 @@ LATENCIES: Final = (
 )  # fmt: skip
 PERCENTILES: Final = ("p50", "p90", "p95", "p99", "p999", "max")
 COUNTERS: Final = (
-    "joins_planned", "joined", "join_failed", "chat_planned", "chat_sent", "taps_planned", "taps_sent", "taps_skipped",
-    "answers", "refused", "unanswered", "late_answers", "late_sends", "cuts", "returns", "recovered", "snapshots",
-    "disconnects", "state_frames", "state_events", "state_received", "state_duplicates", "state_gaps", "talk_frames",
-    "talk_lines", "levels_frames", "frames", "bytes_in", "bytes_out", "pings", "checkouts", "orders_confirmed",
+    "joins_planned", "joined", "join_failed", "chat_planned", "chat_sent", "chat_skipped", "chat_lost",
+    "taps_planned", "taps_sent", "taps_skipped", "answers", "refused", "unanswered", "late_answers", "late_sends",
+    "cuts", "returns", "recovered", "snapshots", "disconnects", "state_frames", "state_events", "state_received",
+    "state_duplicates", "state_gaps", "talk_frames", "talk_lines", "levels_frames", "frames", "bytes_in", "bytes_out",
+    "pings", "checkouts_planned", "checkouts", "checkouts_failed", "pays_pressed", "pays_unconfirmed",
+    "orders_confirmed", "not_back", "sent_away", "waited_sends", "skipped_by_server",
 )  # fmt: skip
 FAMILIES: Final = {  # counters that are told apart by what stands after the point
     "join_failed": "why", "answers": "state", "refused": "number", "disconnects": "code", "orders": "status",
+    "taps_refused": "number",
 }  # fmt: skip
-SHARES: Final = ("failed_joins_share", "state_delivered_share", "late_send_share")
+SHARES: Final = ("failed_joins_share", "state_delivered_share", "late_send_share", "unsent_share", "refused_share")
 COSTS: Final = ("generator_cpu_us_per_frame", "server_cpu_us_per_frame")
 FACTS: Final = (
     *SHARES, *COSTS, "state_expected", "oversold", "lost_state_events", "lost_holds", "double_effects", "unanswered",
@@ -156,14 +159,14 @@ def _is_counter(name: str) -> bool:
     family, point, member = name.partition(".")
     if not point:
         return name in COUNTERS
-    return family in FAMILIES and bool(member) and (family != "refused" or member in _REFUSALS)
+    return family in FAMILIES and bool(member) and (FAMILIES[family] != "number" or member in _REFUSALS)
 
 
 def _about_name(name: str) -> str:
     family, point, member = name.partition(".")
-    if point and family == "refused":
+    if point and FAMILIES.get(family) == "number":
         return (
-            f"there is no refusal {member}. The numbers are those of docs/protocol.md, such as refused.400 (sold out)."
+            f"there is no refusal {member}. The numbers are those of docs/protocol.md, such as {family}.400 (sold out)."
         )
     if name in LATENCIES:
         return f"{name} is a histogram; say which point of it: {', '.join(f'{name}_{p}' for p in PERCENTILES)}."

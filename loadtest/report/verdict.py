@@ -8,11 +8,13 @@ from typing import Literal
 import msgspec
 
 from loadtest.report.words import duration_shown
-from loadtest.result import Result
+from loadtest.result import CheckResult, Result
 
 Word = Literal["wrong_stock", "broken_off", "inconclusive", "breached", "passed"]
 
 EXIT: dict[Word, int] = {"passed": 0, "broken_off": 1, "inconclusive": 97, "wrong_stock": 98, "breached": 99}
+# Too late is not wrong: an answer that came late is a promise about time that broke, and the stock adds up.
+LATENESS = frozenset({"late_answers"})
 _TOLD_FIRST = ("viewers", "answers", "orders", "events")
 
 HEADLINES: dict[Word, str] = {
@@ -34,25 +36,41 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def verdict_of(result: Result) -> Verdict:
-    """The worst that can be said of the run. Wrong stock wins over all: it is true however fast the generator was and
-    however early the run ended. A run that broke off or whose generator was too slow proves nothing else."""
+    """The worst that can be said of the run. Wrong stock wins: it is true however fast the generator was and however
+    early the run ended, but for a run that broke off so that records or books are missing: there "wrong" may be what is
+    missing. A run that broke off or whose generator was too slow proves nothing else."""
     word = _word(result)
     headline = HEADLINES[word]
     if word == "passed" and not result.thresholds and result.check is None:
         headline = "Ran to its end"  # nothing was asked of it, so it passed nothing
+    if word == "breached" and not _breached(result):
+        headline = "Answers came too late"
     if word == "breached" and _breached(result) > 1:
         headline = f"{_breached(result)} thresholds were breached"
     return Verdict(word, headline, tuple(_sentences(result, word)), EXIT[word])
 
 
 def _word(result: Result) -> Word:
-    if result.check is not None and any(result.check.counts.values()):
+    check = result.check
+    if not result.complete and check is not None and not check.complete:
+        return "broken_off"
+    if check is not None and wrong(check):
         return "wrong_stock"
     if not result.complete:
         return "broken_off"
-    if not result.conclusive or (result.check is not None and not result.check.complete):
+    if not result.conclusive or (check is not None and not check.complete):
         return "inconclusive"
-    return "breached" if _breached(result) else "passed"
+    return "breached" if _breached(result) or (check is not None and late(check)) else "passed"
+
+
+def wrong(check: CheckResult) -> int:
+    """How much does not add up."""
+    return sum(count for kind, count in check.counts.items() if kind not in LATENESS)
+
+
+def late(check: CheckResult) -> int:
+    """How much came too late and was right all the same."""
+    return sum(count for kind, count in check.counts.items() if kind in LATENESS)
 
 
 def _breached(result: Result) -> int:
@@ -76,8 +94,10 @@ def _sentences(result: Result, word: Word) -> list[str]:
 
 def _about_thresholds(result: Result) -> str:
     total, breached = len(result.thresholds), _breached(result)
-    if not total:
+    if not total and not (result.check is not None and late(result.check)):
         return "No threshold was set."
+    if not breached and result.check is not None and (answers := late(result.check)):
+        return f"The thresholds held, but {answers:,} answers came later than viewers have patience for."
     if not breached:
         return "The one threshold held." if total == 1 else f"All {total} thresholds held."
     first = next(threshold for threshold in result.thresholds if not threshold.ok)
@@ -88,10 +108,10 @@ def _about_stock(result: Result) -> str:
     check = result.check
     if check is None:
         return "Whether stock adds up was not checked in this run."
-    wrong = sum(check.counts.values())
-    if wrong:
-        first = f" First: {check.breaches[0].sentence}" if check.breaches else ""
-        return f"Stock does not add up: {wrong:,} breach{'es' if wrong != 1 else ''}.{first}"
+    if count := wrong(check):
+        breaches = [breach for breach in check.breaches if breach.kind not in LATENESS]
+        first = f" First: {breaches[0].sentence}" if breaches else ""
+        return f"Stock does not add up: {count:,} breach{'es' if count != 1 else ''}.{first}"
     if not check.complete:
         return f"The checker could not read everything, so it proves nothing: {check.note or 'no reason was given'}"
     return f"Stock adds up: {_checked(check.checked)} were replayed against the log and the ledger, 0 breaches."

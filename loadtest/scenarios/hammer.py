@@ -39,7 +39,14 @@ SCENARIO = Scenario(
         "release_p99<250ms",
         # Nobody may wait for an answer that never comes, whatever the load.
         "unanswered==0",
+        # Everybody who was in is in at the end, and the server sent nobody away for good.
+        "not_back==0",
+        "sent_away==0",
         # A viewer who cannot come in is a customer lost; one in a thousand is what a weak line explains.
         "failed_joins_share<0.1%",
+        # What was planned openly went out: else a slow server, or too small a crowd, chose its own load.
+        "unsent_share<1%",
+        # Turned away for want of time is an answer, and no reservation.
+        "refused_share<1%",
     ),
 )

@@ -50,6 +50,11 @@ SCENARIO = Scenario(
         "state_delivered_share>=100%",
         # Everybody who was away has everything a moment after the longest absence and one jittered try (up to 1 s).
         "catch_up_p99<5s",
+        # Everybody who was in is in at the end, and the server sent nobody away for good.
+        "not_back==0",
+        "sent_away==0",
         "failed_joins_share<0.1%",
+        # What was planned openly went out: else a slow server, or too small a crowd, chose its own load.
+        "unsent_share<1%",
     ),
 )

@@ -59,6 +59,14 @@ SCENARIO = Scenario(
         # people at a sell-out take for quick.
         "reserve_p99<2s",
         "unanswered==0",
+        # Everybody who was in is in at the end, and the server sent nobody away for good.
+        "not_back==0",
+        "sent_away==0",
         "failed_joins_share<0.1%",
+        # What was planned openly went out: else a slow server, or too small a crowd, chose its own load.
+        "unsent_share<1%",
+        # Whoever pressed has her order, or hears that she has none.
+        "checkouts_failed==0",
+        "pays_unconfirmed==0",
     ),
 )

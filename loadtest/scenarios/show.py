@@ -129,6 +129,10 @@ SCENARIO = Scenario(
         Parameter("think_ms", 2_000.0, "median of what she thinks before she pays, milliseconds", least=1),
     ),
     play=play,
+    lasts=lambda values: (
+        sum(float(values[name]) for name in ("doors_seconds", "arriving_seconds", "hold_seconds"))
+        + float(values["cards"]) * (float(values["countdown_seconds"]) + float(values["deal_seconds"]) + 5.0)
+    ),
     thresholds=(
         # As in fanout and hammer; under everything at once.
         "state_p99<500ms",
@@ -139,6 +143,14 @@ SCENARIO = Scenario(
         # seconds people press again.
         "checkout_p99<3s",
         "pay_p99<5s",
+        # Everybody who was in is in at the end, and the server sent nobody away for good.
+        "not_back==0",
+        "sent_away==0",
         "failed_joins_share<0.1%",
+        # What was planned openly went out: else a slow server, or too small a crowd, chose its own load.
+        "unsent_share<1%",
+        # Whoever pressed has her order, or hears that she has none.
+        "checkouts_failed==0",
+        "pays_unconfirmed==0",
     ),
 )

@@ -70,12 +70,20 @@ SCENARIO = Scenario(
         Parameter("joins_per_second", 500.0, "viewers coming in a second", least=0.1, most=5_000),
     ),
     play=play,
+    lasts=lambda values: (
+        2 * float(values["seconds"]) + float(values["viewers"]) / float(values["joins_per_second"]) + 10.0
+    ),
     thresholds=(
         # What AnyCable's test calls a failure: a fast viewer who waits 100 ms because of a slow one. Ours allows for
         # two cores that server and generator share.
         "state_p95<250ms",
         # Twice as slow would be the slow ones' doing; below that, two stretches of one machine differ by themselves.
         "fast_state_p99_ratio<2",
+        # Everybody who was in is in at the end, and the server sent nobody away for good.
+        "not_back==0",
+        "sent_away==0",
         "failed_joins_share<0.1%",
+        # What was planned openly went out: else a slow server, or too small a crowd, chose its own load.
+        "unsent_share<1%",
     ),
 )

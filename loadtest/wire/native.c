@@ -130,6 +130,7 @@ struct wire {
     size_t known_count, known_bytes;
 
     int64_t clock_offset_ns;
+    int64_t apart_us;          /* a mark so little ahead is of now, by a clock that goes ahead of ours */
     uint64_t counters[COUNTERS];
     struct latencies latencies[2]; /* STATE, TALK */
     uint64_t mask_state;
@@ -369,7 +370,8 @@ static void record(struct latencies *latencies, int64_t us)
     latencies->counts[bucket]++;
 }
 
-/* Every mark of the frame beyond `after`; their number. A mark that lies in the future is of another run's clock. */
+/* Every mark of the frame beyond `after`; their number. A mark that lies ahead by no more than two hosts' clocks may be
+ * apart took no time; one that lies further in the future is of another run's clock. */
 static uint64_t tally_marks(struct wire *wire, const struct line *line, int lane, const struct known *known,
                             int64_t after)
 {
@@ -379,8 +381,9 @@ static uint64_t tally_marks(struct wire *wire, const struct line *line, int lane
         if (known->marked && known->marked[at] <= after)
             continue;
         counted++;
-        if (known->planned[at] <= read_us && known->planned[at] >= line->since_us)
-            record(&wire->latencies[lane], read_us - known->planned[at]);
+        int64_t us = read_us - known->planned[at];
+        if (us >= -wire->apart_us && known->planned[at] >= line->since_us)
+            record(&wire->latencies[lane], us > 0 ? us : 0);
     }
     return counted;
 }
@@ -704,9 +707,10 @@ int wire_descriptor(const struct wire *wire)
     return wire->epoll;
 }
 
-void wire_set_clock(struct wire *wire, int64_t offset_ns)
+void wire_set_clock(struct wire *wire, int64_t offset_ns, int64_t apart_us)
 {
     wire->clock_offset_ns = offset_ns;
+    wire->apart_us = apart_us;
 }
 
 /* A slot that was used before has its generation raised when it is left. */

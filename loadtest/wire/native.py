@@ -45,7 +45,7 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "wire_new": (_WIRE, (_Ask,)),
     "wire_free": (None, (_WIRE,)),
     "wire_descriptor": (ctypes.c_int, (_WIRE,)),
-    "wire_set_clock": (None, (_WIRE, _I64)),
+    "wire_set_clock": (None, (_WIRE, _I64, _I64)),
     "wire_add": (_I64, (_WIRE, _I64, ctypes.c_int, ctypes.c_char_p, _SIZE, ctypes.c_int, _I64)),
     "wire_remove": (None, (_WIRE, _I64)),
     "wire_pump": (ctypes.c_int, (_WIRE, _I64)),
@@ -97,8 +97,8 @@ class NativeReceiver:
     def epoch_number(self, text: str) -> int:
         return self._epochs.number(text)
 
-    def set_clock(self, offset_ns: int) -> None:
-        self._library.wire_set_clock(self._here, offset_ns)
+    def set_clock(self, offset_ns: int, apart_us: int = 0) -> None:
+        self._library.wire_set_clock(self._here, offset_ns, apart_us)
 
     def add(self, viewer: int, plug: socket.socket, rest: bytes, *, slow: bool = False, since_us: int = 0) -> None:
         if viewer in self._slots:

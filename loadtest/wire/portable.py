@@ -97,7 +97,7 @@ class PortableReceiver:
         self._known: dict[bytes, _Known] = {}  # by the whole frame, so that a read that is one frame is a key as it is
         self._known_bytes = 0
         self._error: BaseException | None = None
-        self._offset_ns = 0
+        self._offset_ns = self._apart_us = 0
         self._counters = dict.fromkeys(COUNTERS, 0)
         self._latencies: dict[int, Counter[int]] = {STATE: Counter(), TALK: Counter()}
         self._selector = selectors.DefaultSelector()
@@ -113,8 +113,8 @@ class PortableReceiver:
     def epoch_number(self, text: str) -> int:
         return self._epochs.number(text)
 
-    def set_clock(self, offset_ns: int) -> None:
-        self._offset_ns = offset_ns
+    def set_clock(self, offset_ns: int, apart_us: int = 0) -> None:
+        self._offset_ns, self._apart_us = offset_ns, apart_us
 
     def add(self, viewer: int, plug: socket.socket, rest: bytes, *, slow: bool = False, since_us: int = 0) -> None:
         if viewer in self._lines:
@@ -389,7 +389,8 @@ class PortableReceiver:
             self._tell(line, CAUGHT_UP, b"", line.offset, line.target)
 
     def _tally_marks(self, line: _Line, known: _Known, after: int | None) -> int:
-        """Every mark beyond `after`; their number. A mark that lies in the future is of another run's clock."""
+        """Every mark beyond `after`; their number. A mark that lies ahead by no more than two hosts' clocks may be
+        apart took no time; one that lies further in the future is of another run's clock."""
         read_us = (line.read_ns + self._offset_ns) // 1000
         counts = self._latencies[known.facts.lane]
         counted = 0
@@ -397,6 +398,6 @@ class PortableReceiver:
             if after is not None and offset is not None and offset <= after:
                 continue
             counted += 1
-            if line.since_us <= planned <= read_us:
-                counts[bucket_us(read_us - planned)] += 1
+            if line.since_us <= planned <= read_us + self._apart_us:
+                counts[bucket_us(max(0, read_us - planned))] += 1
         return counted

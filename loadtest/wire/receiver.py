@@ -74,8 +74,9 @@ class FrameFacts(NamedTuple):
     frame, else 0. An empty frame has `last` below `first`.
 
     `planned` are the marks inside, microseconds of the run's clock; each counts once per viewer who reads the frame,
-    unless it lies in the future then. `marked` are the offsets of the events they belong to, in the same order: with
-    them a mark of an event that a viewer had already is left out; without them all count.
+    unless it lies in the future then, by more than clocks may be apart. `marked` are the offsets of the events they
+    belong to, in the same order: with them a mark of an event that a viewer had already is left out; without them all
+    count.
     """
 
     lane: int
@@ -146,8 +147,9 @@ class Receiver(Protocol):
 
     def take(self) -> Taken: ...
 
-    def set_clock(self, offset_ns: int) -> None:
-        """Run clock = (monotonic_ns + offset_ns) // 1000."""
+    def set_clock(self, offset_ns: int, apart_us: int = 0) -> None:
+        """Run clock = (monotonic_ns + offset_ns) // 1000; it may be set again. A mark that lies ahead by no more than
+        `apart_us`, as far as the clocks of two hosts may be apart, counts as a latency of 0."""
 
     def epoch_number(self, text: str) -> int:
         """The same small number from 1 for the same epoch, for as long as this receiver lives."""

@@ -176,16 +176,20 @@ async def test_pages_of_the_ledger_leave_nothing_out_and_tell_nothing_twice(worl
     assert "ada@" not in repr(rows)
 
 
-async def test_other_deals_of_the_same_pools_are_told_and_marked(world: World) -> None:
+async def test_others_deals_of_the_same_pools_are_told_as_one_sum_that_names_none(world: World) -> None:
     show_id, deal_id = await open_deal(world, 10)
-    _, other = await open_deal(world, 20)
+    others = [(await open_deal(world, units))[1] for units in (20, 5)]
     draft = await world.card(show_id, 7)
 
-    books = books_of(await rows_of(world, show_id))
+    rows = await rows_of(world, show_id)
+    books = books_of(rows)
 
     assert [deal.deal_id for deal in books.deals] == [deal_id]
-    assert {deal.deal_id for deal in books.pool_deals} == {deal_id, other, draft.deals[0].deal_id}
-    assert [(pool.variant_id, pool.location_id, pool.in_deals) for pool in books.pools] == [(VARIANTS[0], LOCATION, 30)]
+    (sum_of_others,) = [deal for deal in books.pool_deals if not deal.of_show]
+    assert (sum_of_others.deal_id, sum_of_others.variant_id, sum_of_others.allotted) == ("", VARIANTS[0], 25)
+    assert [(pool.variant_id, pool.location_id, pool.in_deals) for pool in books.pools] == [(VARIANTS[0], LOCATION, 35)]
+    assert breaches(books) == []
+    assert not any(hidden in repr(rows) for hidden in (*others, draft.deals[0].deal_id))
 
 
 async def test_what_is_under_way_is_told_and_the_books_are_then_not_quiet(world: World) -> None:

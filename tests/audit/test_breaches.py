@@ -17,7 +17,7 @@ from livecommerce.audit.books import (
 )
 from livecommerce.audit.breaches import Answers, breaches, oversold
 from livecommerce.errors import R, Refused
-from livecommerce.protocol.facts import Hold, HoldLine, Level
+from livecommerce.protocol.facts import Hold, HoldLine, HoldState, Level
 
 ADA, BEN = ("vw_ada", "rid-0001"), ("vw_ben", "rid-0001")
 LINES = (("dl_a", 1),)
@@ -68,6 +68,7 @@ def test_books_that_agree_have_no_breach() -> None:
         ({"reservations": []}, "reservations (paying, confirmed) (0, 0)"),
         ({"orders": changed(ORDER, status="expired")}, "order 1: expired, its reservation confirmed"),
         ({"orders": changed(ORDER, paid=False)}, "order 1 is confirmed and nobody paid"),
+        ({"orders": changed(ORDER, status="expired")}, "order 1 was paid and is expired"),
         ({"orders": []}, "confirmed without a confirmed order"),
         ({"orders": [ORDER, ORDER]}, "2 orders of one request"),
         ({"deals": changed(DEAL, limit_per_viewer=0)}, "whose limit is 0"),
@@ -105,3 +106,66 @@ def test_a_moment_at_which_too_much_was_being_paid_is_found_after_it_is_over() -
     (found,) = oversold(books)
     assert found.text == "dl_a: OVERSOLD: 2 being paid or sold at 3000, 1 were ever allotted"
     assert oversold(replace(books, movements={ADA: story[:2]})) == []
+
+
+def told_of(*steps: tuple[str, str], state: HoldState = "expired", deal: DealRow = DEAL) -> Books:
+    """(whose, what) of one unit each, in this order; whose "" are moves between pool and deal."""
+    movements: dict[tuple[str, str], list[Movement]] = {}
+    for place, (whose, kind) in enumerate(steps, 1):
+        key = (whose, "rid-0001") if whose else ("", f"move-{place}")
+        movements.setdefault(key, []).append(Movement(place, 0, kind, 0, "dl_a", 1, place * 1000))
+    holds = {key: HoldRow(*key, state, 1, LINES) for key in movements if key[0]}
+    return replace(GOOD, deals=[deal], movements=movements, holds=holds, orders=[])
+
+
+def test_more_holds_than_units_are_found_although_most_of_them_ran_out() -> None:
+    """150 were told held of 100; 60 of them paid, the others' time ran out: at the end every counter adds up."""
+    deal = replace(DEAL, allotted=100, sold=60)
+    crowd = [f"v{number:03}" for number in range(150)]
+    opening = [("", "allotted")] * 100
+    ended = [(who, "expired") for who in crowd[60:]]
+    paid = [(who, kind) for who in crowd[:60] for kind in ("paying", "order_paying", "order_confirmed", "confirmed")]
+
+    (found,) = oversold(told_of(*opening, *((who, "held") for who in crowd), *paid, *ended, deal=deal))
+
+    assert found.text == (
+        "dl_a: OVERSOLD: 101 units set aside at 201000, 100 were allotted then; the last one by v100/rid-0001"
+    )
+    assert found.key == ("v100", "rid-0001")
+    in_turn = [*((who, "held") for who in crowd[:100]), *ended[:40], *((who, "held") for who in crowd[100:140])]
+    assert oversold(told_of(*opening, *in_turn, *paid, *ended[40:], deal=deal)) == []
+
+
+@pytest.mark.parametrize(
+    ("steps", "units"),
+    [
+        # Who leaves the line of those who wait gives nothing back.
+        ([("", "allotted"), ("a", "held"), ("b", "waiting"), ("b", "lapsed"), ("c", "held")], 2),
+        ([("", "allotted"), ("a", "held"), ("b", "waiting"), ("b", "released"), ("c", "held")], 2),
+        # What was taken out of the deal is not there any more, though it once was.
+        ([("", "allotted"), ("", "allotted"), ("", "taken_out"), ("a", "held"), ("b", "held")], 2),
+        ([("", "allotted"), ("a", "held"), ("b", "offered")], 2),
+        ([("", "allotted"), ("a", "held"), ("a", "expired"), ("b", "held"), ("a", "reacquired")], 2),
+        ([("", "allotted"), ("a", "held"), ("a", "expired"), ("a", "expired"), ("b", "held"), ("c", "held")], 2),
+        # And in order: given back first, then given to the next.
+        ([("", "allotted"), ("a", "held"), ("b", "waiting"), ("a", "released"), ("b", "offered"), ("b", "lapsed")], 0),
+        ([("", "allotted"), ("a", "held"), ("a", "paying"), ("a", "pay_expired"), ("b", "held")], 0),
+        ([("", "allotted"), ("a", "held"), ("a", "paying"), ("a", "cancelled"), ("b", "held")], 0),
+        ([("", "allotted"), ("a", "held"), ("a", "expired"), ("a", "reacquired")], 0),
+        ([("", "allotted"), ("", "taken_out"), ("", "allotted"), ("a", "held")], 0),
+    ],
+)
+def test_the_holds_are_replayed_against_what_the_deal_had_at_each_moment(
+    steps: list[tuple[str, str]], units: int
+) -> None:
+    found = [each.text for each in oversold(told_of(*steps))]
+
+    assert len(found) == bool(units)
+    assert all(f"OVERSOLD: {units} units set aside" in text for text in found)
+
+
+def test_a_hold_that_redis_lost_took_nothing_from_those_who_came_after() -> None:
+    books = told_of(("", "allotted"), ("a", "held"), ("b", "held"))
+    del books.holds["a", "rid-0001"]
+
+    assert oversold(books) == []

@@ -11,6 +11,7 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy import insert
 from starlette.applications import Starlette
+from structlog.testing import capture_logs
 
 from livecommerce.audit.breaches import breaches
 from livecommerce.client import Api
@@ -19,6 +20,8 @@ from livecommerce.errors import R, Refused
 from livecommerce.gateway.api import routes_of
 from livecommerce.gateway.door import Door
 from livecommerce.gateway.http.audit import PASSES_MAX, table
+from livecommerce.gateway.http.people import table as people_table
+from livecommerce.gateway.http.shows import table as shows_table
 from livecommerce.ledger.database import Database
 from livecommerce.ledger.tables import accounts
 from livecommerce.people.identity import StaffIdentity
@@ -45,7 +48,8 @@ class House:
             settings=settings, clock=world.clock, people=people, door=door, shows=world.shows, database=world.database,
             redis=world.redis, engine=world.engine,
         )  # fmt: skip
-        self.transport = httpx.ASGITransport(Starlette(routes=list(routes_of(table.endpoints, self.parts))))
+        endpoints = [*table.endpoints, *people_table.endpoints, *shows_table.endpoints]
+        self.transport = httpx.ASGITransport(Starlette(routes=list(routes_of(endpoints, self.parts))))
 
     def api(self, who: Any) -> Api:
         tokens = self.people.tokens
@@ -171,18 +175,18 @@ async def test_passes_are_for_simulated_viewers_and_last_as_long_as_asked(house:
     made = await house.passes(ADMIN, show_id, count=PASSES_MAX)
 
     assert len({each["viewer_id"] for each in made}) == PASSES_MAX
-    proved = house.people.tokens.viewer(made[0]["token"])
+    proved = house.people.tokens.viewer_or_rehearsal(made[0]["token"])
     assert (proved.viewer.viewer_id, proved.viewer.kind, proved.viewer.name) == (
         made[0]["viewer_id"], "simulated", "Sim 1",
     )  # fmt: skip
-    assert house.people.tokens.viewer(made[-1]["token"]).viewer.name == f"Sim {PASSES_MAX}"
+    assert house.people.tokens.viewer_or_rehearsal(made[-1]["token"]).viewer.name == f"Sim {PASSES_MAX}"
     assert 299_000 <= proved.expires_at_ms - house.world.clock.now_ms() <= 300_000
     await house.world.clock.advance(301)
     assert await refusal(_prove(house, made[0]["token"])) is R.TOKEN_EXPIRED
 
 
 async def _prove(house: House, token: str) -> None:
-    house.people.tokens.viewer(token)
+    house.people.tokens.viewer_or_rehearsal(token)
 
 
 async def test_who_may_have_passes(house: House) -> None:
@@ -220,6 +224,59 @@ async def test_in_production_passes_need_the_setting(house: House, allowed: bool
         assert len(await house.passes(ADMIN, show_id)) == given
     else:
         assert await refusal(house.passes(ADMIN, show_id)) is R.FORBIDDEN
+
+
+async def test_a_pass_opens_its_own_show_and_no_other(house: House) -> None:
+    show_id, _ = await open_deal(house.world, 4)
+    other_id, _ = await open_deal(house.world, 4)
+    (one, *_) = await house.passes(ADMIN, show_id)
+    door = house.parts.door
+
+    assert (await door.verify_socket(one["token"], "", "", show_id)).viewer.viewer_id == one["viewer_id"]
+    assert await refusal(door.verify_socket(one["token"], "", "", other_id)) is R.FORBIDDEN
+    async with Api(house.parts.settings.base_url, one["token"], transport=house.transport) as api:
+        await api.post(f"/api/shows/{show_id}/enter", {})
+        assert await refusal(api.post(f"/api/shows/{other_id}/enter", {})) is R.FORBIDDEN
+
+
+async def test_a_pass_cannot_be_made_into_one_that_outlives_the_rehearsal(house: House) -> None:
+    show_id, _ = await open_deal(house.world, 4)
+    (one, *_) = await house.passes(ADMIN, show_id)
+
+    async with Api(house.parts.settings.base_url, one["token"], transport=house.transport) as api:
+        for method, path, body in (
+            ("POST", "/api/viewers", {"name": "Eve"}),
+            ("POST", "/api/viewers/token", {}),
+            ("PATCH", "/api/me", {"name": "Eve"}),
+        ):
+            assert await refusal(api.call(method, path, body)) is R.FORBIDDEN
+        assert (await api.get("/api/me"))["viewer"]["name"] == "Sim 1"
+
+
+async def test_no_pass_outlives_the_permission_to_rehearse_in_production(house: House) -> None:
+    show_id, _ = await open_deal(house.world, 4)
+    (one, *_) = await house.passes(ADMIN, show_id)
+    guest = house.people.tokens.for_viewer(ANA).token
+    for allowed in (True, False):
+        settings = dataclasses.replace(house.parts.settings, mode="production", rehearsals=allowed)
+        door = Door(house.people, house.world.database, settings, house.world.clock)
+
+        assert (await door.verify_socket(guest, "", "", show_id)).viewer == ANA
+        if allowed:
+            assert (await door.verify_socket(one["token"], "", "", show_id)).viewer.kind == "simulated"
+        else:
+            assert await refusal(door.verify_socket(one["token"], "", "", show_id)) is R.FORBIDDEN
+
+
+async def test_who_made_passes_for_which_show_is_in_the_log_and_no_name_or_pass(house: House) -> None:
+    show_id, _ = await open_deal(house.world, 4)
+
+    with capture_logs() as logged:
+        made = await house.passes(ADMIN, show_id, minutes=7)
+
+    (line,) = [line for line in logged if line["event"] == "rehearsal_passes_minted"]
+    assert (line["by"], line["show_id"], line["count"], line["minutes"]) == (ADMIN.account_id, show_id, 3, 7)
+    assert not any(secret in repr(logged) for secret in (ADMIN.name, "Sim", made[0]["token"]))
 
 
 async def test_reading_the_books_moves_nothing(house: House) -> None:

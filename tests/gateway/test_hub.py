@@ -2,13 +2,15 @@
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 
 import pytest
 from redis.asyncio import Redis
 
 from livecommerce.clock import TestClock
 from livecommerce.errors import Close, R
+from livecommerce.gateway import hall
+from livecommerce.gateway.outbox import Lane, Outbox, send_to_all
 from livecommerce.protocol.facts import CardHidden, Hold, Note, RoomRules
 from livecommerce.protocol.from_viewer import Accept, React, Release, Reserve, Say, Vote, WantLine
 from livecommerce.protocol.to_viewer import (
@@ -18,10 +20,12 @@ from livecommerce.protocol.to_viewer import (
     Levels,
     Own,
     RefusedMessage,
+    Relay,
     Said,
     State,
     Talk,
 )
+from livecommerce.rooms.room import ToAll
 from livecommerce.settings import Settings
 from tests.gateway.live import SHOW, Live, Raw, live, open_deal, seat, until
 
@@ -41,6 +45,53 @@ async def collect(raw: Raw, *kinds: type) -> dict[type, object]:
         assert message is not None, f"closed with {raw.close_code}"
         found.setdefault(type(message), message)
     return found
+
+
+class TestNumbers:
+    """Stock is told to everybody ten times a second; in a full room that must not keep those waiting who tap."""
+
+    async def test_numbers_go_in_slices_and_what_is_urgent_goes_in_between(
+        self, one: Live, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        raws = [(await seat(one, name))[0] for name in "abc"]
+        room = one.hub.rooms[SHOW]
+        written: list[Lane] = []
+
+        def write(outboxes: Collection[Outbox], frame: bytes, lane: Lane) -> None:
+            if not written:
+                asyncio.get_running_loop().call_soon(room.act, [ToAll(Relay(True))])
+            written.append(lane)
+            send_to_all(outboxes, frame, lane)
+
+        monkeypatch.setattr(hall, "SLICE", 1)
+        monkeypatch.setattr(hall, "send_to_all", write)
+        raws[0].send(Reserve("rid-0001", (WantLine("dl_1"),)))
+        for raw in raws:
+            await raw.read_until(Levels)
+
+        assert written[:4] == [Lane.LEVELS, Lane.STATE, Lane.LEVELS, Lane.LEVELS]
+
+    async def test_a_pass_of_numbers_that_took_long_is_followed_by_three_times_as_much_rest(
+        self, one: Live, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        raw, _ = await seat(one, "a")
+        told: list[float] = []
+
+        def write(outboxes: Collection[Outbox], frame: bytes, lane: Lane) -> None:
+            if lane is Lane.LEVELS:
+                told.append(one.clock.monotonic())
+                one.clock.spend(0.2)
+            send_to_all(outboxes, frame, lane)
+
+        monkeypatch.setattr(hall, "send_to_all", write)
+        raw.send(Reserve("rid-0001", (WantLine("dl_1"),)))
+        await raw.read_until(Levels)
+        raw.send(Reserve("rid-0002", (WantLine("dl_1"),)))
+        await raw.read_until(Answer)
+        while len(told) < 2:
+            await one.clock.advance(0.05)
+
+        assert 0.8 <= told[1] - told[0] < 0.95
 
 
 class TestState:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from livecommerce.errors import R, Refused
 from livecommerce.ledger.gathered import KEYS_MAX, Gathered
 
 
@@ -75,6 +76,35 @@ async def test_a_failed_read_fails_for_its_own_callers_only() -> None:
 
     shelf.failure = None
     assert await gathered.get("a") == "A"
+
+
+async def test_a_read_that_is_ended_refuses_those_who_wait_for_it_and_for_the_next() -> None:
+    shelf = Shelf()
+    gathered = Gathered(shelf.fetch)
+    waiting = await ask(gathered, "a") + await ask(gathered, "b")
+    (reading,) = [task for task in asyncio.all_tasks() if task.get_name() == "gathered-reads"]
+
+    reading.cancel()
+
+    for task in waiting:
+        with pytest.raises(Refused) as refused:
+            await task
+        assert refused.value.why is R.UNAVAILABLE
+    shelf.open.set()
+    assert await gathered.get("a") == "A"
+
+
+async def test_a_read_that_hangs_is_given_up_and_the_next_one_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livecommerce.ledger.gathered.READ_SECONDS_MAX", 0.0)
+    shelf = Shelf()
+    gathered = Gathered(shelf.fetch)
+
+    with pytest.raises(Refused):
+        await gathered.get("a")
+
+    monkeypatch.undo()
+    shelf.open.set()
+    assert await gathered.get("b") == "B"
 
 
 async def test_a_cancelled_caller_takes_nothing_from_the_others() -> None:

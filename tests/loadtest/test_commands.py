@@ -11,12 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
+from livecommerce.audit.books import EventRow
 from livecommerce.cli import main as livecommerce
 from loadtest.commands import main
 from loadtest.conduct.own_server import OwnServer
+from loadtest.conduct.run import Kept
 from loadtest.measure.processes import arguments_of, children_of
 from loadtest.scenarios import names
 from tests.loadtest.conduct.runs import ended, ran, start, until_said
@@ -32,6 +35,14 @@ async def play(stage):
     {body}
 
 SCENARIO = Scenario("mine", "My own", {{"joins": "open"}}, (Parameter("viewers", 5, "viewers"),), play)
+"""
+
+ANOTHER_MACHINE = """
+from loadtest.generate import link
+from loadtest.generate.__main__ import main
+
+link.boot_id = lambda: "that of another machine"
+main(["--join", "{address}"])
 """
 
 
@@ -129,6 +140,8 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
         (("fanout", "--threshold", "state_p99<3"), "say in which unit"),
         (("fanout", "--threshold", "oversold<3ms"), "has no unit"),
         (("fanout", "--workers", "0"), "At least one generator"),
+        (("fanout", "--expect-generators", "1", "--listen", "10.0.0.5"), "cannot reach a server of our own"),
+        (("fanout", "--set", "seconds=50000"), "play it in parts"),
         (("fanout", "--target", "http://127.0.0.1:9"), "--email"),
         (("fanout", "--target", "http://192.0.2.1", "--email", "a@b.example"), "--i-own-this-host"),
         (("fanout", "--target", "http://127.0.0.1:9", "--email", "a@b.example"), "LOADTEST_PASSWORD"),
@@ -228,12 +241,46 @@ async def test_a_threshold_that_does_not_hold_is_exit_99_and_a_run_can_be_read_a
     assert again.exit_code == run.code
     proved = call("check", str(tmp_path))
     assert proved.exit_code == 0, proved.output
+    kept = msgspec.json.decode((tmp_path / "run.json").read_bytes(), type=Kept)
+    assert kept.final is not None
+    assert kept.final[1] > 0
+    assert kept.ended == (True,)
+    _check_knows_what_is_missing(tmp_path, kept)
     # One event less in the books than viewers saw: the checker finds it again.
     books = tmp_path / "books.ndjson"
     lines = books.read_text().splitlines(keepends=True)
     seen = next(at for at, line in enumerate(lines) if '"card_shown"' in line)
     books.write_text("".join(lines[:seen] + lines[seen + 1 :]))
     assert call("check", str(tmp_path)).exit_code == 98
+
+
+def _check_knows_what_is_missing(folder: Path, kept: Kept) -> None:
+    """Without a generator's last word nothing is proved; without the books' last rows neither."""
+    (folder / "run.json").write_bytes(msgspec.json.encode(msgspec.structs.replace(kept, ended=(False,))))
+    proved = call("check", str(folder))
+    assert proved.exit_code == 97, proved.output
+    assert "proves nothing" in proved.output
+    # What came after the end for the viewers is not asked of them.
+    books = folder / "books.ndjson"
+    before = books.read_bytes()
+    later = EventRow(kept.final[0], kept.final[1] + 1, "card_shown", "digest") if kept.final else None
+    *rows, end = before.splitlines(keepends=True)
+    books.write_bytes(b"".join([*rows, msgspec.json.encode(later) + b"\n", end]))
+    (folder / "run.json").write_bytes(msgspec.json.encode(kept))
+    assert call("check", str(folder)).exit_code == 0
+    (folder / "run.json").write_bytes(msgspec.json.encode(msgspec.structs.replace(kept, final=None)))
+    assert call("check", str(folder)).exit_code == 98
+    books.write_bytes(before)
+    (folder / "run.json").write_bytes(msgspec.json.encode(kept))
+
+
+async def test_one_card_alone_is_shown_as_often_as_it_was_announced(server: OwnServer, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(OWN.format(body="await stage.cards(5, 1)"))
+
+    run = await ran(tmp_path / "out", "run", str(tmp_path / "mine.py"), *at(server), LOADTEST_PASSWORD=server.password)
+
+    assert run.result.facts["state_expected"] == 5 * 5
+    assert run.result.counters["state_received"] == 5 * 5
 
 
 async def test_a_scenario_of_ones_own_is_played_by_two_generators(server: OwnServer, tmp_path: Path) -> None:
@@ -267,6 +314,27 @@ async def test_a_generator_may_join_from_elsewhere(server: OwnServer, tmp_path: 
     assert await helper.wait() == 0
     assert run.result.complete
     assert run.result.counters["joined"] == 10
+
+
+async def test_a_generator_on_another_machine_cannot_reach_a_server_on_loopback(
+    server: OwnServer, tmp_path: Path
+) -> None:
+    with socket.socket() as plug:
+        plug.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{plug.getsockname()[1]}"
+    key = {"LOADTEST_KEY": "a key of this test"}
+    elsewhere = ("--workers", "0", "--expect-generators", "1", "--listen", address)
+    process = await start(tmp_path, "fanout", *SMALL, *at(server), *elsewhere, **key, LOADTEST_PASSWORD=server.password)
+    await until_said(process, "Waiting for 1 more")
+    helper = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", ANOTHER_MACHINE.format(address=address), env=dict(os.environ) | key,
+        stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    run = await ended(process, tmp_path)
+
+    assert run.code == 2, run.said
+    assert "loopback leads to itself there" in " ".join(run.said.split())
+    assert await helper.wait() != 0
 
 
 async def test_a_fault_of_the_scenario_is_told_and_the_run_is_incomplete(server: OwnServer, tmp_path: Path) -> None:
@@ -327,9 +395,12 @@ async def test_a_generator_that_dies_half_way_ends_the_run_in_words(server: OwnS
     os.kill(generator, signal.SIGKILL)
     run = await ended(process, tmp_path)
 
-    assert run.code != 0
+    assert run.code == 1, run.said  # what is missing is not called wrong
     assert "The line to generator 1" in run.said
     assert not run.result.complete
+    assert run.result.check is not None
+    assert not run.result.check.complete
+    assert not any(run.result.check.counts.values()), run.result.check.breaches
 
 
 def _kill_the_server(conductor: int) -> None:

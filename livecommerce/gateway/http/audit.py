@@ -79,26 +79,34 @@ async def show_books(call: Call) -> Response:
     refuses=(R.NOT_FOUND, R.FORBIDDEN, R.MALFORMED),
 )
 async def rehearsal_passes(call: Call, body: RehearsalRequest) -> RehearsalPasses:
-    """Passes for simulated viewers, who are marked as such wherever they speak; nothing is kept of them.
+    """Passes for simulated viewers of this show, who are marked as such wherever they speak; nothing is kept of them.
 
-    In production they are refused unless the setting REHEARSALS allows them: they can take real stock.
+    They open this show only, and are not renewed. In production they are refused unless the setting REHEARSALS allows
+    them, and so is whoever comes with one: they can take real stock.
     """
-    settings, people = call.parts.settings, call.parts.people
+    settings, people, show_id = call.parts.settings, call.parts.people, call.path("show_id")
     if settings.mode == "production" and not settings.rehearsals:
         raise Refused(R.FORBIDDEN)
-    await call.parts.shows.for_staff(call.the_staff(), call.path("show_id"))
+    staff = call.the_staff()
+    await call.parts.shows.for_staff(staff, show_id)
     made: dict[str, RehearsalPass] = {}  # by id: two that were made within one millisecond might be alike
     while len(made) < body.count:
-        made |= _sign(people.tokens, body, len(made), min(body.count - len(made), _PASSES_PER_TURN))
+        made |= _sign(people.tokens, show_id, body, len(made), min(body.count - len(made), _PASSES_PER_TURN))
         await asyncio.sleep(0)
+    log.info(
+        "rehearsal_passes_minted", by=staff.account_id, show_id=show_id, count=body.count, minutes=body.minutes
+    )  # fmt: skip
     return RehearsalPasses(tuple(made.values()))
 
 
-def _sign(tokens: Tokens, body: RehearsalRequest, begin: int, count: int) -> dict[str, RehearsalPass]:
+def _sign(
+    tokens: Tokens, show_id: str, body: RehearsalRequest, begin: int, count: int
+) -> dict[str, RehearsalPass]:  # fmt: skip
     signed = {}
     for number in range(begin + 1, begin + count + 1):
         viewer = ViewerIdentity(new_id("vw"), clean_name(f"{body.prefix} {number}"), "simulated")
-        signed[viewer.viewer_id] = RehearsalPass(viewer.viewer_id, tokens.for_rehearsal(viewer, body.minutes).token)
+        token = tokens.for_rehearsal(viewer, show_id, body.minutes).token
+        signed[viewer.viewer_id] = RehearsalPass(viewer.viewer_id, token)
     return signed
 
 

@@ -7,9 +7,10 @@ import pytest
 from msgspec.structs import replace
 
 from livecommerce.audit.books import Books, HoldRow, Movement, OrderRow, Pending
+from livecommerce.errors import R
 from loadtest.check.checker import check
 from loadtest.check.findings import KINDS
-from loadtest.records import Answered, AnyRecord, Asked, Disorder, EventSeen, Paid, RefusedTo, Segment, Told
+from loadtest.records import Answered, AnyRecord, Asked, Disorder, Ended, EventSeen, Paid, RefusedTo, Segment, Told
 from loadtest.result import CheckResult
 from tests.loadtest.check.world import BUSY, DEAL, EPOCH, PATIENCE_US, Evening
 
@@ -63,6 +64,19 @@ def is_(kind: type, **values: Any) -> Callable[[AnyRecord], bool]:
     return lambda record: (
         isinstance(record, kind) and all(getattr(record, name) == value for name, value in values.items())
     )
+
+
+def promised(run: Run, due_at_ms: int, expired_at_ms: int) -> Run:
+    """Cleo was told "held" until then, 10 ms after she asked; her hold ran out at this instant of the server."""
+    records, books = run
+    key = ("cleo", "cleo-001")
+    moved = [*books.movements[key], Movement(99, 0, "expired", 0, DEAL, 1, expired_at_ms)]
+    books = replace(
+        books,
+        movements=books.movements | {key: moved},
+        holds=books.holds | {key: replace(books.holds[key], state="expired")},
+    )
+    return swapped(records, is_(Answered, viewer="cleo"), due_at_ms=due_at_ms), books
 
 
 def test_an_honest_evening_has_no_breach_and_says_how_much_was_looked_at() -> None:
@@ -262,6 +276,24 @@ def confirmed_and_gone(run: Run) -> Run:
     return records, replace(books, holds=books.holds | {key: replace(books.holds[key], state="cancelled")})
 
 
+def paid_and_given_nothing(run: Run) -> Run:
+    records, books = run
+    return records, replace(books, orders=[replace(books.orders[0], status="expired")])
+
+
+def ran_out_too_early(run: Run) -> Run:
+    return promised(run, 10_000, 9_000)
+
+
+def more_held_at_once_than_there_was(run: Run) -> Run:
+    """Somebody held a unit while both were taken, and it ran out before anybody could wonder."""
+    records, books = run
+    key = ("eve", "eve-0001")
+    books.movements[key] = [Movement(99, 0, "held", 0, DEAL, 1, 1), Movement(100, 0, "expired", 0, DEAL, 1, 2)]
+    told = [Asked(1, *key, "reserve", LINES, 1), Answered(2, *key, "held", 9, LINES), Told(3, *key, "expired", LINES)]
+    return [*records, *told], replace(books, holds=books.holds | {key: HoldRow(*key, "expired", 9, LINES)})
+
+
 def counters_off_by_one(run: Run) -> Run:
     records, books = run
     return records, replace(books, pools=[replace(books.pools[0], available=1)])
@@ -273,6 +305,9 @@ def counters_off_by_one(run: Run) -> Run:
         (oversold_by_what_was_told, "oversold", "3 units were set aside as told; 2 were ever allotted"),
         (oversold_in_the_ledger, "oversold", "3 sold and 0 being paid of 2 allotted"),
         (sold_more_than_there_was, "oversold", "4 units were told to be sold; 2 were ever allotted"),
+        (more_held_at_once_than_there_was, "oversold", "3 units set aside at 1, 2 were allotted then"),
+        (ran_out_too_early, "early_ends", "held for her until 00:00:09.939 at least, and expired at 00:00:09.000"),
+        (paid_and_given_nothing, "paid_for_nothing", "order 1 was paid and is expired"),
         (hold_lost, "lost_holds", "she was told held, 1 × dl_a, and the books know nothing of it"),
         (hold_with_other_lines, "lost_holds", "she was told 1 × dl_a, and the books have 2 × dl_a"),
         (hold_ended_by_nobody, "lost_holds", "her hold was released and she never asked for that"),
@@ -345,8 +380,8 @@ def test_a_question_asked_again_counts_once_and_from_its_return_where_cuts_are_e
     assert counted(judged((told, books), cuts_expected=False)) == {"late_answers": 1}
 
 
-@pytest.mark.parametrize(("closed", "count"), [(1000, 0), (4503, 0), (0, 1), (1006, 1), (4000, 1)])
-def test_who_left_for_good_is_owed_no_answer(closed: int, count: int) -> None:
+@pytest.mark.parametrize(("closed", "count"), [(1000, 0), (4507, 0), (0, 1), (1006, 1), (4000, 1), (4503, 1)])
+def test_who_left_or_saw_the_show_out_is_owed_no_answer(closed: int, count: int) -> None:
     records, books = evening().finish()
     asked = Asked(1_000, "zoe", "zoe-0001", "reserve", LINES, 1_000)
     stretch = Segment("zoe", EPOCH, 1, 3, "snapshot", closed)
@@ -388,3 +423,165 @@ def test_what_the_host_did_after_the_viewers_had_gone_is_missed_by_nobody() -> N
 
     assert judged((records, books)).counts["lost_state_events"] == 3
     assert counted(judged((records, books), final=(EPOCH, 3))) == {}
+
+
+def test_what_came_after_the_last_event_for_the_viewers_is_not_judged() -> None:
+    played = evening()
+    records, _ = played.finish()
+    for _ in range(3):
+        played.happen()
+    books = played.finish()[1]
+    after = [
+        EventSeen(5, EPOCH, 4, "f" * 32),
+        EventSeen(6, EPOCH, 9, "f" * 32),
+        Disorder(7, "ada", EPOCH, 4, 5),
+        Segment("ada", EPOCH, 3, 5, "snapshot", 0),
+        Segment("ada", EPOCH, 6, 6, "resume", -1),
+    ]
+
+    judged_all = counted(judged(([*records, *after], books)))
+    assert {"lost_state_events", "wrong_state_events"} <= judged_all.keys()
+    assert counted(judged(([*records, *after], books), final=(EPOCH, 3))) == {}
+    lost = [each for each in records if not is_(EventSeen, offset=2)(each)]
+    assert counted(judged(([*lost, *after], books), final=(EPOCH, 3))) == {"lost_state_events": 1}
+
+
+def test_an_epoch_that_began_after_the_last_event_for_the_viewers_is_not_judged() -> None:
+    records, books = evening().finish()
+    books = replace(books, events=[*books.events, replace(books.events[0], epoch="ep2", place=1)])
+    after = swapped(records, is_(Segment, viewer="ada"), epoch="ep2", to_offset=1, by="snapshot", from_offset=0)
+
+    assert "lost_state_events" in counted(judged((after, books)))
+    assert counted(judged((after, books), final=(EPOCH, 3))) == {}
+
+
+def test_viewers_of_a_generator_that_died_are_not_asked_for_what_its_last_records_would_show() -> None:
+    """Nobody knows whether Ada was answered, Ben asked to give back, Cleo ever asked."""
+    records, books = evening().finish()
+    cut = without(records, is_(Answered, viewer="cleo"))
+    cut = without(cut, is_(Asked, verb="release"))
+    cut = without(cut, is_(Asked, viewer="ada"))
+    cut = without(cut, is_(Answered, viewer="ada"))
+    cut = without(cut, is_(Paid))
+    cut = without(cut, is_(Told, viewer="ada"))
+
+    assert counted(judged((cut, books))) == {"unanswered": 1, "lost_holds": 1, "double_effects": 1}
+    result = check([[], cut], books, patience_us=PATIENCE_US, ended=[True, False])
+    assert counted(result) == {}
+    assert (result.checked["viewers"], result.checked["not_checked"], result.complete) == (4, 4, False)
+    assert "1 of 2 generators break off: what their 4 viewers were told last" in result.note
+    assert check([[], records], books, patience_us=PATIENCE_US, ended=[True, True]) == check(
+        [[], records], books, patience_us=PATIENCE_US
+    )
+
+
+def test_what_a_dead_generators_viewers_were_certainly_told_is_checked_all_the_same() -> None:
+    for plant, kind in ((hold_lost, "lost_holds"), (two_tickets, "double_effects"), (gap, "lost_state_events")):
+        records, books = plant(evening().finish())
+
+        result = check([records], books, patience_us=PATIENCE_US, ended=[False])
+
+        assert result.counts[kind] >= 1
+
+
+def test_the_viewers_of_the_other_generators_are_checked_whole() -> None:
+    records, books = evening().finish()
+    cleo = without(records, lambda record: getattr(record, "viewer", "") != "cleo")
+    cleo = without(cleo, is_(Answered))
+    others = without(records, lambda record: getattr(record, "viewer", "") == "cleo")
+
+    alive = check([others, cleo], books, patience_us=PATIENCE_US, ended=[False, True])
+    dead = check([others, cleo], books, patience_us=PATIENCE_US, ended=[True, False])
+
+    assert (alive.counts["unanswered"], alive.checked["not_checked"]) == (1, 3)
+    assert (dead.counts["unanswered"], dead.checked["not_checked"]) == (0, 1)
+
+
+@pytest.mark.parametrize(("expired_at_ms", "early"), [(10_000, 0), (9_939, 0), (9_938, 1), (60_000, 0)])
+def test_a_hold_lasts_until_what_she_was_told_less_the_way_of_her_answer(expired_at_ms: int, early: int) -> None:
+    """She asked and had her answer within 10 ms; two clocks may be 50 ms apart."""
+    assert judged(promised(evening().finish(), 10_000, expired_at_ms)).counts["early_ends"] == early
+
+
+@pytest.mark.parametrize(("expired_at_ms", "early"), [(7_950, 0), (7_949, 1)])
+def test_what_she_was_told_unasked_may_have_been_on_its_way_for_longer(expired_at_ms: int, early: int) -> None:
+    records, books = promised(evening().finish(), 0, expired_at_ms)
+    told = [Told(1, "cleo", "cleo-001", "held", LINES, due_at_ms) for due_at_ms in (30_000, 10_000)]
+
+    assert judged(([*records, *told], books)).counts["early_ends"] == early
+
+
+def test_an_answer_says_better_than_what_came_late_when_her_hold_ends() -> None:
+    records, books = promised(evening().finish(), 10_000, 10_000)
+    late = Told(900_000, "cleo", "cleo-001", "held", LINES, 30_000)
+
+    assert judged(([*records, late], books)).counts["early_ends"] == 0
+
+
+def test_an_offer_lasts_too() -> None:
+    records, books = evening().finish()
+    key = ("eve", "eve-0001")
+    books.movements[key] = [Movement(99, 0, "offered", 0, DEAL, 1, 1), Movement(100, 0, "lapsed", 0, DEAL, 1, 20_000)]
+    books = replace(books, holds=books.holds | {key: HoldRow(*key, "lapsed", 9, LINES)})
+    asked = Asked(1, *key, "reserve", LINES, 1)
+    told = [asked, Answered(2, *key, "waiting", 9, LINES), Told(3, *key, "offered", LINES, 30_000)]
+
+    assert judged(([*records, *told], books)).counts["early_ends"] == 1
+
+
+@pytest.mark.parametrize("number", [BUSY, 411, R.UNAVAILABLE.value.number])
+@pytest.mark.parametrize("cuts_expected", [True, False])
+def test_to_be_asked_to_try_again_is_no_answer_and_she_waits_all_the_while(number: int, cuts_expected: bool) -> None:
+    records, books = evening().finish()
+    tries: list[AnyRecord] = []
+    for second in range(4):
+        at_us = second * 300_000
+        tries += [
+            Asked(at_us + 1, "ada", "ada-0009", "reserve", LINES, 1, second > 0),
+            RefusedTo(at_us + 100_000, "ada", "ada-0009", number),
+        ]
+    last = [
+        Asked(1_200_000, "ada", "ada-0009", "reserve", LINES, 1, True),
+        RefusedTo(1_210_000, "ada", "ada-0009", 400),
+    ]
+    late = judged(([*tries, *last, *records], books), cuts_expected=cuts_expected)
+    soon = judged(([*tries[:2], *last, *records], books), cuts_expected=cuts_expected, patience_us=1_300_000)
+
+    assert counted(late) == {"late_answers": 1}
+    assert "came 1210.0 ms after it was due" in late.breaches[0].sentence
+    assert counted(soon) == {}
+    assert counted(judged(([*tries, *last[:1], *records], books), cuts_expected=cuts_expected)) == {"unanswered": 1}
+    assert counted(judged(([*tries[:2], *records], books), cuts_expected=cuts_expected)) == {}  # she gave up in time
+
+
+def test_who_was_put_off_and_then_away_is_waited_for_from_her_return() -> None:
+    records, books = evening().finish()
+    told: list[AnyRecord] = [
+        Asked(1, "dora", "dora-009", "reserve", LINES, 1),
+        RefusedTo(100_000, "dora", "dora-009", BUSY),
+        Asked(9_000_000, "dora", "dora-009", "reserve", LINES, 1, True),
+        RefusedTo(9_010_000, "dora", "dora-009", 400),
+    ]
+
+    assert counted(judged(([*told, *records], books))) == {}
+    assert counted(judged(([*told, *records], books), cuts_expected=False)) == {"late_answers": 1}
+
+
+def test_who_never_got_back_and_who_was_sent_away_are_counted() -> None:
+    records, books = evening().finish()
+    stages = ("away", "coming", "in", "gone", "out")
+    ends = [Ended(f"v{place}", stage) for place, stage in enumerate(stages)]  # type: ignore[arg-type]
+    closes = [Segment(f"w{code}", EPOCH, 3, 3, "snapshot", code) for code in (1000, 1006, 4001, 4501, 4503, 4507)]
+
+    result = judged(([*records, *ends, *closes], books))
+
+    assert counted(result) == {}
+    assert (result.checked["not_back"], result.checked["sent_away"], result.checked["ends"]) == (2, 2, 5)
+    banned = judged(([*records, *ends, *closes], books), closes_expected={4503, 4507})
+    assert banned.checked["sent_away"] == 1
+
+
+def test_while_the_books_are_not_quiet_late_money_may_still_find_its_way() -> None:
+    records, books = paid_and_given_nothing(evening().finish())
+
+    assert judged((records, replace(books, quiet=False))).counts["paid_for_nothing"] == 0

@@ -63,18 +63,20 @@ class Recorder(Watcher):
                 self.end(0)
                 self._segment = (epoch, offset, "resume" if recovered else "snapshot")
                 self._offset = offset
-                self.tape += [Told(now_us, me, hold.rid, hold.state, _lines(hold)) for hold in message.holds]
+                self.tape += [
+                    Told(now_us, me, hold.rid, hold.state, _lines(hold), hold.due_at_ms or 0) for hold in message.holds
+                ]
             case State(epoch, events):
                 for stamped in events:
                     assert stamped.offset == self._offset + 1
                     self._offset = stamped.offset
                     self.tape.append(EventSeen(now_us, epoch, stamped.offset, digest_of(stamped)))
             case Answer(rid, hold):
-                self.tape.append(Answered(now_us, me, rid, hold.state, hold.ticket, _lines(hold)))
+                self.tape.append(Answered(now_us, me, rid, hold.state, hold.ticket, _lines(hold), hold.due_at_ms or 0))
             case RefusedMessage(re=rid):
                 self.tape.append(RefusedTo(now_us, me, rid, message.number))
             case Own(hold=Hold() as hold):
-                self.tape.append(Told(now_us, me, hold.rid, hold.state, _lines(hold)))
+                self.tape.append(Told(now_us, me, hold.rid, hold.state, _lines(hold), hold.due_at_ms or 0))
             case Own(order=OrderFacts() as order):
                 self.tape.append(Paid(now_us, me, order.rid, order.order_id, order.status))
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from loadtest.conduct.options import BadCall, Options, check_options, values_of
+from loadtest.conduct.options import PASS_MINUTES_MAX, BadCall, Options, check_options, pass_minutes, values_of
 from loadtest.scenario import Parameter, Scenario
+from loadtest.scenarios import named, names
 
 
 async def _nothing(_stage: Any) -> None:
@@ -85,6 +86,12 @@ def test_what_cannot_be_meant_is_refused_with_what_to_type(word: str, words: str
         ({"target": "nonsense", "email": "a@b.example"}, "expected an address"),
         ({"target": "ftp://127.0.0.1", "email": "a@b.example"}, "expected an address"),
         ({"target": "http://127.0.0.1:8080"}, "--email"),
+        ({"key": "short"}, "at least 16 characters"),
+        ({"expect_generators": 1, "listen_host": "10.0.0.5"}, "cannot reach a server of our own"),
+        (
+            {"expect_generators": 1, "listen_host": "0.0.0.0", "target": "http://localhost:80", "email": "a@b.example"},
+            "cannot reach http://localhost:80",
+        ),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(given: dict[str, Any], words: str) -> None:
@@ -100,6 +107,34 @@ def test_a_scenario_that_kills_processes_refuses_a_target() -> None:
 def test_a_host_of_ones_own_may_be_a_target_and_our_own_server_needs_no_options() -> None:
     check_options(SCENARIO, options(target="http://shop.example", email="a@b.example", i_own_this_host=True))
     check_options(OWN_ONLY, options())
+
+
+def test_generators_that_join_at_loopback_are_on_this_machine_and_reach_its_servers() -> None:
+    check_options(SCENARIO, options(expect_generators=1, listen_host="127.0.0.1", key="sixteen letters."))
+
+
+def test_passes_are_good_for_the_plan_and_a_plan_longer_than_any_pass_is_refused() -> None:
+    long = values_of(named("fanout"), ["seconds=18_000"])
+
+    assert 300 < pass_minutes(named("fanout"), long) < PASS_MINUTES_MAX
+    assert pass_minutes(named("fanout"), values_of(named("fanout"), [])) <= 32
+    with pytest.raises(BadCall, match="play it in parts"):
+        pass_minutes(named("fanout"), values_of(named("fanout"), ["seconds=40_000"]))
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_scenario_fits_into_its_passes(name: str) -> None:
+    assert pass_minutes(named(name), values_of(named(name), [])) < 60
+
+
+def test_twice_as_many_steps_last_twice_as_long() -> None:
+    scenario = named("find-limit")
+    few, many = (
+        pass_minutes(scenario, values_of(scenario, ["what=cards", f"factor={factor}", "step_seconds=600"]))
+        for factor in (4, 2)
+    )
+
+    assert many - 30 > 1.5 * (few - 30)
 
 
 def test_the_password_is_never_shown() -> None:

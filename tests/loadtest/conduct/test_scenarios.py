@@ -146,5 +146,20 @@ def test_the_limit_is_looked_for_step_by_step(runs: dict[str, Ran]) -> None:
     assert [step["reservations/s"] for step in result.findings["steps"]] == [10, 20]
     assert result.findings["held"] == "20 reservations/s, the most that was asked for"
     assert {verdict.text.partition("<")[0] for verdict in result.thresholds} == {
-        "state_p99", "reserve_p99", "failed_joins_share",
+        "state_p99", "state_delivered_share>=99%", "reserve_p99", "unsent_share", "not_back==0", "sent_away==0",
     }  # fmt: skip
+
+
+def test_everybody_was_back_and_nothing_was_left_unsent(runs: dict[str, Ran]) -> None:
+    for name, run in runs.items():
+        told = {verdict.text: verdict for verdict in run.result.thresholds}
+        assert told["not_back==0"].value == 0, name
+        assert told["sent_away==0"].value == 0, name
+        assert name == "redis-cut" or told["unsent_share<1%"].ok, name
+
+
+def test_what_was_expected_is_what_the_log_has(runs: dict[str, Ran]) -> None:
+    result = runs["fanout"].result
+
+    assert result.facts["state_expected"] == 6 * 30
+    assert result.counters["state_received"] == 6 * 30

@@ -12,6 +12,8 @@ import pytest
 from livecommerce import __version__
 from livecommerce.errors import R, Refused
 from livecommerce.protocol.facts import CardShown
+from loadtest.check.books import fetch_books
+from loadtest.conduct.final import last_place
 from loadtest.conduct.own_server import OwnServer
 from loadtest.conduct.target import ShowHandle, Target, TargetError, _no_answer, refuse_other_machine
 from loadtest.measure.addresses import is_this_machine
@@ -258,6 +260,25 @@ async def test_a_witness_hears_what_the_room_hears(target: Target) -> None:
             await late.until(lambda: False, "the moon", 0.0)
         await target.end_show(show.show_id)
         await late.until_deals(card.deal_ids, "closed")
+
+
+async def test_the_news_end_where_the_server_s_log_does_and_not_where_somebody_heard_it(target: Target) -> None:
+    show = await staged(target)
+    (viewer_pass,) = await target.passes(show.show_id, 1, 10, "Witness")
+    async with target.witness(show.show_id, viewer_pass) as witness:
+        before = witness.position
+        for card in show.cards:
+            await target.command(show.show_id, do="show_card", card_id=card.card_id)
+
+        last = await last_place(target.api, show.show_id)
+
+        assert last is not None
+        assert last[0] == before[0]
+        assert last[1] > before[1] + 1
+        await witness.seen(last[1])
+        assert witness.position == last
+    books = await fetch_books(target.api, show.show_id)
+    assert (books.events[-1].epoch, books.events[-1].place) == last
 
 
 async def test_a_witness_with_a_bad_pass_is_told_why(target: Target) -> None:

@@ -36,7 +36,9 @@ R = TypeVar("R", bound=Record)
 class Baton:
     """`async with Baton(show) as baton`: a generator in this very process has joined and prepared."""
 
-    def __init__(self, show: Show, *, portable: bool = False, share: tuple[int, int] = (0, 1)) -> None:
+    def __init__(
+        self, show: Show, *, portable: bool = False, share: tuple[int, int] = (0, 1), boot_id: str = ""
+    ) -> None:
         self.show = show
         self.counters: Counter[str] = Counter()
         self.gauges: dict[str, float] = {}
@@ -48,6 +50,7 @@ class Baton:
         self.samples = 0
         self._portable = portable
         self._share = share
+        self._boot_id = boot_id
         self._stream = b""
         self._ready: set[int] = set()
         self._orders = 0
@@ -63,9 +66,17 @@ class Baton:
         self._link = await self._links.next()
         self._tasks.append(asyncio.create_task(self._listen()))
         await self.send(
-            Prepare(self.show.server.base_url, self.show.show_id, 7, self._share, PATIENCE_SECONDS, self._portable)
+            Prepare(
+                self.show.server.base_url,
+                self.show.show_id,
+                7,
+                self._share,
+                PATIENCE_SECONDS,
+                self._portable,
+                self._boot_id,
+            )
         )
-        await self.until(lambda: self.prepared, "prepared")
+        await self.until(lambda: self.prepared or self.failures, "prepared")
         return self
 
     async def __aexit__(
@@ -104,10 +115,12 @@ class Baton:
 
     async def until(self, true: Callable[[], Any], what: str) -> None:
         def look() -> Any:
+            if found := true():
+                return found
             for task in self._tasks:
                 if task.done() and not self.is_done:
                     task.result()
-            return true()
+            return None
 
         await until(look, f"{what}; failures: {self.failures}; counters: {dict(self.counters)}", WAIT_SECONDS)
 

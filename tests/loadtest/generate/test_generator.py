@@ -1,5 +1,6 @@
 """A generator and the real server: what viewers do is recorded whole, counted from its plan, and survives breaks."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +10,10 @@ import pytest
 from livecommerce.audit.digest import digest_of
 from livecommerce.protocol.facts import Level
 from loadtest.generate import generator
+from loadtest.machine import boot_id
 from loadtest.measure.health import LimitError
-from loadtest.orders import After, Chat, Cut, Failed, Join, Leave, Rush, Tap, ViewerPass
-from loadtest.records import Answered, Asked, Disorder, EventSeen, Paid, RefusedTo, Segment, Told
+from loadtest.orders import After, Chat, ClockSet, Cut, Failed, Join, Leave, Rush, Tap, ViewerPass
+from loadtest.records import Answered, Asked, Disorder, Ended, EventSeen, Paid, RefusedTo, Segment, Told
 from tests.live_server import Deal, LiveServer, Show, Watcher, live_server, live_show, merchant_folder, until
 from tests.loadtest.generate.baton import Baton, final_of, show_marked_card
 
@@ -55,6 +57,10 @@ async def test_all_come_in_and_see_every_card_to_the_end(server: LiveServer, por
         }
         assert baton.failures == []
         assert baton.gauges["in"] == VIEWERS
+        assert sorted(baton.recorded(Ended), key=lambda each: each.viewer) == [
+            Ended(viewer, "in") for viewer in sorted(viewers)
+        ]
+        assert counters["not_back"] == counters["sent_away"] == 0
 
 
 async def test_events_are_recorded_once_with_the_digest_of_what_the_log_holds(server: LiveServer) -> None:
@@ -116,6 +122,8 @@ async def test_every_tap_is_answered_once_and_given_back(server: LiveServer) -> 
         )
         assert all(0 < each.planned_us <= each.at_us for each in asked)
         assert all(each.lines == ((deals[0], 1),) for each in answered)
+        now_ms = time.time() * 1000
+        assert all((each.due_at_ms > now_ms) == (each.state == "held") for each in answered)
 
 
 async def test_who_holds_her_unit_is_passed_over(server: LiveServer) -> None:
@@ -130,6 +138,79 @@ async def test_who_holds_her_unit_is_passed_over(server: LiveServer) -> None:
         assert baton.counters["taps_sent"] == 5 == baton.counters["answers.held"]
         assert baton.counters["taps_skipped"] == 15
         assert len({each.viewer for each in baton.recorded(Asked)}) == 5
+
+
+async def test_taps_that_wait_are_sent_late_and_counted_from_their_plan(server: LiveServer) -> None:
+    """Three viewers, each held up by 100 ms for each tap: they cannot send 50 a second."""
+    async with live_show(server, Deal(40, limit=2)) as show, Baton(show) as baton:
+        await baton.join(3)
+        at_us = baton.now_us()
+        await baton.order(lambda number: Tap(number, "all", at_us, 0.4, 50.0, tuple(show.deals), release_after_ms=100))
+        await baton.finish()
+        await baton.prove()
+
+        counters = baton.counters
+        assert counters["taps_planned"] == 20 == counters["taps_sent"] + counters["taps_skipped"]
+        assert counters["waited_sends"] > 0
+        assert baton.histograms["reserve"].count == counters["taps_sent"]
+        assert all(each.at_us - each.planned_us < 1_000_000 for each in baton.recorded(Asked))
+        late = [
+            each for each in baton.recorded(Asked) if each.verb == "reserve" and each.at_us > each.planned_us + 10_000
+        ]
+        assert late
+
+
+async def test_what_nobody_could_say_in_time_is_counted_as_skipped(server: LiveServer) -> None:
+    async with live_show(server) as show, Baton(show) as baton:
+        await baton.join(2)
+        at_us = baton.now_us()
+        await baton.order(lambda number: Chat(number, "all", at_us, 0.5, 40.0, arrivals="even"))
+        await baton.finish()
+        await baton.prove()
+
+        assert baton.counters["chat_planned"] == 20
+        assert baton.counters["chat_sent"] == 20 - baton.counters["chat_skipped"]
+        assert baton.counters["chat_skipped"] > 0
+
+
+async def test_who_is_not_back_at_the_end_is_counted_and_recorded(server: LiveServer) -> None:
+    async with live_show(server, Deal(10)) as show, Baton(show) as baton:
+        viewers = await baton.join(4)
+        at_us = baton.now_us()
+        await baton.order(lambda number: Cut(number, "all", at_us, away_ms=(60_000, 60_000)))
+        stayer = await baton.join(1, group="stays")
+        await baton.finish(await final_of(show), patience_seconds=0.2)
+
+        assert baton.counters["not_back"] == 4
+        assert {each.viewer: each.stage for each in baton.recorded(Ended)} == {
+            **dict.fromkeys(viewers, "away"),
+            stayer[0]: "in",
+        }
+
+
+async def test_a_loopback_address_of_another_host_is_refused_in_words(server: LiveServer) -> None:
+    async with live_show(server) as show, Baton(show, boot_id="of another host") as baton:
+        assert baton.prepared is None
+        (failed,) = baton.failures
+        assert failed.fatal
+        assert "by an address that all hosts reach" in failed.text
+
+
+async def test_a_loopback_address_of_the_same_host_is_where_the_server_is(server: LiveServer) -> None:
+    async with live_show(server) as show, Baton(show, boot_id=boot_id()) as baton:
+        assert baton.prepared is not None
+
+
+async def test_a_clock_that_is_set_again_counts_for_what_is_received(server: LiveServer, portable: bool) -> None:
+    async with live_show(server, Deal(10)) as show, Baton(show, portable=portable) as baton:
+        await baton.join(5)
+        before_us = baton.now_us()
+        await baton.send(ClockSet(-time.monotonic_ns() + 3_000_000_000_000))
+        await baton.until(lambda: baton.now_us() > before_us + 2_000_000_000, "the new clock")
+        await show_marked_card(show, baton.now_us())
+        await baton.finish(await final_of(show))
+
+        assert baton.counters["state_received"] == 5 == baton.histograms["state"].count
 
 
 async def test_a_rush_waits_for_the_opening_and_sells_exactly_what_is_there(server: LiveServer) -> None:
@@ -174,7 +255,9 @@ async def test_some_pay_some_give_back_and_the_line_takes_what_is_freed(server: 
         await baton.prove()
 
         counters = baton.counters
-        assert counters["checkouts"] == 6 == counters["orders.confirmed"]
+        assert counters["checkouts"] == 6 == counters["orders.confirmed"] == counters["pays_pressed"]
+        assert counters["checkouts_planned"] == 6 + counters["checkouts_failed"]
+        assert counters["pays_unconfirmed"] == 0
         assert baton.histograms["checkout"].count == 6
         assert baton.histograms["pay"].count == 6
         paid = {each.order_id for each in baton.recorded(Paid) if each.status == "confirmed"}

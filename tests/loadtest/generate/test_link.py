@@ -1,11 +1,14 @@
 """The line between conductor and generators: who may join, whose clock is how far off, and that a loss is told."""
 
 import asyncio
+import contextlib
+import time
 from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
 
+from livecommerce import __version__
 from loadtest.generate import link as link_module
 from loadtest.generate.link import (
     HELLO_BYTES_MAX,
@@ -14,6 +17,7 @@ from loadtest.generate.link import (
     Link,
     LinkClosed,
     Links,
+    RunClock,
     connect_generator,
     listen,
 )
@@ -22,6 +26,7 @@ from loadtest.orders import (
     Chat,
     Done,
     Finish,
+    Hello,
     Join,
     Leave,
     Ready,
@@ -31,7 +36,7 @@ from loadtest.orders import (
 )
 from tests.live_server import until
 
-KEY = "a key"
+KEY = "the key of this run"
 
 
 @pytest.fixture
@@ -76,7 +81,7 @@ async def test_hello_says_who_joined(links: Links) -> None:
     assert str(conductor.hello.pid) in conductor.name
 
 
-@pytest.mark.parametrize("key", ["", "A key", "a key ", "ä"])
+@pytest.mark.parametrize("key", ["", "The key of this run", "the key of this run ", "ä"])
 async def test_another_key_is_refused_in_words_and_leaves_no_link(links: Links, key: str) -> None:
     generator = await connect_generator("127.0.0.1", links.port, key)
     with pytest.raises(JoinRefused, match="LOADTEST_KEY"):
@@ -136,6 +141,82 @@ async def test_on_another_kernel_the_quickest_of_twenty_questions_sets_the_clock
     assert conductor.clock_error_us > 0
 
 
+async def test_a_clock_that_goes_away_is_followed_and_its_drift_is_told(
+    links: Links, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = iter(["another kernel", "ours"])
+    monkeypatch.setattr(link_module, "boot_id", lambda: next(ids))
+    monkeypatch.setattr(link_module, "CLOCK_AGAIN_SECONDS", 0.01)
+    conductor, generator = await joined(links)
+    hearing = [asyncio.ensure_future(_hear_all(conductor)), asyncio.ensure_future(_hear_all(generator))]
+    was_ns = generator.clock.offset_ns
+    monkeypatch.setattr(RunClock, "here_ns", lambda _self: time.monotonic_ns() + 5_000_000_000)
+    await until(lambda: generator.clock.offset_ns < was_ns - 4_000_000_000)
+
+    assert abs(conductor.clock_drift_us + 5_000_000) <= conductor.clock_error_us
+    # Until it was asked again it was wrong by all of that.
+    assert conductor.clock_error_us >= 5_000_000 - 1_000
+    await until(lambda: generator.clock.apart_us >= 2 * 4_999_000)
+    assert abs(generator.clock.now_us() - (time.monotonic_ns() - 1_000) // 1000) < 1_000_000
+    await _stop(hearing)
+
+
+async def test_all_generators_hear_how_far_clocks_may_be_apart(links: Links, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, generator_here = await joined(links)
+    hearing = [asyncio.ensure_future(_hear_all(here)), asyncio.ensure_future(_hear_all(generator_here))]
+    assert generator_here.clock.apart_us == 0
+    ids = iter(["another kernel", "ours"])
+    monkeypatch.setattr(link_module, "boot_id", lambda: next(ids))
+    far, generator_far = await joined(links)
+    await until(lambda: generator_here.clock.apart_us)
+    assert generator_here.clock.apart_us == generator_far.clock.apart_us >= 2 * far.clock_error_us
+    await _stop(hearing)
+
+
+async def test_once_the_run_is_full_the_door_is_shut(links: Links) -> None:
+    conductor, generator = await joined(links)
+    waiting = await connect_generator("127.0.0.1", links.port, KEY)
+    refused = asyncio.ensure_future(anext(aiter(waiting)))
+    await until(lambda: not links._newcomers.empty())
+    port = links.port
+    await links.shut()
+    with pytest.raises(JoinRefused, match="full"):
+        await refused
+    with pytest.raises(OSError):
+        await connect_generator("127.0.0.1", port, KEY)
+    await generator.send(Ready(1))
+    assert await conductor.receive() == Ready(1)
+
+
+async def test_who_was_at_the_door_when_it_shut_is_told_that_the_run_is_full(links: Links) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", links.port)
+    await until(lambda: links._pending == 1)
+    await links.shut()
+    body = msgspec.msgpack.encode(Hello(KEY, "host", 1, "boot", __version__, 1, 1))
+    writer.write(len(body).to_bytes(4, "big") + body)
+    assert b"full" in await reader.read()
+    writer.close()
+
+
+async def test_only_so_many_stand_at_the_door_without_the_key(links: Links, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_module, "PENDING_MAX", 3)
+    silent = [await asyncio.open_connection("127.0.0.1", links.port) for _ in range(3)]
+    await until(lambda: links._pending == 3)
+    reader, writer = await asyncio.open_connection("127.0.0.1", links.port)
+    assert await reader.read() == b""
+    assert "3 others" in links.refused[0]
+    for _, each in [*silent, (reader, writer)]:
+        each.close()
+    await until(lambda: links._pending == 0)
+    await joined(links)
+
+
+@pytest.mark.parametrize("key", ["", "fifteen letters"])
+async def test_a_key_that_could_be_guessed_opens_no_door(key: str) -> None:
+    with pytest.raises(ValueError, match="at least 16"):
+        await listen("127.0.0.1", 0, key)
+
+
 async def test_a_lost_generator_is_told_to_the_conductor(links: Links) -> None:
     conductor, generator = await joined(links)
     await generator.send(Ready(1))
@@ -178,6 +259,18 @@ async def test_who_does_not_read_makes_the_sender_wait(links: Links) -> None:
     while not sending.done():
         await conductor.receive()
     await sending
+
+
+async def _hear_all(link: Link | GeneratorLink) -> None:
+    with contextlib.suppress(LinkClosed):
+        async for _ in link:
+            pass
+
+
+async def _stop(hearing: "list[asyncio.Future[None]]") -> None:
+    for task in hearing:
+        task.cancel()
+    await asyncio.gather(*hearing, return_exceptions=True)
 
 
 async def _send_all(link: Link | GeneratorLink, messages: list) -> None:  # type: ignore[type-arg]

@@ -34,7 +34,7 @@ def test_where_nobody_conducts_it_gives_up_in_words(monkeypatch: pytest.MonkeyPa
 
 
 async def test_with_another_key_it_ends_with_the_conductors_words() -> None:
-    async with await listen("127.0.0.1", 0, "the key") as links:
+    async with await listen("127.0.0.1", 0, "the key of this run") as links:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "loadtest.generate", "--join", f"127.0.0.1:{links.port}",
             env=dict(os.environ) | {"LOADTEST_KEY": "another key"}, stderr=asyncio.subprocess.PIPE,

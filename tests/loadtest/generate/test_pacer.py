@@ -190,3 +190,10 @@ async def test_the_loops_own_timer_does_the_same() -> None:
     timer.close()
     await asyncio.sleep(0)
     assert rung == [1]
+
+
+def test_an_arrival_that_waits_for_somebody_is_timed_by_who_sends_it() -> None:
+    pacer, clock, late = a_pacer()
+    pacer.stream([10, 20, 30], lambda planned_us: planned_us != 20)
+    clock.run(lambda: 5_000)
+    assert len(late) == 2

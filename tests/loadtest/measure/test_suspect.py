@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from loadtest.measure.suspect import RULES, is_conclusive, suspect
@@ -87,7 +88,10 @@ def test_one_viewer_kept_out_by_our_own_limit_is_enough() -> None:
 
 
 def test_of_two_busy_parts_the_one_that_was_busy_longer_comes_first_and_the_other_is_evidence() -> None:
-    rows = [*seconds(4, {"web_cpu_max": 0.95, "redis_cpu": 0.95}), *seconds(3, {"web_cpu_max": 0.95})]
+    rows = [
+        *seconds(4, {"web_cpu_max": 0.95, "redis_cpu": 0.95}),
+        *(row(second, {"web_cpu_max": 0.95}) for second in (5, 6, 7)),
+    ]
 
     stop = suspect(rows)
 
@@ -159,3 +163,49 @@ def test_a_generator_over_its_bounds_makes_a_run_inconclusive(
 )
 def test_at_its_bounds_a_run_is_conclusive(rows: Sequence[SampleRow], generators: Sequence[GeneratorHealth]) -> None:
     assert is_conclusive(generators, rows) == (True, [])
+
+
+# --- loads that were not the planned ones -----------------------------------------------------------------------------
+
+
+def tapping(outstanding: float, **counters: int) -> list[SampleRow]:
+    counted = {"taps_planned": 100, "taps_sent": 100 - counters.get("taps_skipped", 0), **counters}
+    return [SampleRow(second * 1_000_000, counted, {"cpu": 0.3, "in": 50.0, "outstanding": outstanding}, {}, CALM)
+            for second in range(1, 4)]  # fmt: skip
+
+
+def test_taps_that_nobody_was_free_to_send_make_a_run_inconclusive() -> None:
+    conclusive, reasons = is_conclusive([], tapping(3.0, taps_skipped=5))
+
+    assert not conclusive
+    assert "crowd was too small" in reasons[0]
+    assert "5.0%" in reasons[0]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        tapping(3.0, taps_skipped=1),  # at the bound
+        tapping(25.0, taps_skipped=5),  # half of the room waited for an answer
+        tapping(3.0, taps_skipped=5, skipped_by_server=5),
+    ],
+)
+def test_taps_that_waited_for_the_server_say_something_about_the_server(rows: Sequence[SampleRow]) -> None:
+    assert is_conclusive([], rows) == (True, [])
+
+
+def test_who_could_not_come_in_for_want_of_ports_is_missing_from_every_later_second() -> None:
+    entries = seconds(2, counters={"join_failed.ports": 3, "joins_planned": 10})
+    judged = [row(second) for second in (3, 4, 5)]
+
+    assert is_conclusive([], judged) == (True, [])
+    assert not is_conclusive([], judged, [*entries, *judged])[0]
+
+
+def test_three_rows_that_came_in_a_burst_are_no_three_seconds() -> None:
+    calm = [row(second) for second in (1, 2, 3)]
+    burst = [msgspec.structs.replace(row(1, {"web_cpu_max": 1.0}), until_us=3_000_000 + at) for at in (10, 20, 30)]
+    long = msgspec.structs.replace(row(1, {"web_cpu_max": 1.0}), until_us=6_100_000)
+
+    assert suspect([*calm, *burst]).part == "nothing"
+    assert suspect([*calm, long]).part == "server"

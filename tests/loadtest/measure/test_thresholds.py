@@ -10,7 +10,7 @@ STATE = {"state": Percentiles(10, 40_000, 60_000, 70_000, 90_000, 120_000, 150_0
 
 
 def verdict(text: str, **facts: float) -> ThresholdVerdict:
-    return judge(parse(text), STATE, {"cuts": 3, "refused.400": 7}, facts)
+    return judge(parse(text), STATE, {"cuts": 3, "refused.400": 7, "sent_away": 2}, facts)
 
 
 @pytest.mark.parametrize(
@@ -30,10 +30,18 @@ def verdict(text: str, **facts: float) -> ThresholdVerdict:
         ("failed_joins_share<0.001", 0.005, False),
         ("server_cpu_us_per_frame<8us", 7.5, True),
         ("oversold==0", 0.0, True),
+        ("unsent_share<1%", 2.0, False),
+        ("refused_share<1%", 0.5, True),
+        ("not_back==0", 0.0, True),
+        ("sent_away==0", 2.0, False),
+        ("pays_unconfirmed==0", 0.0, True),
+        ("checkouts_failed==0", 0.0, True),
     ],
 )
 def test_a_threshold_is_judged_in_the_unit_it_was_written_in(text: str, value: float, ok: bool) -> None:
-    found = verdict(text, failed_joins_share=0.005, server_cpu_us_per_frame=7.5, oversold=0)
+    found = verdict(
+        text, failed_joins_share=0.005, server_cpu_us_per_frame=7.5, oversold=0, unsent_share=0.02, refused_share=0.005
+    )
 
     assert (found.value, found.ok) == (pytest.approx(value), ok)
     assert found.text == text.replace(" ", "")
@@ -73,6 +81,8 @@ def test_a_counter_that_never_counted_is_zero() -> None:
         ("overslod==0", "oversold"),
         ("quite_else<1", "`loadtest thresholds` lists all names"),
         ("refused.999==0", "no refusal 999"),
+        ("taps_refused.999==0", "no refusal 999"),
+        ("unsent_share<1s", "possible: % or none"),
         ("refused.==0", "no refusal"),
         ("state_p99<100", "in which unit"),
         ("state_p99<100%", "cannot be given in %"),

@@ -10,6 +10,8 @@ from tests.loadtest.report import sample
 EVENING = sample.evening(seconds=3)
 BREACHED = (ThresholdVerdict("state_p99<1ms", 9.0, False, "9 ms measured, under 1 ms wanted"),)
 WRONG = CheckResult({"answers": 3}, {"oversold": 1}, (), True)
+LATE = CheckResult({"answers": 3}, {"oversold": 0, "late_answers": 2}, (), True)
+HALF_RECORDED = CheckResult({"answers": 3}, {"oversold": 1}, (), False, "the records of 1 of 2 generators break off")
 UNREAD = CheckResult({}, {"oversold": 0}, (), False, "the books could not be fetched")
 
 
@@ -26,6 +28,10 @@ def result(**changes: object) -> Result:
         (result(check=UNREAD), "inconclusive", 97),
         (result(thresholds=BREACHED, conclusive=False, complete=False), "broken_off", 1),
         (result(thresholds=BREACHED, conclusive=False, complete=False, check=WRONG), "wrong_stock", 98),
+        (result(conclusive=False, complete=False, check=HALF_RECORDED), "broken_off", 1),
+        (result(check=HALF_RECORDED), "wrong_stock", 98),
+        (result(check=LATE), "breached", 99),
+        (result(check=LATE, conclusive=False), "inconclusive", 97),
     ],
 )
 def test_the_worst_wins(found: Result, word: str, exit_code: int) -> None:
@@ -54,3 +60,12 @@ def test_a_run_of_which_nothing_was_asked_passed_nothing() -> None:
     verdict = verdict_of(sample.fan_out_only())
 
     assert (verdict.headline, verdict.exit_code) == ("Ran to its end", 0)
+
+
+def test_answers_that_came_late_are_told_as_late_and_the_stock_as_right() -> None:
+    verdict = verdict_of(result(check=LATE))
+    sentences = verdict.sentences
+
+    assert verdict.headline == "Answers came too late"
+    assert sentences[0].startswith("The thresholds held, but 2 answers came later")
+    assert "Stock adds up" in sentences[1]

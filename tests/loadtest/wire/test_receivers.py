@@ -517,6 +517,17 @@ def test_a_mark_of_the_future_is_received_but_has_no_latency(stand: Stand) -> No
     assert not stand.latencies["state"]
 
 
+def test_a_mark_ahead_by_no_more_than_clocks_are_apart_took_no_time(stand: Stand) -> None:
+    stand.seat(1)
+    stand.receiver.set_clock(-time.monotonic_ns(), 60_000_000)
+    stand.send(1, framed(state(1, planned_us=50_000_000)), framed(talk([marked("hi", 50_000_000)])))
+    stand.send(1, framed(state(2, planned_us=3_600_000_000)))
+    stand.read_all()
+
+    assert stand.counters["state_received"] == 2
+    assert (stand.latencies["state"], stand.latencies["talk"]) == ({0: 1}, {0: 1})
+
+
 def test_marks_from_before_a_viewer_came_are_received_but_no_latency_of_hers(stand: Stand) -> None:
     stand.receiver.set_clock(10_000_000_000 - time.monotonic_ns())
     for viewer, since_us in ((1, 5_000_000), (2, 5_000_001)):

@@ -58,6 +58,7 @@ function unitOf(text: string): string {
 const KINDS: Record<string, string> = {
   oversold: "More units promised at once than there were",
   lost_holds: "A viewer was told she holds a unit; the books do not know it",
+  early_ends: "A unit went back before the time that its viewer was told",
   double_effects: "One request had its effect twice",
   lost_state_events: "A viewer who was there never got an event of the show",
   reordered_state_events: "Events came in another order than the show's log has them",
@@ -66,6 +67,7 @@ const KINDS: Record<string, string> = {
   late_answers: "An answer that came after the viewer's patience",
   contradicted_answers: "Two answers to one request that cannot both be true",
   unpaid_confirmed: "An order confirmed for which nobody paid",
+  paid_for_nothing: "An order that was paid, and is neither confirmed nor refunded",
   books: "The books of the show contradict themselves",
 };
 
