@@ -17,7 +17,6 @@ from tests.live_server import EMAIL, PASSWORD, Deal, LiveServer, live_server, li
 
 __all__ = ["merchant_folder"]
 
-pytest.importorskip("locust")
 LOCUSTFILE = Path(loadtest.__file__ or "").parent / "locust_user.py"
 VIEWERS = 20
 # The example's viewers act six times a minute; a short test wants to see every task.
