@@ -393,9 +393,13 @@ class TestGoing:
         raw, _ = await seat(one, "a")
         raw.close()
         await until(lambda: one.hub.admission.sockets == 0)
-        for _ in range(8):
+        # The room is looked at every second; a busy machine may need several of them to close it.
+        for _ in range(60):
             await one.clock.advance(2)
-        await until(lambda: not one.hub.rooms)
+            if not one.hub.rooms:
+                break
+            await asyncio.sleep(0.01)
+        assert not one.hub.rooms
         assert await one.hub.relay._redis.pubsub_numsub((one.hub.rooms and "") or f"{{show:{SHOW}}}:channel") == [
             (f"{{show:{SHOW}}}:channel".encode(), 0)
         ]

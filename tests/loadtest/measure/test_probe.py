@@ -28,8 +28,10 @@ def server() -> Iterator[OwnServer]:
 async def test_of_our_own_server_every_part_is_known(server: OwnServer) -> None:
     async with await Probe.of(server.url, TOKEN, server.pids) as probe:
         found = await probe.sample()
+        while "sockets" not in found:  # on a busy machine a process may be late with its own part
+            found = await probe.sample()
 
-        assert found.keys() >= FROM_PROCESSES | {"sockets"}
+        assert found.keys() >= FROM_PROCESSES
         assert found["web_processes"] == 2
         assert found["web_cpu"] >= found["web_cpu_max"] >= 0
         assert found["web_rss_mib"] > 20
