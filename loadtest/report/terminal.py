@@ -23,6 +23,7 @@ RATES: Final = {  # counter of a second → how it is called
     "joined": "came in",
     "state_frames": "state frames",
     "talk_frames": "talk frames",
+    "levels_frames": "levels frames",
     "chat_sent": "lines of chat",
     "taps_sent": "taps",
     "answers": "answers",

@@ -121,6 +121,7 @@ export function DeliveryPlots(drawing: Drawing): JSX.Element {
   const frames: Series[] = [
     { name: "state frames", tone: "rose" as const, values: rate(over, "state_frames") },
     { name: "talk frames", tone: "blue" as const, values: rate(over, "talk_frames") },
+    { name: "levels (stock, head-count)", tone: "gold" as const, values: rate(over, "levels_frames") },
   ].filter(measured);
   const asked: Series[] = [
     { name: "taps", tone: "gold" as const, values: rate(over, "taps_sent") },
