@@ -3,7 +3,7 @@
  * inside while it is open, gives it back when it goes, and closes by Escape, the backdrop, a pull or its button.
  */
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useId, useLayoutEffect, useRef } from "preact/hooks";
 import { t } from "../i18n";
 import { IconButton } from "./Button";
 
@@ -60,7 +60,8 @@ function OpenSheet({ title, onClose, children, footer, shape = "half", class: ex
 const FOCUSABLE = "a[href],button:not([disabled]),input:not([disabled]),select,textarea,iframe,[tabindex='0']";
 
 function useFocusInside(panel: { current: HTMLElement | null }): void {
-  useEffect(() => {
+  // Before the sheet is painted: a key that is pressed as soon as it is seen must find the focus inside.
+  useLayoutEffect(() => {
     const before = document.activeElement as HTMLElement | null;
     panel.current?.focus({ preventScroll: true });
     const keepInside = (event: KeyboardEvent): void => {
