@@ -156,6 +156,7 @@ class Room:
         self._ahead: dict[int, tuple[Stamped, int]] = {}
         self._filling = False
         self._changed_deals: set[str] = set()
+        self._crowd_news: tuple[int | None, int] = (None, 0)  # head-count and hearts that the room has not heard yet
         self._to_publish: list[Line] = []
         self._unheard: dict[str, _Unheard] = {}
         self._bundles: dict[str, frozenset[str]] = {}
@@ -365,21 +366,23 @@ class Room:
         return [ToTalk(frames)] if frames else []
 
     def take_levels(self) -> Levels | None:
-        """Numbers that changed since the last time, only the latest of each."""
-        if not self._changed_deals:
+        """Numbers that changed since the last time, only the latest of each: stock, head-count and hearts in one
+        message. A page drops what has a lower version than it has seen, so there is one row of them."""
+        (viewers, hearts), self._crowd_news = self._crowd_news, (None, 0)
+        if not self._changed_deals and viewers is None and not hearts:
             return None
         deals = {deal_id: self.levels[deal_id] for deal_id in self._changed_deals if deal_id in self.levels}
         self._changed_deals.clear()
-        return Levels(self.levels_version, deals)
+        return Levels(self.levels_version, deals, viewers, hearts or None)
 
     def take_crowd(self, now_seconds: float) -> list[Out]:
-        """Once a second: the head-count and hearts, to the others and to the room."""
+        """Once a second: the head-count and hearts, to the others, and to the room with its next numbers."""
         outs: list[Out] = []
         if report := self.crowd.report(now_seconds):
             outs.append(Publish(["crowd", self._process_id, *report]))
         viewers, hearts = self.crowd.changes(now_seconds)
-        if viewers is not None or hearts is not None:
-            outs.append(ToAll(Levels(self.levels_version, {}, viewers, hearts)))
+        told, kept = self._crowd_news
+        self._crowd_news = (told if viewers is None else viewers, kept + (hearts or 0))
         return outs
 
     def all_levels(self, now_seconds: float) -> Levels:

@@ -8,7 +8,6 @@ measured until then is reported as incomplete, never as a whole.
 
 import asyncio
 import contextlib
-import mmap
 import shutil
 import signal
 import time
@@ -16,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -26,6 +25,7 @@ from livecommerce.audit.books import Books
 from livecommerce.errors import Refused
 from loadtest.check.books import books_from, fetch_books
 from loadtest.check.checker import check
+from loadtest.check.streams import records_of
 from loadtest.conduct.conductor import BrokenOff, Conductor, records_path
 from loadtest.conduct.facts import OF_THE_RUN, Heard, Place, derive, expected_deliveries, marked_cards
 from loadtest.conduct.final import last_place
@@ -39,7 +39,6 @@ from loadtest.measure.health import descriptors_max, need_descriptors
 from loadtest.measure.probe import Probe
 from loadtest.measure.suspect import is_conclusive, suspect
 from loadtest.measure.thresholds import Threshold, judge, merge, parse
-from loadtest.records import AnyRecord, read
 from loadtest.report.files import write_all
 from loadtest.report.terminal import LiveView
 from loadtest.report.ui import LivePage
@@ -534,25 +533,16 @@ def _drop_if_empty(folder: Path) -> None:
         folder.rmdir()
 
 
-def _records(folder: Path, number: int) -> Iterator[AnyRecord]:
-    """Of one generator; the file is read as it is needed, however long it is."""
-    path = records_path(folder, number)
-    if not path.exists() or not path.stat().st_size:
-        return
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as stream:
-        yield from read(cast(bytes, stream))  # it is sliced and measured like bytes
-
-
 def _heard(folder: Path, generators: int) -> Heard:
     heard = Heard()
     for number in range(generators):
-        heard.take(_records(folder, number))
+        heard.take(records_of(records_path(folder, number)))
     return heard
 
 
 def _checked(folder: Path, kept: Kept, books: Books) -> CheckResult:
     return check(
-        [_records(folder, number) for number in range(kept.generators)],
+        [records_of(records_path(folder, number)) for number in range(kept.generators)],
         books,
         patience_us=kept.patience_us,
         cuts_expected=kept.cuts_expected,

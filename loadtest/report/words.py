@@ -38,7 +38,12 @@ _OTHERS = {
     "late_sends": "sent more than 10 ms after their moment",
     "state_gaps": "events of the show that were skipped",
     "state_duplicates": "events of the show that came twice",
-    "taps_skipped": "taps not made: the viewer still held her unit",
+    "taps_skipped": "taps not made: nobody was free in time",
+    "chat_skipped": "lines not said: nobody was free in time",
+    "not_back": "viewers who were not back at the end",
+    "sent_away": "viewers the server sent away for good",
+    "checkouts_failed": "checkouts that did not get through",
+    "pays_unconfirmed": "payments made and never confirmed",
 }
 # Said by the server on purpose: an answer like any other, but not the one the viewer hoped for.
 ORDINARY = frozenset({"refused.400", "refused.401", "refused.410", "disconnects.1000", "disconnects.4507"})

@@ -11,7 +11,7 @@ from livecommerce.clock import TestClock
 from livecommerce.errors import Close, R
 from livecommerce.gateway import hall
 from livecommerce.gateway.outbox import Lane, Outbox, send_to_all
-from livecommerce.protocol.facts import CardHidden, Hold, Note, RoomRules
+from livecommerce.protocol.facts import CardHidden, Hold, Level, Note, RoomRules
 from livecommerce.protocol.from_viewer import Accept, React, Release, Reserve, Say, Vote, WantLine
 from livecommerce.protocol.to_viewer import (
     Answer,
@@ -71,10 +71,42 @@ class TestNumbers:
 
         assert written[:4] == [Lane.LEVELS, Lane.STATE, Lane.LEVELS, Lane.LEVELS]
 
+    async def test_what_changes_during_a_pass_takes_no_number_from_those_who_are_still_to_hear_it(
+        self, one: Live, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        raws = [(await seat(one, name))[0] for name in "abc"]
+        await one.clock.advance(2)
+        there = one.hub.rooms[SHOW]
+        passes = 0
+
+        def write(outboxes: Collection[Outbox], frame: bytes, lane: Lane) -> None:
+            nonlocal passes
+            passes += lane is Lane.LEVELS
+            if passes == 1:  # the head-count grows and another deal moves, between the first seat and the second
+                there.room.hear_levels(there.room.levels_version + 1, {"dl_2": Level(9, 0, 0, 0, 0)})
+                there.room.crowd.here = 40
+                asyncio.get_running_loop().call_soon(there.second)
+            send_to_all(outboxes, frame, lane)
+
+        monkeypatch.setattr(hall, "SLICE", 1)
+        monkeypatch.setattr(hall, "send_to_all", write)
+        raws[0].send(Reserve("rid-0001", (WantLine("dl_1"),)))
+        await until(lambda: passes >= 3)
+        await one.clock.advance(2)
+
+        for raw in raws:
+            seen, version = dict[str, Level](), 0
+            while not {"dl_1", "dl_2"} <= seen.keys():
+                message = await raw.read_until(Levels)
+                if message.version >= version:  # as a page does
+                    seen, version = seen | message.deals, message.version
+            assert seen["dl_1"].held == 1
+
     async def test_a_pass_of_numbers_that_took_long_is_followed_by_three_times_as_much_rest(
         self, one: Live, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         raw, _ = await seat(one, "a")
+        await one.clock.advance(2)  # the head-count has been told
         told: list[float] = []
 
         def write(outboxes: Collection[Outbox], frame: bytes, lane: Lane) -> None:
