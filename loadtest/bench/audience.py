@@ -137,12 +137,13 @@ class Audience:
         except asyncio.CancelledError:
             if not faults:
                 raise
-            raise LabFailed(faults[0]) from None
         finally:
             loop.remove_reader(self._receiver.fileno())
             for task in coming:
                 task.cancel()
             await asyncio.gather(*coming, return_exceptions=True)
+        if faults:  # also where all were in already and nobody was left to cancel
+            raise LabFailed(faults[0])
 
     async def _open(self, entry: Entry) -> tuple[socket.socket, bytes]:
         headers = [("Sec-WebSocket-Protocol", entry.subprotocols)] if entry.subprotocols else []

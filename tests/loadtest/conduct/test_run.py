@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from loadtest.conduct.options import Options
-from loadtest.conduct.run import Outside, _records, _Run
+from loadtest.conduct.run import Outside, _Run
 from loadtest.conduct.stage import Window
 from loadtest.measure.thresholds import parse
-from loadtest.records import Answered, encode
 from loadtest.result import SampleRow
 from loadtest.scenarios import named
 
@@ -117,15 +116,6 @@ async def test_after_a_hitch_one_long_second_follows_and_not_many_short_ones(
         await one._seconds(None, None, SimpleNamespace(sample=sample))
 
     assert waits == [1.0, 0.0, 1.0, 1.0]
-
-
-def test_records_are_read_as_they_are_needed_and_a_piece_at_the_end_is_left_out(tmp_path: Path) -> None:
-    answers = [Answered(at, "v", f"r{at}", "held", at, ()) for at in range(3)]
-    (tmp_path / "generator-1.records").write_bytes(b"".join(map(encode, answers)) + b"\0\0\0\x40half")
-    (tmp_path / "generator-2.records").write_bytes(b"")
-
-    assert list(_records(tmp_path, 0)) == answers
-    assert list(_records(tmp_path, 1)) == list(_records(tmp_path, 2)) == []
 
 
 async def test_entries_within_a_stretch_are_left_out_of_what_is_said_about_the_generators(tmp_path: Path) -> None:
