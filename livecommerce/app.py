@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 import httpx
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from livecommerce.catalogue.service import Catalogue
 from livecommerce.clock import Clock, RealClock
 from livecommerce.gateway.door import Door
 from livecommerce.gateway.hub import Hub
+from livecommerce.hot_state import connect
 from livecommerce.ledger.database import Database
 from livecommerce.orders.payments.registry import Foundation, providers_for
 from livecommerce.orders.service import Orders
@@ -42,16 +41,11 @@ class Parts:
     hub: Hub
 
 
-def connect_redis(url: str) -> Redis:
-    """A client without retries: what changes stock is asked for again by its id, never sent again by a library."""
-    return Redis.from_url(url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=3, health_check_interval=0)
-
-
 @contextlib.asynccontextmanager
 async def open_parts(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Parts]:
     """All parts of a process, started; they are stopped on the way out, Redis last."""
     clock = clock or RealClock()
-    redis = connect_redis(settings.redis_url)
+    redis = connect(settings.redis_url)
     database = Database(settings.sql_url)
     await database.start()
     try:
@@ -79,7 +73,7 @@ async def open_parts(settings: Settings, clock: Clock | None = None) -> AsyncIte
 @contextlib.asynccontextmanager
 async def open_people(settings: Settings) -> AsyncIterator[tuple[Database, People]]:
     """The ledger and the people alone, for commands that need no hot state."""
-    redis = connect_redis(settings.redis_url or "redis://127.0.0.1:1")  # never connected: nobody signs in here
+    redis = connect(settings.redis_url or "redis://127.0.0.1:1")  # never connected: nobody signs in here
     database = Database(settings.sql_url)
     await database.start()
     try:

@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from livecommerce.app import connect_redis
 from livecommerce.client.api import Api
 from livecommerce.clock import RealClock
 from livecommerce.demo.board import Board, Wish, next_wish, write_board
@@ -25,6 +24,7 @@ from livecommerce.demo.seed import Cast, read_cast
 from livecommerce.demo.stage import HERO, SERUM, Stage, patiently
 from livecommerce.demo.story import NAMES, PLAYERS, ROUND_SECONDS
 from livecommerce.errors import Refused
+from livecommerce.hot_state import connect
 from livecommerce.ledger.database import Database
 from livecommerce.logs import set_up_logs
 from livecommerce.people.service import People
@@ -161,7 +161,7 @@ def _log_failure(task: "asyncio.Task[None]") -> None:
 async def direct(settings: Settings, pace: float = 1.0) -> None:
     """Wait for the server, put the show on air, and play rounds until cancelled. `pace` as in `Director`."""
     cast = read_cast(settings)
-    redis, database, clock = connect_redis(settings.redis_url), Database(settings.sql_url), RealClock()
+    redis, database, clock = connect(settings.redis_url), Database(settings.sql_url), RealClock()
     await database.start()
     people = People(database, redis, settings, clock)
     base_url = f"{'https' if settings.tls else 'http'}://127.0.0.1:{settings.port}"

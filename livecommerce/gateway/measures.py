@@ -8,6 +8,8 @@ from prometheus_client import Counter, Gauge, Histogram
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from livecommerce.hot_state import masters
+
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 SOCKETS = Gauge("livecommerce_hub_sockets", "Open sockets of this process")
@@ -29,8 +31,8 @@ RELAY_UP = Gauge("livecommerce_hub_relay_up", "1 while this process hears Redis"
 PROCESS = Gauge("livecommerce_process_id", "Process id of this web process")
 PROCESS.set(os.getpid())
 PROCESSES = Gauge("livecommerce_web_processes", "Web processes, as WEB_PROCESSES says")
-REDIS_CPU = Gauge("livecommerce_redis_cpu_seconds", "CPU that Redis has used since its start; NaN while it is away")
-REDIS_RSS = Gauge("livecommerce_redis_resident_bytes", "Memory that Redis has from the system; NaN while it is away")
+REDIS_CPU = Gauge("livecommerce_redis_cpu_seconds", "CPU that Redis has used, all masters; NaN while it is away")
+REDIS_RSS = Gauge("livecommerce_redis_resident_bytes", "Memory of Redis, all masters; NaN while it is away")
 # Whoever scrapes us waits for this, and most scrapers wait ten seconds at most.
 _REDIS_SECONDS_MAX = 0.25
 
@@ -40,8 +42,9 @@ async def measure_redis(redis: Redis) -> None:
     cpu = rss = math.nan
     try:
         async with asyncio.timeout(_REDIS_SECONDS_MAX):
-            said, memory = await redis.info("cpu"), await redis.info("memory")
-        cpu, rss = said["used_cpu_sys"] + said["used_cpu_user"], memory["used_memory_rss"]
+            said = [(await server.info("cpu"), await server.info("memory")) for server in await masters(redis)]
+        cpu = sum([each["used_cpu_sys"] + each["used_cpu_user"] for each, _ in said])
+        rss = sum([each["used_memory_rss"] for _, each in said])
     except (TimeoutError, OSError, RedisError, KeyError):
         pass  # NaN says it
     REDIS_CPU.set(cpu)

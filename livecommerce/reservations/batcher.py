@@ -29,6 +29,8 @@ BATCH_MAX = 64
 # Over a quarter of a second of work at the slowest measured rate; past it "busy" is the honest answer.
 QUEUE_MAX = 8192
 BUSY_AFTER_MS = 1000
+# Of a cluster's shows, so many have their batcher at hand; past it the idle ones end and begin again when asked.
+SHOWS_MAX = 1000
 # Calls, not holds: at 64 a call, more than an hour's peak of one core without any worker taking the journal away.
 JOURNAL_ENTRIES_MAX = 1_000_000
 
@@ -71,10 +73,15 @@ class Batcher:
         self._waiting: dict[str, deque[_Asked]] = {}  # in the order in which the shows take turns
         self._length = 0
         self.peak = 0
+        self._told = 0  # what this one's share of the gauge is
+        self._calling = False
         self._wake = asyncio.Event()
         self._owner: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
         self._owner = asyncio.create_task(self._run_forever(), name="reservation-batcher")
 
     async def aclose(self) -> None:
@@ -88,10 +95,15 @@ class Batcher:
             _refuse(asked, _busy())
         self._waiting.clear()
         self._length = 0
+        self._tell_length()
 
     @property
     def waiting(self) -> int:
         return self._length
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._waiting and not self._calling
 
     def ask(self, show_id: str, request: tuple[Any, ...], finish: Finish[T]) -> "asyncio.Future[T]":
         """A future of what `finish` makes of the answer.
@@ -122,6 +134,7 @@ class Batcher:
                 await self._wake.wait()
             show_id, batch = self._next_batch()
             if batch:
+                self._calling = True
                 try:
                     await self._call(show_id, batch)
                 except asyncio.CancelledError:
@@ -133,6 +146,8 @@ class Batcher:
                     log.exception("engine_call_failed", show_id=show_id)
                     for asked in batch:
                         _refuse(asked, Refused(R.INTERNAL))
+                finally:
+                    self._calling = False
 
     def _next_batch(self) -> tuple[str, list[_Asked]]:
         show_id = next(iter(self._waiting))
@@ -145,10 +160,14 @@ class Batcher:
                 batch.append(asked)
         if queue:
             self._waiting[show_id] = queue  # at the end: the other shows come first
-        QUEUE_LENGTH.set(self._length)
-        QUEUE_PEAK.set(self.peak)
+        self._tell_length()
         BATCH_SIZE.observe(len(batch))
         return show_id, batch
+
+    def _tell_length(self) -> None:
+        QUEUE_LENGTH.inc(self._length - self._told)
+        self._told = self._length
+        QUEUE_PEAK.set(self.peak)
 
     async def _call(self, show_id: str, batch: list[_Asked]) -> None:
         header = (secrets.token_bytes(8), self._offer_ms, JOURNAL_ENTRIES_MAX, [asked.request for asked in batch])
@@ -169,6 +188,53 @@ class Batcher:
             return
         CALLS.labels("ok").inc()
         _distribute(batch, answer)
+
+
+class BatcherPerShow:
+    """For a cluster: a batcher for each show that is asked for, over one `Store`.
+
+    One for all would have one call in flight, on one node, and everybody would wait while one show's slot moves. The
+    store has one connection a node, on which shows of that node take turns. `QUEUE_MAX` counts per show.
+    """
+
+    def __init__(self, store: Store, offer_ms: int) -> None:
+        self._store = store
+        self._offer_ms = offer_ms
+        self._batchers: dict[str, Batcher] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+        self._running = False
+
+    async def start(self) -> None:
+        self._running = True
+
+    async def aclose(self) -> None:
+        """As `Batcher.aclose`, for all of them."""
+        self._running = False
+        batchers, self._batchers = self._batchers, {}
+        await asyncio.gather(*(batcher.aclose() for batcher in batchers.values()), *self._ending)
+
+    @property
+    def waiting(self) -> int:
+        return sum([batcher.waiting for batcher in self._batchers.values()])
+
+    def ask(self, show_id: str, request: tuple[Any, ...], finish: Finish[T]) -> "asyncio.Future[T]":
+        """As `Batcher.ask`."""
+        return (self._batchers.get(show_id) or self._begin(show_id)).ask(show_id, request, finish)
+
+    def _begin(self, show_id: str) -> Batcher:
+        batcher = Batcher(self._store, self._offer_ms)
+        if self._running:
+            if len(self._batchers) >= SHOWS_MAX:
+                self._end_idle()
+            self._batchers[show_id] = batcher
+            batcher.begin()
+        return batcher  # one that never began refuses as busy, as a closed one does
+
+    def _end_idle(self) -> None:
+        for show_id in [show_id for show_id, batcher in self._batchers.items() if batcher.is_idle]:
+            task = asyncio.create_task(self._batchers.pop(show_id).aclose())
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
 
 
 def _distribute(batch: list[_Asked], answer: list[Any]) -> None:

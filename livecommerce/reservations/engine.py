@@ -19,10 +19,11 @@ from redis.exceptions import RedisError
 
 from livecommerce.clock import Clock
 from livecommerce.errors import R, Refused
+from livecommerce.hot_state import as_cluster, masters
 from livecommerce.ids import is_rid
 from livecommerce.protocol.facts import Hold, Level
 from livecommerce.reservations import keys
-from livecommerce.reservations.batcher import BUSY_AFTER_MS, Batcher, Reply
+from livecommerce.reservations.batcher import BUSY_AFTER_MS, Batcher, BatcherPerShow, Reply
 from livecommerce.reservations.relay_format import DUE, LINES, TICKET, attribution_to, hold_of, record
 from livecommerce.reservations.states import DEAL_STATES, WORDS, DealState, DealWord, State
 from livecommerce.reservations.store import Store, StoreAway, StoreBroken
@@ -118,7 +119,8 @@ class ReservationEngine:
         self._store = Store(redis)
         self._admin = Store(redis)
         self._admin_lock = asyncio.Lock()
-        self._batcher = Batcher(self._store, settings.offer_seconds * 1000)
+        kind = Batcher if as_cluster(redis) is None else BatcherPerShow
+        self._batcher: Batcher | BatcherPerShow = kind(self._store, settings.offer_seconds * 1000)
         self._fsync_verified: bool | None = None
 
     async def start(self) -> None:
@@ -426,13 +428,16 @@ class ReservationEngine:
         return Refused(R.DEAL_NOT_OPEN, after_ms=max(0, answer[2] - self._clock.now_ms()), facts=facts)
 
     async def _check_level(self, level: HoldLevel) -> None:
-        """`fsync` only where Redis syncs before it answers, asked once per process."""
+        """`fsync` only where Redis (each master of a cluster) syncs before it answers, asked once per process."""
         if self._fsync_verified is None:
             try:
-                found = await self._redis.config_get("appendfsync", "appendonly")
+                # A pattern: before 7.0 CONFIG GET takes one word only.
+                found = [await server.config_get("append*") for server in await masters(self._redis)]
             except (RedisError, OSError) as error:
                 raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
-            self._fsync_verified = (found.get("appendfsync"), found.get("appendonly")) == ("always", "yes")
+            self._fsync_verified = all(
+                (each.get("appendfsync"), each.get("appendonly")) == ("always", "yes") for each in found
+            )
         if level != "fsync" or not self._fsync_verified:
             raise Refused(
                 R.MALFORMED, expected="a level that this server offers: soft, or fsync with appendfsync always"

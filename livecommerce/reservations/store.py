@@ -1,40 +1,18 @@
-"""One connection to Redis on which the engine's script runs, one call at a time.
+"""The engine's scripts, by name: what each is asked, and what an answer that is none means.
 
 What arrives: a show and the packed batch. What leaves: the unpacked answer, or an error that says whether the outcome
-is known. It owns its connection (redis-py's, without its retries: an unknown outcome is asked for again under the
-same rid, by whoever asked) and is used by one task only. It does not know what the requests mean.
+is known. `wires.py` owns the connections and finds the server. It does not know what the requests mean.
 """
 
-import asyncio
-import hashlib
-from importlib import resources
 from typing import Any
 
-import hiredis
 import msgpack
 from redis.asyncio import Redis
-from redis.asyncio.connection import AbstractConnection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import (
-    AskError,
-    BusyLoadingError,
-    ClusterDownError,
-    MasterDownError,
-    MovedError,
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-    TryAgainError,
-)
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from livecommerce.reservations import keys
-
-# Longer than any pause a healthy Redis makes; a stopped one is told apart from a slow one here.
-CALL_SECONDS_MAX = 5.0
+from livecommerce.reservations.wires import Script, wires_to
 
 
 class StoreAway(Exception):
@@ -45,19 +23,13 @@ class StoreBroken(Exception):
     """The script refused the whole batch: a broken promise of our own code. Nothing was written."""
 
 
-# Answers of a Redis that will be able to help later; none of them ran the script.
+# Answers of a Redis that will be able to help later: it loads, is a replica, is full, may not write without its disk or
+# its replicas, is busy with a script, or the slot is elsewhere. None of them ran ours: the first write of a script is
+# where the server says so, and before 7.0 the word stands in the middle of an "ERR Error running script".
 _LATER = (
-    AskError, BusyLoadingError, ClusterDownError, MasterDownError, MovedError, OutOfMemoryError, ReadOnlyError,
-    TryAgainError,
+    "ASK", "BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "MOVED", "NOREPLICAS", "OOM", "READONLY",
+    "TRYAGAIN", "UNBLOCKED",
 )  # fmt: skip
-
-
-class Script:
-    """A `.lua` file and the hash Redis knows it by."""
-
-    def __init__(self, name: str) -> None:
-        self.body = resources.files(__package__).joinpath("lua", name).read_bytes()
-        self.sha = hashlib.sha1(self.body, usedforsecurity=False).hexdigest().encode()
 
 
 RESERVE = Script("reserve.lua")
@@ -65,16 +37,14 @@ OPEN_SHOW = Script("open_show.lua")
 
 
 class Store:
-    """The connection. `call` from one task at a time; `aclose` last."""
+    """The scripts, and the wires they go by. One server: `call` from one task at a time. `aclose` last."""
 
     def __init__(self, redis: Redis) -> None:
-        pool = redis.connection_pool
-        self._connection: AbstractConnection = pool.connection_class(**pool.connection_kwargs)
-        self._connection.retry = Retry(NoBackoff(), 0)
+        self._wires = wires_to(redis)
         self._keys: dict[str, tuple[str, ...]] = {}
 
     async def aclose(self) -> None:
-        await self._connection.disconnect(nowait=True)
+        await self._wires.aclose()
 
     async def call(self, show_id: str, batch: bytes) -> list[Any]:
         """The answer of `reserve.lua`, unpacked, text as bytes.
@@ -100,32 +70,18 @@ class Store:
     async def _run(self, script: Script, names: tuple[str, ...], argument: bytes) -> bytes:
         try:
             try:
-                return await self._ask(b"EVALSHA", script.sha, names, argument)
+                return await self._wires.ask(script, True, names, argument)
             except NoScriptError:
-                return await self._ask(b"EVAL", script.body, names, argument)
-        except _LATER as error:
-            raise StoreAway(str(error)) from error
+                return await self._wires.ask(script, False, names, argument)
         except (RedisConnectionError, OSError, TimeoutError) as error:
             raise StoreAway(str(error)) from error
         except ResponseError as error:
-            raise StoreBroken(str(error)) from error
+            raise (StoreAway if _is_later(error) else StoreBroken)(str(error)) from error
         except RedisError as error:
             raise StoreAway(str(error)) from error
 
-    async def _ask(self, command: bytes, script: bytes, names: tuple[str, ...], argument: bytes) -> bytes:
-        connection = self._connection
-        try:
-            async with asyncio.timeout(CALL_SECONDS_MAX):
-                if not connection.is_connected:
-                    await connection.connect()  # type: ignore[no-untyped-call]
-                words: tuple[Any, ...] = (command, script, len(names), *names, argument)
-                packed = hiredis.pack_command(words)
-                await connection.send_packed_command(packed, check_health=False)
-                answer: bytes = await connection.read_response(disable_decoding=True)
-                return answer
-        except ResponseError:
-            raise
-        except BaseException:
-            # The connection may still carry an answer that nobody waits for: it must never be read by another.
-            await connection.disconnect(nowait=True)
-            raise
+
+def _is_later(error: ResponseError) -> bool:
+    # redis-py has the first word apart where it knows it, and leaves it in the text where it does not.
+    words = f"{error.status_code or ''} {error}".replace("-", " ").split()
+    return any(word in words for word in _LATER)

@@ -6,6 +6,7 @@ carries what has no order of its own: own messages, the moderators' desk, kicks,
 It does not know what an event means, who is in a room, or SQL.
 """
 
+import hashlib
 import secrets
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError
 
 from livecommerce.errors import Close, R, Refused
+from livecommerce.hot_state import shards_channels, transact, with_sharded_channels
 from livecommerce.protocol import codec
 from livecommerce.protocol.facts import AnyEvent, Line, Stamped
 from livecommerce.protocol.to_viewer import Desk, Own
@@ -29,6 +31,9 @@ NEWS_MAX = 2000
 # What a moderator can still see on a console and act upon.
 TALK_MAX = 200
 _SCRIPT = (Path(__file__).parent / "lua" / "publish.lua").read_text()
+# By whether channels are sharded.
+_SCRIPTS = {False: _SCRIPT, True: with_sharded_channels(_SCRIPT)}
+_SHAS = {key: hashlib.sha1(body.encode(), usedforsecurity=False).hexdigest() for key, body in _SCRIPTS.items()}
 
 
 class TalkLine(msgspec.Struct, frozen=True):
@@ -51,7 +56,6 @@ class News:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._sha = ""
 
     async def publish(self, show_id: str, events: Sequence[AnyEvent], at_ms: int) -> int:
         """Give `events` the next offsets, keep them in the news and tell every process. Returns the last offset."""
@@ -80,10 +84,12 @@ class News:
 
     async def since(self, show_id: str, epoch: str, offset: int) -> list[Stamped] | None:
         """Every event after `offset`, in order, or None where not all of them can be had: then take a snapshot."""
-        async with self._redis.pipeline(transaction=True) as together:
+
+        def fill(together: Any) -> None:
             together.hmget(keys.news_epoch(show_id), ["epoch", "offset"])
             together.xrange(keys.news(show_id), min=f"{offset + 1}-0")
-            (now_epoch, last), entries = await _or_busy(together.execute())
+
+        (now_epoch, last), entries = await _or_busy(transact(self._redis, keys.news(show_id), fill))
         if now_epoch is None or now_epoch.decode() != epoch or offset > int(last):
             return None
         missed = [_stamped(entry_id, fields) for entry_id, fields in entries]
@@ -114,10 +120,12 @@ class News:
         """Keep lines where a moderator's command can find them; the last 200 stay."""
         if not lines:
             return
-        async with self._redis.pipeline(transaction=True) as together:
+
+        def fill(together: Any) -> None:
             together.rpush(keys.recent_talk(show_id), *(_line_encode(line) for line in lines))
             together.ltrim(keys.recent_talk(show_id), -TALK_MAX, -1)
-            await _or_busy(together.execute())
+
+        await _or_busy(transact(self._redis, keys.recent_talk(show_id), fill))
 
     async def recent_talk(self, show_id: str) -> list[Line]:
         """The lines last shown to the room, oldest first."""
@@ -153,14 +161,11 @@ class News:
         return epoch.decode(), int(offset), [int(each) for each in offsets]
 
     async def _evaluate(self, arguments: list[Any]) -> list[Any]:
-        if self._sha:
-            try:
-                return await cast("Awaitable[list[Any]]", self._redis.evalsha(self._sha, 3, *arguments))
-            except NoScriptError:
-                pass
-        answer = await cast("Awaitable[list[Any]]", self._redis.eval(_SCRIPT, 3, *arguments))
-        self._sha = await self._redis.script_load(_SCRIPT)
-        return answer
+        sharded = await shards_channels(self._redis)
+        try:
+            return await cast("Awaitable[list[Any]]", self._redis.evalsha(_SHAS[sharded], 3, *arguments))
+        except NoScriptError:
+            return await cast("Awaitable[list[Any]]", self._redis.eval(_SCRIPTS[sharded], 3, *arguments))
 
 
 async def _or_busy(asked: Awaitable[T]) -> T:

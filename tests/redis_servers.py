@@ -1,0 +1,242 @@
+"""Redis and Valkey servers beside the session's own: one alone, a cluster of three masters with or without replicas.
+
+Each listens on free ports of the loopback with a folder of its own, and is gone, with the folder, at the end. A cluster
+is put together by hand (MEET, ADDSLOTS), which takes a tenth of the time of `redis-cli --cluster create`.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+from redis.crc import key_slot
+from redis.exceptions import RedisError
+
+from livecommerce.reservations import keys
+from livecommerce.valkey_child import valkey_binary
+
+SLOTS = 16384
+MASTERS = 3
+# A bound for a test that hangs, not a measure.
+WAIT_SECONDS = 30.0
+# The shortest that a loaded machine does not take for a death; a replica takes over after about twice of it.
+NODE_TIMEOUT_MS = 1500
+
+
+def debian_redis() -> Path:
+    """Debian's `redis-server`; a test that needs it is left out, loudly, where there is none."""
+    found = shutil.which("redis-server")
+    if found is None:
+        pytest.skip("no redis-server on this machine (Debian: apt-get install redis-server)")
+    return Path(found)
+
+
+def binary_of(name: str) -> Path:
+    """`redis` is Debian's, `valkey` the one that comes with the server."""
+    return debian_redis() if name == "redis" else valkey_binary()
+
+
+@dataclass
+class Server:
+    """One process. `options` are its command line; it may be killed and started again on the same folder and port."""
+
+    binary: Path
+    options: tuple[str, ...] = ()
+    port: int = 0
+    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="lc-redis-")))
+    process: "subprocess.Popen[bytes] | None" = None
+
+    def start(self) -> None:
+        self.port = self.port or free_port()
+        command = [
+            str(self.binary), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), "--save", "",
+            "--appendonly", "yes", "--maxmemory-policy", "noeviction", *self.options,
+        ]  # fmt: skip
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_until(self.answers, f"{self.binary.name} on port {self.port}")
+
+    def answers(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, f"{self.binary} ended"
+        with contextlib.suppress(RedisError, OSError), self.client() as client:
+            return bool(client.ping())
+        return False
+
+    def client(self) -> "Redis":
+        return Redis(port=self.port, decode_responses=True, socket_timeout=5)
+
+    def ask(self, *words: Any) -> Any:
+        with self.client() as client:
+            return client.execute_command(*words)
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}"
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self.process is not None
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait(WAIT_SECONDS)
+
+    def end(self) -> None:
+        if self.alive:
+            self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@dataclass
+class Cluster:
+    """Masters, in the order of their slots, and their replicas, in the same order, where there are any."""
+
+    masters: list[Server]
+    replicas: list[Server]
+
+    @property
+    def url(self) -> str:
+        return f"redis+cluster://127.0.0.1:{self.masters[0].port}"
+
+    @property
+    def servers(self) -> list[Server]:
+        return [*self.masters, *self.replicas]
+
+    def owner_of(self, slot: int) -> Server:
+        """The master that has the slot, as the living agree."""
+        someone = next(server for server in self.servers if server.alive)
+        for first, last, master, *_ in _slots(someone):
+            if first <= slot <= last:
+                return next(server for server in self.servers if server.port == master)
+        raise AssertionError(f"nobody has slot {slot}")
+
+    def owner(self, show_id: str) -> Server:
+        return self.owner_of(key_slot(keys.meta(show_id).encode()))
+
+    def show_on(self, master: int, prefix: str = "sh_c") -> str:
+        """A show's id whose slot this master has."""
+        wanted = self.masters[master].port
+        return next(f"{prefix}{n}" for n in range(1000) if self.owner(f"{prefix}{n}").port == wanted)
+
+    def empty(self) -> None:
+        for server in self.masters:
+            if server.alive and "master" in server.ask("ROLE"):
+                server.ask("FLUSHALL")
+
+
+def _slots(server: Server) -> list[tuple[int, ...]]:
+    """(first slot, last slot, the master's port, its replicas' ports)."""
+    return [(first, last, *(node[1] for node in nodes)) for first, last, *nodes in server.ask("CLUSTER", "SLOTS")]
+
+
+@contextlib.contextmanager
+def one_server(name: str, *options: str) -> Iterator[Server]:
+    """A single server, `redis` or `valkey`."""
+    server = Server(binary_of(name), options)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.end()
+
+
+@contextlib.contextmanager
+def cluster_of(name: str = "redis", replicas: bool = False) -> Iterator[Cluster]:
+    """Three masters, each with a replica where that is wanted; it returns once every node says that all is well."""
+    binary = binary_of(name)
+    nodes = [_node(binary) for _ in range(MASTERS * (2 if replicas else 1))]
+    cluster = Cluster(nodes[:MASTERS], nodes[MASTERS:])
+    try:
+        for node in nodes:
+            node.start()
+        _join(cluster)
+        yield cluster
+    finally:
+        for node in nodes:
+            node.end()
+
+
+def _node(binary: Path) -> Server:
+    port = free_port()
+    options = (
+        "--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--cluster-config-file", "nodes.conf",
+        "--cluster-node-timeout", str(NODE_TIMEOUT_MS), "--cluster-require-full-coverage", "no",
+        "--cluster-replica-validity-factor", "0", "--repl-ping-replica-period", "1", "--repl-diskless-sync-delay", "0",
+    )  # fmt: skip
+    return Server(binary, options, port)
+
+
+def _join(cluster: Cluster) -> None:
+    share = SLOTS // MASTERS + 1
+    for number, master in enumerate(cluster.masters):
+        master.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+        master.ask("CLUSTER", "ADDSLOTS", *range(number * share, min(SLOTS, (number + 1) * share)))
+    first = cluster.masters[0]
+    for node in cluster.servers[1:]:
+        first.ask(
+            "CLUSTER", "MEET", "127.0.0.1", node.port, int(node.options[node.options.index("--cluster-port") + 1])
+        )
+    everybody = len(cluster.servers)
+    wait_until(lambda: all(_knows(node) == everybody for node in cluster.servers), "the nodes to meet")
+    for master, replica in zip(cluster.masters, cluster.replicas, strict=False):
+        replica.ask("CLUSTER", "REPLICATE", master.ask("CLUSTER", "MYID"))
+    wait_until(lambda: all(_is_well(node) for node in cluster.servers), "the cluster to be well")
+    wait_until(lambda: all(_is_linked(replica) for replica in cluster.replicas), "the replicas to follow")
+    whole = sorted([master.port for master in cluster.masters])
+    columns = 4 if cluster.replicas else 3
+
+    def agreed(node: Server) -> bool:
+        rows = _slots(node)
+        return sorted(row[2] for row in rows) == whole and all(len(row) == columns for row in rows)
+
+    wait_until(lambda: all(agreed(node) for node in cluster.servers), "all to agree on slots and replicas")
+
+
+def _knows(node: Server) -> int:
+    with node.client() as client:
+        return int(client.execute_command("CLUSTER INFO")["cluster_known_nodes"])
+
+
+def _is_well(node: Server) -> bool:
+    with node.client() as client:
+        return bool(client.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
+
+
+def _is_linked(replica: Server) -> bool:
+    with replica.client() as client:
+        return bool(client.info("replication").get("master_link_status") == "up")
+
+
+def free_port() -> int:
+    with socket.socket() as plug:
+        plug.bind(("127.0.0.1", 0))
+        port: int = plug.getsockname()[1]
+        return port
+
+
+def wait_until(true: Any, what: str) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not true():
+        assert time.monotonic() < deadline, f"waited {WAIT_SECONDS:.0f} s in vain for {what}"
+        time.sleep(0.02)
+
+
+async def until(true: Any, what: str) -> None:
+    """`wait_until` that lets the loop run."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not true():
+        assert time.monotonic() < deadline, f"waited {WAIT_SECONDS:.0f} s in vain for {what}"
+        await asyncio.sleep(0.02)
