@@ -5,18 +5,20 @@ part of it will not. It changes nothing: where a server already runs on the data
 """
 
 import asyncio
+import contextlib
 import os
 import shutil
 import socket
 import tempfile
 import time
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from livecommerce.hot_state import COMMANDS, ClusterClient, as_cluster, as_redis, connect, masters, version_of
 from livecommerce.ledger.migrate import newest_revision
 from livecommerce.settings import Settings, is_weak
 from livecommerce.valkey_child import DataFolderInUse, lock_data_folder, socket_path, valkey_binary
@@ -24,6 +26,7 @@ from livecommerce.valkey_child import DataFolderInUse, lock_data_folder, socket_
 Verdict = Literal["ok", "warn", "bad"]
 _REDIS_OLDEST = (6, 2)
 _LEDGER_SECONDS_MAX = 5.0
+_REDIS_SECONDS_MAX = 15.0
 _FREE_BYTES_WARN = 2 * 1024**3
 
 
@@ -42,7 +45,7 @@ async def examine(settings: Settings) -> list[Finding]:
     running = _is_running(settings)
     findings = [_data_folder(settings, running), _port(settings, running), _secrets(settings), _clock(), _ffmpeg()]
     findings += [_pages(), _descriptors(settings), _network(settings)]
-    findings.append(await _redis(settings, running))
+    findings += await _redis(settings, running)
     findings.append(await _database(settings))
     return findings
 
@@ -152,29 +155,92 @@ def _network(settings: Settings) -> Finding:
     return Finding("network", "ok", settings.base_url)
 
 
-async def _redis(settings: Settings, running: bool) -> Finding:
+async def _redis(settings: Settings, running: bool) -> list[Finding]:
     if settings.embedded_redis and not running:
         try:
-            return Finding("redis", "ok", f"embedded: {valkey_binary()}")
+            return [Finding("redis", "ok", f"embedded: {valkey_binary()}")]
         except FileNotFoundError as error:
-            return Finding("redis", "bad", "no binary", str(error))
+            return [Finding("redis", "bad", "no binary", str(error))]
     url = settings.redis_url or f"unix://{socket_path(settings.data)}"
-    client = Redis.from_url(url, socket_timeout=3, socket_connect_timeout=3)
+    client = connect(url)
     try:
-        server = await client.info("server")
-        config = await client.config_get("maxmemory-policy", "appendfsync", "appendonly")
+        async with asyncio.timeout(_REDIS_SECONDS_MAX):
+            cluster = as_cluster(client)
+            if cluster is None:
+                return [await _redis_server(client)]
+            findings = [await _redis_server(server, _place(server)) for server in await masters(client)]
+            return [*findings, await _redis_cluster(cluster, len(findings))]
     except (RedisError, OSError) as error:
-        return Finding("redis", "bad", f"{_without_password(url)}: {error}", "start it, or correct REDIS_URL")
+        words = str(error) or "no answer in time"
+        return [Finding("redis", "bad", f"{_without_password(url)}: {words}", "start it, or correct REDIS_URL")]
     finally:
         await client.aclose()
-    version = str(server.get("valkey_version") or server.get("redis_version", "0"))
-    name = "Valkey" if "valkey_version" in server else "Redis"
-    found = f"{name} {version}, appendonly {config.get('appendonly')}, appendfsync {config.get('appendfsync')}"
-    if tuple(int(part) for part in version.split(".")[:2]) < _REDIS_OLDEST:
+
+
+def _place(client: Redis) -> str:
+    known = client.connection_pool.connection_kwargs
+    return f"{known['host']}:{known['port']} "
+
+
+async def _redis_server(client: Redis, place: str = "") -> Finding:
+    """One server that takes writes, by what every version and most hosted ones say of themselves."""
+    said = {**await client.info("server"), **await client.info("memory"), **await client.info("replication")}
+    said |= await client.info("persistence")
+    # A pattern, as before 7.0 CONFIG GET takes one word only; hosted ones may refuse it.
+    config: Any = {}
+    with contextlib.suppress(ResponseError):
+        config = await client.config_get("append*")
+    fork = said.get("server_name", "valkey" if "valkey_version" in said else "redis")
+    version = said.get("valkey_version") or said.get("redis_version", "0")
+    synced = f"appendfsync {config.get('appendfsync', 'unknown')}"
+    replicas = f", replicas: {said['connected_slaves']}" if said.get("connected_slaves") else ""
+    found = (
+        f"{place}{str(fork).capitalize()} {version}, appendonly {'yes' if said.get('aof_enabled') else 'no'}, {synced}"
+    )
+    found += replicas
+    if version_of(said) < _REDIS_OLDEST:
         return Finding("redis", "bad", found, "6.2 or newer is needed")
-    if config.get("maxmemory-policy") != "noeviction":
-        return Finding("redis", "bad", found, "set maxmemory-policy noeviction: evicted keys are lost stock")
+    if said.get("redis_mode") == "cluster" and not place:
+        return Finding(
+            "redis", "bad", f"{found}, a node of a cluster", "name it as REDIS_URL=redis+cluster://HOST:PORT"
+        )
+    if said.get("role") == "slave":
+        return Finding("redis", "bad", f"{found}, a replica", "name the master, or reach it through Sentinel")
+    if missing := await _missing_commands(client):
+        return Finding("redis", "bad", f"{found}, lacks {', '.join(missing)}", "use Redis >= 6.2 or Valkey itself")
+    if said.get("maxmemory_policy") not in (None, "noeviction"):
+        do = "set maxmemory-policy noeviction: evicted keys are lost stock"
+        return Finding("redis", "bad", f"{found}, maxmemory-policy {said['maxmemory_policy']}", do)
+    if not said.get("aof_enabled"):
+        return Finding("redis", "warn", found, "set appendonly yes: without it every hold is lost with the process")
     return Finding("redis", "ok", found)
+
+
+async def _missing_commands(client: Redis) -> list[str]:
+    """Of the commands that we send, those a fork does not have. What it refuses to say is not held against it."""
+    try:
+        known: Any = await client.execute_command("COMMAND INFO", *COMMANDS)  # type: ignore[no-untyped-call]
+    except ResponseError:
+        return []
+    return [name for name, row in zip(COMMANDS, known, strict=True) if not row]
+
+
+async def _redis_cluster(cluster: ClusterClient, count: int) -> Finding:
+    """What only a cluster has: its state, and masters that nobody would follow."""
+    state: Any = {}
+    for client in await masters(as_redis(cluster)):
+        with contextlib.suppress(RedisError, OSError):
+            state = await client.execute_command("CLUSTER INFO")  # type: ignore[no-untyped-call]
+            break
+    covered = int(state.get("cluster_slots_ok", 0))
+    channels = "sharded" if await cluster.shards_channels() else "plain"
+    found = f"masters: {count}, replicas: {len(cluster.get_replicas())}, {covered} of 16384 slots, {channels} channels"
+    if state.get("cluster_state") != "ok" or covered < 16384:
+        return Finding("redis cluster", "bad", found, "redis-cli --cluster check HOST:PORT says what is missing")
+    if len(cluster.get_replicas()) < count:
+        do = "give every master a replica: without one its shows stand still when it dies"
+        return Finding("redis cluster", "warn", found, do)
+    return Finding("redis cluster", "ok", found)
 
 
 async def _database(settings: Settings) -> Finding:

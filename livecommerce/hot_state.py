@@ -31,6 +31,14 @@ CONNECT_SECONDS_MAX = 3
 _SHARDED_SINCE = (7, 0)
 _PORTS = {"one": 6379, "sentinel": 26379, "cluster": 6379}
 _FOLLOW_MAX = 3
+# Everything that we send to servers of hot state, but what only `doctor` and a cluster are asked. Each is in 6.2, with
+# the options that we use (`tests/test_hot_state.py` has since when).
+COMMANDS = (
+    "BLPOP", "DEL", "EVAL", "EVALSHA", "EXEC", "GET", "HDEL", "HEXISTS", "HGET", "HGETALL", "HLEN", "HMGET", "HSCAN",
+    "HSET", "HVALS", "INCR", "INFO", "LRANGE", "LREM", "LTRIM", "MULTI", "PEXPIRE", "PING", "PUBLISH", "RPUSH", "SADD",
+    "SET", "SMEMBERS", "SREM", "SUBSCRIBE", "TIME", "UNSUBSCRIBE", "XADD", "XLEN", "XRANGE", "XTRIM", "ZADD", "ZCARD",
+    "ZLEXCOUNT", "ZRANGEBYLEX", "ZRANGEBYSCORE", "ZREM",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +105,7 @@ def connect(url: str) -> Redis:
     if address.kind == "cluster":
         # It speaks the same methods; what differs is in the functions below. One cast here instead of a union of two
         # clients in every signature of the project.
-        return cast("Redis", ClusterClient(address, calm))
+        return as_redis(ClusterClient(address, calm))
     if address.kind == "sentinel":
         return _by_sentinel(address, calm)
     return Redis.from_url(url, **calm)
@@ -246,6 +254,10 @@ def as_cluster(redis: Redis) -> ClusterClient | None:
     return client if isinstance(client, ClusterClient) else None
 
 
+def as_redis(cluster: ClusterClient) -> Redis:
+    return cast("Redis", cluster)
+
+
 # --- what differs ---------------------------------------------------------------------------------------------------
 
 
@@ -294,19 +306,24 @@ def with_sharded_channels(script: str) -> str:
     return script.replace("'PUBLISH'", "'SPUBLISH'")
 
 
-async def ear_for(redis: Redis, channel: str) -> tuple[str, Redis]:
-    """(name of a server, a client of it that the caller closes) where this channel is heard.
+async def heard_at(redis: Redis, channel: str) -> ClusterNode | None:
+    """The node of a cluster where this channel is heard; None where there is but one server.
 
     Plain channels of a cluster are heard on every node: any will do, and another one where that one is away.
     """
     cluster = as_cluster(redis)
     if cluster is None:
-        return "", redis
+        return None
     if await cluster.shards_channels():
-        node = await cluster.owner_of(cluster.keyslot(channel))
-        return node.name, cluster.another_client_of(node)
+        return await cluster.owner_of(cluster.keyslot(channel))
     await cluster.initialize()
-    return "any", cluster.another_client_of(cluster.get_random_node())
+    return cluster.get_random_node()
+
+
+def listener(redis: Redis, node: ClusterNode | None) -> Redis:
+    """A client of this node that the caller closes; `redis` itself where there is but one server."""
+    cluster = as_cluster(redis)
+    return redis if cluster is None or node is None else cluster.another_client_of(node)
 
 
 def learn_anew(redis: Redis) -> None:

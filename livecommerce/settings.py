@@ -42,7 +42,12 @@ class Settings:
     host: str = _setting("HOST", "address to listen on", "127.0.0.1")
     port: int = _setting("PORT", "port to listen on", 8080)
     public_url: str = _setting("PUBLIC_URL", "how people reach this server; links, QR codes and cookies follow it", "")
-    redis_url: str = _setting("REDIS_URL", "Redis >= 6.2 or Valkey; empty: a private Valkey in the data folder", "")
+    redis_url: str = _setting(
+        "REDIS_URL",
+        "Redis >= 6.2 or Valkey: redis://, rediss://, unix://, redis+sentinel://host,host/master, "
+        "redis+cluster://host; empty: a private Valkey in the data folder",
+        "",
+    )
     database_url: str = _setting("DATABASE_URL", "ledger; empty: SQLite in the data folder", "")
     web_processes: int = _setting("WEB_PROCESSES", "web processes under `serve`", 1)
     insecure: bool = _setting(
@@ -203,11 +208,23 @@ def _problems(settings: Settings) -> list[str]:
         ("sqlite+aiosqlite:///", "postgresql+asyncpg://")
     ):
         problems.append("DATABASE_URL must begin with sqlite+aiosqlite:/// or postgresql+asyncpg://.")
-    if settings.redis_url and not settings.redis_url.startswith(("redis://", "rediss://", "unix://")):
-        problems.append("REDIS_URL must begin with redis://, rediss:// or unix://.")
+    problems += _redis_problems(settings.redis_url)
     problems += _proxy_problems(settings)
     problems += _network_problems(settings) + (_production_problems(settings) if settings.mode == "production" else [])
     return problems
+
+
+def _redis_problems(url: str) -> list[str]:
+    if not url:
+        return []
+    # Read where it is used: whoever only reads settings needs no client of Redis.
+    from livecommerce.hot_state import read_address
+
+    try:
+        read_address(url)
+    except ValueError as error:
+        return [f"REDIS_URL: {error}."]
+    return []
 
 
 def _proxy_problems(settings: Settings) -> list[str]:

@@ -1,8 +1,10 @@
-"""The relay: one Redis pub/sub connection that joins the rooms of all processes.
+"""The relay: the pub/sub connection to Redis that joins the rooms of all processes; in a cluster one to each node that
+has a show with viewers here.
 
 What arrives: messages of the channels of shows that have viewers here, and talk and head-counts to pass on. What
 leaves: each message, unpacked, to one callback, in the order Redis sent it; "up" and "down". Pub/sub is at-most-once:
-after every break whoever listens must compare positions and fill the hole, which is what "up" is for.
+after every break whoever listens must compare positions and fill the hole, which is what "up" is for. Where one of
+several connections breaks, or a channel moves to another node, all begin anew: rare, and one rule instead of many.
 It does not know what a message means.
 """
 
@@ -11,15 +13,18 @@ import contextlib
 import random
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgpack
 import structlog
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from livecommerce.clock import Clock
+from livecommerce.hot_state import as_cluster, heard_at, learn_anew, listener, shards_channels
 
 log = structlog.get_logger(__name__)
 
@@ -47,10 +52,13 @@ class Relay:
         self._wanted: set[str] = set()
         self._some_wanted = asyncio.Event()
         self._waiters: dict[str, asyncio.Future[None]] = {}
-        self._pubsub: PubSub | None = None
+        self._ears: dict[str, _Ear] = {}
+        self._opening = asyncio.Lock()  # two channels of one node must not open two connections to it
+        self._sharded = False
+        self._listening = False  # every channel wanted so far has been asked for
+        self._broken: asyncio.Future[None] | None = None
         self._queue: deque[tuple[str, bytes]] = deque(maxlen=QUEUE_MAX)
         self._queued = asyncio.Event()
-        self._heard_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self.up = False
         self.lost = 0  # messages of ours that Redis never got
@@ -79,9 +87,11 @@ class Relay:
         waiter = self._waiters.get(channel)
         if waiter is None:
             waiter = self._waiters[channel] = asyncio.get_running_loop().create_future()
-            if self._pubsub is not None and self.up:
-                with contextlib.suppress(RedisError, OSError):  # the reader meets the same break and starts over
-                    await self._pubsub.subscribe(channel)
+            if self._listening:
+                try:
+                    await self._subscribe([channel])
+                except (RedisError, OSError) as error:
+                    self._break(error)
         await asyncio.shield(waiter)
 
     async def leave(self, channel: str) -> None:
@@ -89,9 +99,13 @@ class Relay:
         self._wanted.discard(channel)
         if waiter := self._waiters.pop(channel, None):
             waiter.cancel()
-        if self._pubsub is not None and self.up:
+        ears = [ear for ear in self._ears.values() if channel in ear.channels]
+        for ear in ears:
+            ear.channels.discard(channel)
+            ear.heard.discard(channel)
             with contextlib.suppress(RedisError, OSError):
-                await self._pubsub.unsubscribe(channel)
+                await (ear.pubsub.sunsubscribe(channel) if self._sharded else ear.pubsub.unsubscribe(channel))
+        self._maybe_up()
 
     def publish(self, channel: str, message: list[Any]) -> None:
         """Pass `message` on soon. Best effort: talk and head-counts only, never anything that must arrive."""
@@ -106,47 +120,92 @@ class Relay:
         while True:
             await self._some_wanted.wait()
             try:
+                self._broken = asyncio.get_running_loop().create_future()
                 await self._connect()
                 tries = 0
-                await self._read()
+                await self._broken
             except (RedisError, OSError, asyncio.IncompleteReadError) as error:
                 log.warning("relay_down", error=type(error).__name__)
             finally:
                 self._change(False)
                 await self._hang_up()
+            learn_anew(self._redis)
             tries += 1
             await self._clock.sleep(random.uniform(0.02, min(BACKOFF_SECONDS_MAX, 0.05 * 2**tries)))
 
     async def _connect(self) -> None:
-        pubsub = self._pubsub = self._redis.pubsub()
-        await pubsub.subscribe(*sorted(self._wanted))
-        self._heard_at = self._clock.monotonic()
+        self._sharded = await shards_channels(self._redis)
+        asked: set[str] = set()
+        while late := self._wanted - asked:  # others come to be wanted while these are asked for
+            asked |= late
+            await self._subscribe(sorted(late))
+        self._listening = True
 
-    async def _read(self) -> None:
-        pubsub = self._pubsub
-        assert pubsub is not None
-        while True:
-            message = await pubsub.handle_message(  # type: ignore[no-untyped-call]
-                await pubsub.parse_response(block=True)
-            )
-            self._heard_at = self._clock.monotonic()
-            if message is None:
-                continue
-            if message["type"] == "message":
-                self._deliver(message["channel"].decode(), message["data"])
-            elif message["type"] == "subscribe":
-                await self._subscribed(pubsub, message["channel"].decode())
+    async def _subscribe(self, channels: list[str]) -> None:
+        together: dict[_Ear, list[str]] = {}
+        for channel in channels:
+            together.setdefault(await self._ear_for(channel), []).append(channel)
+        for ear, names in together.items():
+            ear.channels.update(names)
+            if not self._sharded:
+                await ear.pubsub.subscribe(*names)
+            for name in names if self._sharded else ():  # one SSUBSCRIBE takes no two slots
+                await ear.pubsub.ssubscribe(name)
+            if ear.reader is None:  # redis-py can read only from what has asked
+                ear.reader = asyncio.create_task(self._read(ear), name="relay-ear")
 
-    async def _subscribed(self, pubsub: PubSub, channel: str) -> None:
+    async def _ear_for(self, channel: str) -> "_Ear":
+        async with self._opening:
+            if not self._sharded and self._ears:
+                return next(iter(self._ears.values()))
+            node = await heard_at(self._redis, channel)
+            name = node.name if node else ""
+            ear = self._ears.get(name)
+            if ear is None:
+                client = listener(self._redis, node)
+                ear = self._ears[name] = _Ear(client, client.pubsub(), self._clock.monotonic())
+            return ear
+
+    async def _read(self, ear: "_Ear") -> None:
+        try:
+            while True:
+                message = await ear.pubsub.handle_message(  # type: ignore[no-untyped-call]
+                    await ear.pubsub.parse_response(block=True)
+                )
+                ear.heard_at = self._clock.monotonic()
+                if message is not None:
+                    self._take(ear, message)
+        except Exception as error:
+            self._break(error)
+
+    def _take(self, ear: "_Ear", message: dict[str, Any]) -> None:
+        channel = message["channel"].decode() if message["channel"] else ""
+        match message["type"]:
+            case "message" | "smessage":
+                self._deliver(channel, message["data"])
+            case "subscribe" | "ssubscribe":
+                ear.heard.add(channel)
+                self._subscribed(channel)
+            case "sunsubscribe" if channel in ear.channels:
+                raise RedisConnectionError(f"{channel} has moved to another node")
+
+    def _subscribed(self, channel: str) -> None:
         if channel in self._wanted:
             waiter = self._waiters.get(channel)
             if waiter is not None and not waiter.done():
                 waiter.set_result(None)
-        if not self.up:
+        self._maybe_up()
+
+    def _maybe_up(self) -> None:
+        """Up once all is heard that is wanted."""
+        if self.up or not self._listening:
+            return
+        if self._ears and self._wanted <= {name for ear in self._ears.values() for name in ear.heard}:
             self._change(True)
-            # Channels asked for while this connection was being made.
-            if late := self._wanted - {name.decode() for name in pubsub.channels}:
-                await pubsub.subscribe(*sorted(late))
+
+    def _break(self, error: Exception) -> None:
+        if self._broken is not None and not self._broken.done():
+            self._broken.set_exception(error)
 
     def _deliver(self, channel: str, data: bytes) -> None:
         try:
@@ -161,22 +220,26 @@ class Relay:
             self._on_change(up)
 
     async def _hang_up(self) -> None:
-        pubsub, self._pubsub = self._pubsub, None
-        if pubsub is not None:
-            with contextlib.suppress(RedisError, OSError):
-                await pubsub.aclose()  # type: ignore[no-untyped-call]
+        ears, self._ears = self._ears, {}
+        self._listening = False
+        broken, self._broken = self._broken, None
+        if broken is not None and not broken.cancel() and not broken.cancelled():
+            broken.exception()  # seen: the break was met elsewhere first
+        for ear in ears.values():
+            await ear.close(self._redis)
 
     async def _watch_for_ever(self) -> None:
         """A connection that hears nothing, not even the answer to a ping, is broken without having said so."""
         while True:
             await self._clock.sleep(WATCH_SECONDS)
-            if self._pubsub is None or not self.up:
+            if not self.up:
                 continue
-            with contextlib.suppress(RedisError, OSError):
-                if self._clock.monotonic() - self._heard_at > SILENCE_SECONDS_MAX:
-                    await _cut(self._pubsub)
-                else:
-                    await self._pubsub.ping()
+            for ear in list(self._ears.values()):
+                with contextlib.suppress(RedisError, OSError):
+                    if self._clock.monotonic() - ear.heard_at > SILENCE_SECONDS_MAX:
+                        await _cut(ear.pubsub)
+                    else:
+                        await ear.pubsub.ping()
 
     # --- sending ----------------------------------------------------------------------------------------------------
 
@@ -188,13 +251,43 @@ class Relay:
                 self._queued.clear()
                 continue
             try:
-                async with self._redis.pipeline(transaction=False) as together:
-                    for channel, data in batch:
-                        together.publish(channel, data)
-                    await together.execute()
+                await self._send(batch)
             except (RedisError, OSError):
                 self.lost += len(batch)
                 await self._clock.sleep(0.2)
+
+    async def _send(self, batch: list[tuple[str, bytes]]) -> None:
+        sharded = await shards_channels(self._redis)
+        if as_cluster(self._redis) is not None and not sharded:
+            for channel, data in batch:  # no pipeline of redis-py's takes a PUBLISH there
+                await self._redis.publish(channel, data)
+            return
+        word = "SPUBLISH" if sharded else "PUBLISH"
+        async with self._redis.pipeline(transaction=False) as together:
+            for channel, data in batch:
+                together.execute_command(word, channel, data)
+            await together.execute()
+
+
+@dataclass(eq=False)
+class _Ear:
+    """One connection that hears. `channels` were asked for on it, `heard` were confirmed."""
+
+    client: Redis
+    pubsub: PubSub
+    heard_at: float
+    channels: set[str] = field(default_factory=set)
+    heard: set[str] = field(default_factory=set)
+    reader: asyncio.Task[None] | None = None
+
+    async def close(self, ours: Redis) -> None:
+        if self.reader is not None and self.reader is not asyncio.current_task():
+            self.reader.cancel()
+            await asyncio.gather(self.reader, return_exceptions=True)
+        with contextlib.suppress(RedisError, OSError):
+            await self.pubsub.aclose()  # type: ignore[no-untyped-call]
+            if self.client is not ours:
+                await self.client.aclose()
 
 
 async def _cut(pubsub: PubSub) -> None:
