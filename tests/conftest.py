@@ -25,6 +25,7 @@ from livecommerce.ledger.database import Database
 from livecommerce.ledger.tables import metadata
 from livecommerce.settings import Settings, read_settings, with_secrets
 from livecommerce.valkey_child import valkey_binary
+from tests.redis_servers import Cluster, Server, cluster_of, one_server
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +58,21 @@ async def redis(valkey_socket: str) -> AsyncIterator[Redis]:
     await client.flushall()
     yield client
     await client.aclose()
+
+
+@pytest.fixture(scope="session")
+def debian_server() -> Iterator[Server]:
+    """Debian's Redis, alone, for the whole session; a test that needs it is left out, loudly, where there is none."""
+    with one_server("redis") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """Three masters of Debian's Redis for the whole session: whoever kills or moves something starts a cluster of its
+    own."""
+    with cluster_of("redis") as cluster:
+        yield cluster
 
 
 @pytest.fixture

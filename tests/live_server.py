@@ -28,13 +28,12 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from livecommerce.client import Api, ShowSocket
 from livecommerce.client.socket import new_rid
 from livecommerce.clock import RealClock
 from livecommerce.errors import Refused
+from livecommerce.hot_state import connect
 from livecommerce.ids import new_id
 from livecommerce.people.identity import ViewerIdentity
 from livecommerce.people.tokens import Tokens
@@ -272,8 +271,8 @@ class LiveServer:
 
     @contextlib.asynccontextmanager
     async def redis(self) -> AsyncIterator[Redis]:
-        """A client of the private Valkey."""
-        client = Redis(unix_socket_path=str(socket_path(self.data)), retry=Retry(NoBackoff(), 0))
+        """A client of its hot state: the private Valkey where nothing else was given."""
+        client = connect(self._environ.get("REDIS_URL") or f"unix://{socket_path(self.data)}")
         try:
             yield client
         finally:

@@ -4,7 +4,6 @@ Each listens on free ports of the loopback with a folder of its own, and is gone
 is put together by hand (MEET, ADDSLOTS), which takes a tenth of the time of `redis-cli --cluster create`.
 """
 
-import asyncio
 import contextlib
 import os
 import shutil
@@ -13,16 +12,19 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.client import PubSub
 from redis.crc import key_slot
 from redis.exceptions import RedisError
 
+from livecommerce.hot_state import heard_at, listener, shards_channels
 from livecommerce.reservations import keys
 from livecommerce.valkey_child import valkey_binary
 
@@ -61,7 +63,7 @@ class Server:
         self.port = self.port or free_port()
         command = [
             str(self.binary), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), "--save", "",
-            "--appendonly", "yes", "--maxmemory-policy", "noeviction", *self.options,
+            "--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", *self.options,
         ]  # fmt: skip
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_until(self.answers, f"{self.binary.name} on port {self.port}")
@@ -124,17 +126,52 @@ class Cluster:
         raise AssertionError(f"nobody has slot {slot}")
 
     def owner(self, show_id: str) -> Server:
-        return self.owner_of(key_slot(keys.meta(show_id).encode()))
+        return self.owner_of(slot_of(show_id))
 
     def show_on(self, master: int, prefix: str = "sh_c") -> str:
         """A show's id whose slot this master has."""
         wanted = self.masters[master].port
         return next(f"{prefix}{n}" for n in range(1000) if self.owner(f"{prefix}{n}").port == wanted)
 
-    def empty(self) -> None:
-        for server in self.masters:
-            if server.alive and "master" in server.ask("ROLE"):
-                server.ask("FLUSHALL")
+    # --- moving a slot by hand, as `redis-cli --cluster reshard` does it ------------------------------------------
+
+    def begin_move(self, slot: int, to: Server) -> Server:
+        """Open the slot on both sides; the source. From here on its keys may be in either."""
+        source = self.owner_of(slot)
+        to.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", source.ask("CLUSTER", "MYID"))
+        source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", to.ask("CLUSTER", "MYID"))
+        return source
+
+    def move_key(self, slot: int, source: Server, to: Server) -> bool:
+        """Move one key; False where none is left."""
+        for key in source.ask("CLUSTER", "GETKEYSINSLOT", slot, 1):
+            source.ask("MIGRATE", "127.0.0.1", to.port, key, 0, 5000)
+            return True
+        return False
+
+    def end_move(self, slot: int, to: Server) -> None:
+        """Close the slot: first where the keys are, so that nobody ever says it is nobody's."""
+        new_owner = to.ask("CLUSTER", "MYID")
+        others = [server for server in self.masters if server is not to and server.alive]
+        for server in [to, *others]:
+            server.ask("CLUSTER", "SETSLOT", slot, "NODE", new_owner)
+
+
+def slot_of(show_id: str) -> int:
+    return key_slot(keys.meta(show_id).encode())
+
+
+@contextlib.asynccontextmanager
+async def listening(redis: AsyncRedis, channel: str) -> AsyncIterator[PubSub]:
+    """Hears what is published on this channel, wherever that is; the subscription is confirmed."""
+    client = listener(redis, await heard_at(redis, channel))
+    pubsub = client.pubsub()
+    await (pubsub.ssubscribe(channel) if await shards_channels(redis) else pubsub.subscribe(channel))
+    assert await pubsub.get_message(timeout=5) is not None
+    yield pubsub
+    await pubsub.aclose()  # type: ignore[no-untyped-call]
+    if client is not redis:
+        await client.aclose()
 
 
 def _slots(server: Server) -> list[tuple[int, ...]]:
@@ -232,11 +269,3 @@ def wait_until(true: Any, what: str) -> None:
     while not true():
         assert time.monotonic() < deadline, f"waited {WAIT_SECONDS:.0f} s in vain for {what}"
         time.sleep(0.02)
-
-
-async def until(true: Any, what: str) -> None:
-    """`wait_until` that lets the loop run."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not true():
-        assert time.monotonic() < deadline, f"waited {WAIT_SECONDS:.0f} s in vain for {what}"
-        await asyncio.sleep(0.02)

@@ -15,6 +15,7 @@ from livecommerce.reservations import ReservationEngine, keys
 from livecommerce.reservations.relay_format import attribution_of, hold_from_relay, record
 from livecommerce.reservations.states import ENDED, State
 from livecommerce.settings import Settings
+from tests.redis_servers import listening
 from tests.reservations.conftest import HOLD_MS, PAY_MS, SHOW, deal, viewer
 
 Turn = Callable[[int], Awaitable[None]]
@@ -611,23 +612,20 @@ async def test_fsync_is_offered_where_redis_syncs_before_it_answers(
 
 async def test_each_call_that_changes_something_is_relayed_once(engine: ReservationEngine, redis: Redis) -> None:
     await engine.put_deal(SHOW, deal(quota=3))
-    pubsub = redis.pubsub()
-    await pubsub.subscribe(keys.channel(SHOW))
-    await pubsub.get_message(timeout=5)
-    hold = await engine.reserve(SHOW, viewer(1), RID, [("dl_a", 2)])
-    await engine.reserve(SHOW, viewer(1), RID, [("dl_a", 2)])  # repeated: nothing to tell
-    version, _ = await engine.levels(SHOW)
-    message = await pubsub.get_message(timeout=5)
-    word, seq, levels, holds = msgpack.unpackb(message["data"], raw=True)
-    assert (word, levels) == (b"engine", {b"dl_a": [1, 2, 0, 0, 0]})
-    assert seq < version
-    [[viewer_id, rid, raw]] = holds
-    told = hold_from_relay(SHOW, rid.decode(), raw, hold.due_at_ms - HOLD_MS)
-    assert (viewer_id, told.state, told.lines, told.ticket, told.due_at_ms, told.token) == (
-        b"vw_1", "held", hold.lines, hold.ticket, hold.due_at_ms, "",
-    )  # fmt: skip
-    assert await pubsub.get_message(timeout=0.01) is None
-    await pubsub.aclose()
+    async with listening(redis, keys.channel(SHOW)) as pubsub:
+        hold = await engine.reserve(SHOW, viewer(1), RID, [("dl_a", 2)])
+        await engine.reserve(SHOW, viewer(1), RID, [("dl_a", 2)])  # repeated: nothing to tell
+        version, _ = await engine.levels(SHOW)
+        message = await pubsub.get_message(timeout=5)
+        word, seq, levels, holds = msgpack.unpackb(message["data"], raw=True)
+        assert (word, levels) == (b"engine", {b"dl_a": [1, 2, 0, 0, 0]})
+        assert seq < version
+        [[viewer_id, rid, raw]] = holds
+        told = hold_from_relay(SHOW, rid.decode(), raw, hold.due_at_ms - HOLD_MS)
+        assert (viewer_id, told.state, told.lines, told.ticket, told.due_at_ms, told.token) == (
+            b"vw_1", "held", hold.lines, hold.ticket, hold.due_at_ms, "",
+        )  # fmt: skip
+        assert await pubsub.get_message(timeout=0.01) is None
 
 
 async def test_the_versions_of_new_books_are_above_those_of_old_ones(engine: ReservationEngine, redis: Redis) -> None:

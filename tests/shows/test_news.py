@@ -11,6 +11,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from livecommerce.errors import Close, R, Refused
+from livecommerce.hot_state import heard_at, listener, shards_channels
 from livecommerce.protocol import codec
 from livecommerce.protocol.facts import Line, Note, Stamped
 from livecommerce.protocol.to_viewer import Desk, Own
@@ -167,8 +168,8 @@ def publish_many(socket: str, name: str, count: int) -> None:
 
 async def listen(redis: Redis) -> Any:
     """Subscribe to the show's channel; the answer waits for the next message."""
-    pubsub = redis.pubsub()
-    await pubsub.subscribe(keys.channel(SHOW))
+    pubsub = listener(redis, await heard_at(redis, keys.channel(SHOW))).pubsub()
+    await (pubsub.ssubscribe if await shards_channels(redis) else pubsub.subscribe)(keys.channel(SHOW))
     await pubsub.get_message(timeout=5)
 
     async def next_message() -> list[Any]:
