@@ -10,8 +10,11 @@ shows. `reservations/wires.py` owns the connections of the hot path and shares t
     redis+cluster://host:6379,…                      a cluster; any living node of it will do
 """
 
+import asyncio
 import contextlib
+import math
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -27,6 +30,7 @@ from redis.exceptions import ClusterDownError, MovedError, RedisClusterException
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 CONNECT_SECONDS_MAX = 3
+LEARN_SECONDS_MIN = 0.1
 # SPUBLISH and SSUBSCRIBE came with 7.0.
 _SHARDED_SINCE = (7, 0)
 _PORTS = {"one": 6379, "sentinel": 26379, "cluster": 6379}
@@ -153,11 +157,43 @@ class ClusterClient(RedisCluster):
         self._sharded: bool | None = False if address.plain_channels else None
         self._options = {**calm, **address.options}
         self._clients: dict[str, Redis] = {}
+        self._learning = asyncio.Lock()
+        self._learnt_at = -math.inf
 
     async def initialize(self, *arguments: Any, **named: Any) -> "ClusterClient":
-        with _as_connection_error():
-            await super().initialize(*arguments, **named)
+        """Learn which node has what, where that is not known or something broke since.
+
+        Instead of redis-py's, which asks one certain node for its commands each time, and is away while that one is.
+        """
+        if self._initialize:
+            async with self._learning:
+                if self._initialize:
+                    await self._learn(*arguments, **named)
         return self
+
+    async def _learn(self, *arguments: Any, **named: Any) -> None:
+        # Where a master is away every call to it comes here: the others must not pay for that each time.
+        if time.monotonic() - self._learnt_at > LEARN_SECONDS_MIN:
+            with _as_connection_error():
+                await self.nodes_manager.initialize(*arguments, **named)
+            node = await self._someone()
+            if not self.commands_parser.commands:
+                await self.commands_parser.initialize(node)
+            self.set_default_node(node)
+            self._learnt_at = time.monotonic()
+        self._initialize = False
+
+    async def _someone(self) -> ClusterNode:
+        """A master that answers."""
+        failure: Exception = RedisConnectionError("the cluster has no masters")
+        for node in random.sample(self.get_primaries(), len(self.get_primaries())):
+            try:
+                await self.client_of(node).ping()
+            except (RedisError, OSError) as error:
+                failure = error
+            else:
+                return node
+        raise failure
 
     async def execute_command(self, *words: Any, **named: Any) -> Any:
         if words[0] == "PUBLISH" and await self.shards_channels():
@@ -184,6 +220,7 @@ class ClusterClient(RedisCluster):
         raise failure
 
     async def aclose(self) -> None:
+        self._learnt_at = -math.inf
         clients, self._clients = self._clients, {}
         for client in clients.values():
             await client.aclose()

@@ -387,9 +387,9 @@ async def test_two_processes_are_one_room(merchant_folder: Path) -> None:
             (deal,) = show.deals
             ada_pass, ben_pass = await server.viewers(["Ada", "Ben"])
             async with (
-                await _on(show, one, other, ada_pass) as ada,
-                await _on(show, other, one, ben_pass) as ben,
-                await _on(show, other, one, ada_pass) as ada_too,
+                await on_process(show, one, other, ada_pass) as ada,
+                await on_process(show, other, one, ben_pass) as ben,
+                await on_process(show, other, one, ada_pass) as ada_too,
             ):
                 processes = [server.process_of(each.local_port()) for each in (ada, ben, ada_too)]
                 assert processes == [one, other, other]
@@ -421,7 +421,7 @@ async def test_two_processes_are_one_room(merchant_folder: Path) -> None:
                 await check_conservation(server, show.show_id)
 
 
-async def _on(show: Show, wanted: int, other: int, viewer: tuple[str, str]) -> Watcher:
+async def on_process(show: Show, wanted: int, other: int, viewer: tuple[str, str]) -> Watcher:
     """A viewer whose connection the process `wanted` takes: the other one cannot, it stands still meanwhile."""
     os.kill(other, signal.SIGSTOP)
     try:
