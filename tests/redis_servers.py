@@ -63,7 +63,8 @@ class Server:
         self.port = self.port or free_port()
         command = [
             str(self.binary), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), "--save", "",
-            "--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", *self.options,
+            "--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction",
+            "--repl-diskless-sync-delay", "0", *self.options,
         ]  # fmt: skip
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_until(self.answers, f"{self.binary.name} on port {self.port}")
@@ -82,6 +83,11 @@ class Server:
         with self.client() as client:
             return client.execute_command(*words)
 
+    def errors(self, word: str) -> int:
+        """How often it has answered with an error that begins with this word."""
+        with self.client() as client:
+            return int(client.info("errorstats").get(f"errorstat_{word}", {}).get("count", 0))
+
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}"
@@ -89,6 +95,20 @@ class Server:
     @property
     def alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
+
+    @property
+    def my_id(self) -> str:
+        return str(self.ask("CLUSTER", "MYID"))
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """SIGSTOP, and back at the end."""
+        assert self.process is not None
+        os.kill(self.process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.process.pid, signal.SIGCONT)
 
     def kill(self) -> None:
         """kill -9."""
@@ -108,6 +128,10 @@ class Cluster:
 
     masters: list[Server]
     replicas: list[Server]
+
+    def empty(self) -> None:
+        for server in self.masters:
+            server.ask("FLUSHALL")
 
     @property
     def url(self) -> str:
@@ -133,6 +157,10 @@ class Cluster:
         wanted = self.masters[master].port
         return next(f"{prefix}{n}" for n in range(1000) if self.owner(f"{prefix}{n}").port == wanted)
 
+    def errors(self, word: str) -> int:
+        """How often the masters have answered so, since they began."""
+        return sum(server.errors(word) for server in self.masters)
+
     # --- moving a slot by hand, as `redis-cli --cluster reshard` does it ------------------------------------------
 
     def begin_move(self, slot: int, to: Server) -> Server:
@@ -148,6 +176,19 @@ class Cluster:
             source.ask("MIGRATE", "127.0.0.1", to.port, key, 0, 5000)
             return True
         return False
+
+    def move(self, slot: int, to: Server, source: Server | None = None) -> None:
+        """Move a slot wholly; nothing where it is there already. With `source`, go on with what was begun."""
+        if source is None:
+            if self.owner_of(slot) is to:
+                return
+            source = self.begin_move(slot, to)
+        while self.move_key(slot, source, to):
+            pass
+        self.end_move(slot, to)
+
+    def until_owner(self, show_id: str, server: Server) -> None:
+        wait_until(lambda: self.owner(show_id) is server, f"{show_id} to be on port {server.port}")
 
     def end_move(self, slot: int, to: Server) -> None:
         """Close the slot: first where the keys are, so that nobody ever says it is nobody's."""
@@ -211,7 +252,7 @@ def _node(binary: Path) -> Server:
     options = (
         "--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--cluster-config-file", "nodes.conf",
         "--cluster-node-timeout", str(NODE_TIMEOUT_MS), "--cluster-require-full-coverage", "no",
-        "--cluster-replica-validity-factor", "0", "--repl-ping-replica-period", "1", "--repl-diskless-sync-delay", "0",
+        "--cluster-replica-validity-factor", "0", "--repl-ping-replica-period", "1",
     )  # fmt: skip
     return Server(binary, options, port)
 
@@ -269,3 +310,38 @@ def wait_until(true: Any, what: str) -> None:
     while not true():
         assert time.monotonic() < deadline, f"waited {WAIT_SECONDS:.0f} s in vain for {what}"
         time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def sentinel_over(master: Server, replica: Server) -> Iterator[Server]:
+    """A Sentinel that follows `master` under the name "shop", and alone decides that it is dead."""
+    port, folder = free_port(), Path(tempfile.mkdtemp(prefix="lc-sentinel-"))
+    file = folder / "sentinel.conf"
+    file.write_text(
+        f"port {port}\nbind 127.0.0.1\ndir {folder}\nsentinel monitor shop 127.0.0.1 {master.port} 1\n"
+        "sentinel down-after-milliseconds shop 1000\nsentinel failover-timeout shop 3000\n"
+    )
+    server = Server(debian_redis(), port=port, folder=folder)
+    command = [str(server.binary), str(file), "--sentinel"]
+    server.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(server.answers, "the Sentinel")
+        wait_until(lambda: len(server.ask("SENTINEL", "REPLICAS", "shop")) == 1, "the Sentinel to know the replica")
+        yield server
+    finally:
+        server.end()
+
+
+def follow(replica: Server, master: Server) -> None:
+    """Make it a replica that has everything its master has."""
+    replica.ask("REPLICAOF", "127.0.0.1", master.port)
+    wait_until(lambda: _is_linked(replica), "the replica to follow")
+
+
+def until_passed_on(master: Server, replica: Server) -> None:
+    """WAIT counts what its own connection wrote; offsets say it of everybody's writes."""
+    with master.client() as one, replica.client() as other:
+        wait_until(
+            lambda: other.info("replication")["slave_repl_offset"] >= one.info("replication")["master_repl_offset"],
+            "the replica to have everything",
+        )

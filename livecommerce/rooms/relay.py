@@ -234,12 +234,25 @@ class Relay:
             await self._clock.sleep(WATCH_SECONDS)
             if not self.up:
                 continue
+            with contextlib.suppress(RedisError, OSError):
+                await self._maybe_follow()
             for ear in list(self._ears.values()):
                 with contextlib.suppress(RedisError, OSError):
                     if self._clock.monotonic() - ear.heard_at > SILENCE_SECONDS_MAX:
                         await _cut(ear.pubsub)
                     else:
                         await ear.pubsub.ping()
+
+    async def _maybe_follow(self) -> None:
+        """A node that was cut off from its cluster goes on answering pings, and nobody publishes there any more."""
+        if not self._sharded:
+            return
+        for name, ear in list(self._ears.items()):
+            for channel in list(ear.channels):
+                node = await heard_at(self._redis, channel)
+                if node is not None and node.name != name:
+                    self._break(RedisConnectionError(f"{channel} is heard elsewhere"))
+                    return
 
     # --- sending ----------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from livecommerce.errors import R, Refused
-from livecommerce.reservations.batcher import BATCH_MAX, QUEUE_MAX, Batcher, Reply
+from livecommerce.reservations.batcher import BATCH_MAX, QUEUE_LENGTH, QUEUE_MAX, Batcher, BatcherPerShow, Reply
 from livecommerce.reservations.store import StoreAway, StoreBroken
 from tests.reservations.conftest import SHOW, deal, viewer
 
@@ -126,6 +126,60 @@ async def test_closing_refuses_what_waits_and_what_comes_later(batcher: Batcher,
         with pytest.raises(Refused) as caught:
             await asked
         assert caught.value.why is R.BUSY
+
+
+# --- for a cluster: one for each show ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def per_show(store: HeldBackStore) -> Any:
+    batcher = BatcherPerShow(store, 60_000)  # type: ignore[arg-type]
+    await batcher.start()
+    yield batcher
+    await batcher.aclose()
+
+
+async def test_shows_are_in_flight_at_once_and_each_gathers_its_own(
+    per_show: BatcherPerShow, store: HeldBackStore
+) -> None:
+    asked = [per_show.ask(show, (1, 0), second) for show in ("one", "two")]
+    await turns()
+    assert store.calls == [("one", 1), ("two", 1)]
+    asked += [per_show.ask("one", (1, n), second) for n in range(1, 4)]
+    assert per_show.waiting == 3
+    store.gate.set()
+    assert await asyncio.gather(*asked) == [0, 0, 1, 2, 3]
+    assert store.calls[2:] == [("one", 3)]
+    assert per_show.waiting == 0
+
+
+async def test_idle_shows_make_room_and_come_back(
+    per_show: BatcherPerShow, store: HeldBackStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livecommerce.reservations.batcher.SHOWS_MAX", 2)
+    store.gate.set()
+    for show in ("one", "two", "three", "four", "one"):
+        assert await per_show.ask(show, (1, 7), second) == 7
+    assert len(per_show._batchers) <= 3
+    store.gate.clear()
+    busy = per_show.ask("one", (1, 1), second)
+    await turns()
+    for show in ("five", "six", "seven"):
+        per_show.ask(show, (1, 2), second)
+        await turns()
+    store.gate.set()
+    assert await busy == 1
+
+
+async def test_closing_refuses_every_show_as_busy(per_show: BatcherPerShow, store: HeldBackStore) -> None:
+    waiting = [per_show.ask(show, (1, 0), second) for show in ("one", "two")]
+    await turns()
+    await per_show.aclose()
+    for asked in (*waiting, per_show.ask("one", (1, 1), second), per_show.ask("three", (1, 1), second)):
+        with pytest.raises(Refused) as caught:
+            await asked
+        assert caught.value.why is R.BUSY
+    assert QUEUE_LENGTH._value.get() == 0
 
 
 async def test_a_cut_connection_is_busy_and_the_same_rid_may_be_asked_again(redis: Redis, engine: Any) -> None:

@@ -1,0 +1,303 @@
+"""The wires of the hot path: what a cluster answers instead of an answer, and servers that change behind an address."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+
+import msgpack
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ReadOnlyError, ResponseError
+
+from livecommerce.clock import TestClock
+from livecommerce.errors import R, Refused
+from livecommerce.hot_state import connect
+from livecommerce.ids import ShowId
+from livecommerce.protocol.facts import Hold, Level
+from livecommerce.reservations import ReservationEngine, keys
+from livecommerce.reservations.store import RESERVE, Store, StoreAway, StoreBroken
+from livecommerce.settings import Settings
+from tests.redis_servers import (
+    Cluster,
+    Server,
+    cluster_of,
+    follow,
+    one_server,
+    sentinel_over,
+    slot_of,
+    until_passed_on,
+)
+from tests.reservations.conftest import SHOW, deal, viewer
+
+
+@contextlib.asynccontextmanager
+async def engine_at(url: str, settings: Settings, clock: TestClock) -> AsyncIterator[tuple[ReservationEngine, Redis]]:
+    redis = connect(url)
+    engine = ReservationEngine(redis, settings, clock)
+    await engine.start()
+    try:
+        yield engine, redis
+    finally:
+        await engine.aclose()
+        await redis.aclose()
+
+
+async def patiently(engine: ReservationEngine, show_id: str, number: int) -> Hold:
+    """The same rid again while the answer is "busy"."""
+    while True:
+        try:
+            return await engine.reserve(show_id, viewer(number), f"rid-of-{number:04}", [("dl_a", 1)])
+        except Refused as refused:
+            if refused.why is not R.BUSY:
+                raise
+            await asyncio.sleep(0.02)
+
+
+# --- a cluster --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own_slot(cluster: Cluster) -> Iterator[tuple[ShowId, int, Server]]:
+    """A show on the first master, its slot, and the third master for it to go to; it is back at home at the end."""
+    cluster.empty()
+    show_id = ShowId(cluster.show_on(0, "sh_w"))
+    slot = slot_of(show_id)
+    yield show_id, slot, cluster.masters[2]
+    cluster.move(slot, cluster.masters[0])
+
+
+async def test_moved_is_followed_and_remembered(
+    cluster: Cluster, own_slot: tuple[ShowId, int, Server], settings: Settings, clock: TestClock
+) -> None:
+    show_id, slot, to = own_slot
+    async with engine_at(cluster.url, settings, clock) as (engine, _):
+        await engine.open_show(show_id)
+        await engine.put_deal(show_id, deal())
+        cluster.move(slot, to)
+        before = cluster.errors("MOVED")
+        assert (await engine.reserve(show_id, viewer(1), "rid-0001", [("dl_a", 1)])).state == "held"
+        assert cluster.errors("MOVED") == before + 1
+        assert (await engine.reserve(show_id, viewer(2), "rid-0001", [("dl_a", 1)])).state == "held"
+        assert await engine.counts(show_id) != {}
+        assert cluster.errors("MOVED") == before + 1
+
+
+async def test_ask_is_followed_for_one_question_only(
+    cluster: Cluster, own_slot: tuple[ShowId, int, Server], settings: Settings, clock: TestClock
+) -> None:
+    """Books are opened by a script with one key: where the slot is on its way and the key is new, at its new home."""
+    show_id, slot, to = own_slot
+    source = cluster.begin_move(slot, to)
+    async with engine_at(cluster.url, settings, clock) as (engine, _):
+        before = cluster.errors("ASK")
+        await engine.open_show(show_id)
+        assert to.ask("CLUSTER", "COUNTKEYSINSLOT", slot) == 1
+        assert source.ask("CLUSTER", "COUNTKEYSINSLOT", slot) == 0
+        await engine.open_show(show_id)
+        assert cluster.errors("ASK") == before + 3  # the first was asked by hash, then with the script
+        cluster.end_move(slot, to)
+        await engine.put_deal(show_id, deal())
+        assert (await engine.levels(show_id))[1] == {"dl_a": Level(2, 0, 0, 0, 0)}
+
+
+async def test_tryagain_ends_as_busy_within_its_bound_and_nothing_moved(
+    cluster: Cluster,
+    own_slot: tuple[ShowId, int, Server],
+    settings: Settings,
+    clock: TestClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("livecommerce.reservations.wires.FOLLOW_SECONDS_MAX", 0.1)
+    show_id, slot, to = own_slot
+    async with engine_at(cluster.url, settings, clock) as (engine, redis):
+        await engine.open_show(show_id)
+        await engine.put_deal(show_id, deal())
+        source = cluster.begin_move(slot, to)
+        assert cluster.move_key(slot, source, to)
+        before = cluster.errors("TRYAGAIN")
+        with pytest.raises(Refused) as refused:
+            await engine.reserve(show_id, viewer(1), "rid-0001", [("dl_a", 1)])
+        assert (refused.value.why, refused.value.after_ms) == (R.BUSY, 1000)
+        assert cluster.errors("TRYAGAIN") > before + 1
+        cluster.move(slot, to, source)
+        assert await redis.exists(keys.rids(show_id)) == 0
+        assert (await engine.levels(show_id))[1] == {"dl_a": Level(2, 0, 0, 0, 0)}
+
+
+async def test_shows_on_different_nodes_do_not_wait_for_each_other(
+    cluster: Cluster, settings: Settings, clock: TestClock
+) -> None:
+    """One node stands still with a call in flight; a show on another node is answered meanwhile."""
+    cluster.empty()
+    here, there = cluster.show_on(0), cluster.show_on(1)
+    async with engine_at(cluster.url, settings, clock) as (engine, _):
+        for show_id in (here, there):
+            await engine.open_show(show_id)
+            await engine.put_deal(show_id, deal())
+        with cluster.masters[0].stopped():
+            waiting = asyncio.ensure_future(engine.reserve(here, viewer(1), "rid-0001", [("dl_a", 1)]))
+            assert (await engine.reserve(there, viewer(1), "rid-0001", [("dl_a", 1)])).state == "held"
+            assert not waiting.done()
+        assert (await waiting).state == "held"
+
+
+async def test_a_cluster_that_is_away_is_busy(settings: Settings, clock: TestClock) -> None:
+    async with engine_at("redis+cluster://127.0.0.1:1", settings, clock) as (engine, redis):
+        for asked in (engine.open_show(SHOW), engine.levels(SHOW), engine.counts(SHOW), engine.shows_to_watch()):
+            with pytest.raises(Refused) as refused:
+                await asked
+            assert refused.value.why is R.BUSY
+        with pytest.raises(RedisConnectionError):
+            await redis.ping()
+
+
+async def test_valkey_moves_a_slot_in_one_piece_under_load(settings: Settings, clock: TestClock) -> None:
+    """From 9.0 on: no key is ever in two places, so nobody is told "busy" for longer than the handover."""
+    with cluster_of("valkey") as own:
+        show_id = ShowId(own.show_on(0))
+        slot, to = slot_of(show_id), own.masters[1]
+        async with engine_at(own.url, settings, clock) as (engine, _):
+            await engine.open_show(show_id)
+            await engine.put_deal(show_id, deal(quota=40, limit=1))
+            moving = False
+            for number in range(40):
+                await patiently(engine, show_id, number)
+                if not moving:
+                    own.owner(show_id).ask("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", to.my_id)
+                    moving = True
+            await asyncio.to_thread(own.until_owner, show_id, to)
+            assert (await engine.levels(show_id))[1] == {"dl_a": Level(0, 40, 0, 0, 0)}
+
+
+# --- an address that leads to another server --------------------------------------------------------------------------
+
+
+async def test_an_address_that_moves_to_the_new_master_is_asked_anew(settings: Settings, clock: TestClock) -> None:
+    """As a virtual address or a name does: the old connection is to a server that has become a replica."""
+    with one_server("redis") as old, one_server("redis") as new:
+        await asyncio.to_thread(follow, new, old)
+        async with _address(old) as place, engine_at(f"redis://127.0.0.1:{place.port}", settings, clock) as (engine, _):
+            await engine.open_show(SHOW)
+            await engine.put_deal(SHOW, deal(quota=3, limit=1))
+            await engine.reserve(SHOW, viewer(1), "rid-of-0001", [("dl_a", 1)])
+            await asyncio.to_thread(until_passed_on, old, new)
+            new.ask("REPLICAOF", "NO", "ONE")
+            await asyncio.to_thread(follow, old, new)
+            place.target = new.port
+            with pytest.raises(Refused) as refused:
+                await engine.reserve(SHOW, viewer(2), "rid-of-0002", [("dl_a", 1)])
+            assert refused.value.why is R.BUSY
+            assert (await engine.reserve(SHOW, viewer(2), "rid-of-0002", [("dl_a", 1)])).state == "held"
+            assert (await engine.levels(SHOW))[1]["dl_a"] == Level(1, 2, 0, 0, 0)
+            assert new.ask("HLEN", keys.rids(SHOW)) == 2
+
+
+class _Place:
+    """A port of the loopback that leads to `target`."""
+
+    def __init__(self, target: int) -> None:
+        self.target, self.port = target, 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        theirs, ours = await asyncio.open_connection("127.0.0.1", self.target)
+        await asyncio.gather(_pump(reader, ours), _pump(theirs, writer))
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+    writer.close()
+
+
+@contextlib.asynccontextmanager
+async def _address(server: Server) -> AsyncIterator[_Place]:
+    place = _Place(server.port)
+    listening = await asyncio.start_server(place.serve, "127.0.0.1", 0)
+    place.port = listening.sockets[0].getsockname()[1]
+    yield place
+    listening.close()
+
+
+async def test_sentinel_names_the_new_master_after_the_old_one_died(settings: Settings, clock: TestClock) -> None:
+    with one_server("redis") as old, one_server("redis") as new:
+        await asyncio.to_thread(follow, new, old)
+        with sentinel_over(old, new) as sentinel:
+            url = f"redis+sentinel://127.0.0.1:1,127.0.0.1:{sentinel.port}/shop"
+            async with engine_at(url, settings, clock) as (engine, redis):
+                await engine.open_show(SHOW)
+                await engine.put_deal(SHOW, deal(quota=3, limit=1))
+                await engine.reserve(SHOW, viewer(1), "rid-of-0001", [("dl_a", 1)])
+                await asyncio.to_thread(until_passed_on, old, new)
+                old.kill()
+                with pytest.raises(Refused) as refused:
+                    await engine.reserve(SHOW, viewer(2), "rid-of-0002", [("dl_a", 1)])
+                assert refused.value.why is R.BUSY
+                assert (await patiently(engine, SHOW, 2)).state == "held"
+                assert (await engine.levels(SHOW))[1]["dl_a"] == Level(1, 2, 0, 0, 0)
+                assert await redis.ping()
+                assert new.ask("HLEN", keys.rids(SHOW)) == 2
+
+
+# --- answers that are none --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ReadOnlyError("You can't write against a read only replica.", status_code="READONLY"),
+        ResponseError("NOREPLICAS Not enough good replicas to write."),
+        ResponseError("MISCONF Errors writing to the AOF file: No space left on device"),
+        ResponseError("BUSY Redis is busy running a script."),
+        ResponseError(
+            "ERR Error running script (call to f_0): @user_script:969: @user_script: 969: -READONLY You can't write "
+            "against a read only replica."
+        ),
+        ResponseError(
+            "ERR Error running script (call to f_0): @user_script:969: @user_script: 969: -OOM command not allowed"
+        ),
+    ],
+    ids=["replica", "too few replicas", "disk", "another script", "replica, 6.2", "memory, 6.2"],
+)
+async def test_a_server_that_cannot_write_now_is_away_and_nothing_was_written(
+    redis: Redis, error: ResponseError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def say(*_: object) -> bytes:
+        raise error
+
+    store = Store(redis)
+    monkeypatch.setattr(store._wires, "ask", say)
+    with pytest.raises(StoreAway):
+        await store.call(SHOW, b"")
+
+
+async def test_too_few_replicas_are_busy_and_nothing_moved(redis: Redis, engine: ReservationEngine) -> None:
+    await engine.put_deal(SHOW, deal())
+    await redis.config_set("min-replicas-to-write", 1)
+    try:
+        with pytest.raises(Refused) as refused:
+            await engine.reserve(SHOW, viewer(1), "rid-0001", [("dl_a", 1)])
+        assert refused.value.why is R.BUSY
+    finally:
+        await redis.config_set("min-replicas-to-write", 0)
+    assert (await engine.levels(SHOW))[1]["dl_a"] == Level(2, 0, 0, 0, 0)
+    assert (await engine.reserve(SHOW, viewer(1), "rid-0001", [("dl_a", 1)])).state == "held"
+
+
+async def test_a_batch_that_the_script_refuses_is_our_own_mistake(cluster: Cluster, redis: Redis) -> None:
+    for url in (cluster.url, ""):
+        client = connect(url) if url else redis
+        store = Store(client)
+        with pytest.raises(StoreBroken):
+            await store.call(SHOW, msgpack.packb(7))
+        await store.aclose()
+        if url:
+            await client.aclose()
+
+
+def test_the_script_for_sharded_channels_differs_in_one_word() -> None:
+    assert RESERVE.body.count(b"PUBLISH") == 1
+    assert RESERVE.sharded.body == RESERVE.body.replace(b"'PUBLISH'", b"'SPUBLISH'")
+    assert RESERVE.sharded.sha != RESERVE.sha
