@@ -19,6 +19,7 @@ log = structlog.get_logger(__name__)
 BEAT_SECONDS = 0.25  # a hold ends at most 500 ms late: one beat, and as much again for a busy machine
 IDLE_SECONDS = 1.5  # below the script's largest step of 2 s, so that the first hold of a quiet show loses no time
 FORGET_SECONDS = 61.0
+BEAT_SECONDS_MAX = 1.0
 
 EXPIRED = Counter("livecommerce_holds_expired", "Holds whose time ran out")
 LAPSED = Counter("livecommerce_offers_lapsed", "Offers and places in a line that ended")
@@ -54,17 +55,27 @@ class Heartbeats:
         return {show_id: beat for show_id, beat in zip(turn, beats, strict=True) if beat is not None}
 
     async def _refresh(self, now: float) -> None:
-        known = await self._engine.shows_to_watch()
+        try:
+            known = await self._engine.shows_to_watch()
+        except Refused:
+            # In a cluster the list lies on one node and shows on others: those go on while that one is away.
+            if not self._look_at:
+                raise
+            self._shows_at = now + IDLE_SECONDS
+            return
         self._look_at = {show_id: self._look_at.get(show_id, now) for show_id in known}
         self._forget_at = {show_id: self._forget_at.get(show_id, now + FORGET_SECONDS) for show_id in known}
         self._shows_at = now + IDLE_SECONDS
 
     async def _beat(self, show_id: str, now: float) -> Beat | None:
         try:
-            beat = await self._engine.heartbeat(show_id)
-            await self._maybe_forget(show_id, beat, now)
-        except Refused as refused:
-            log.warning("heartbeat_refused", show_id=show_id, why=refused.text)
+            # One show's node that stands still must not keep the clocks of the others waiting.
+            async with asyncio.timeout(BEAT_SECONDS_MAX):
+                beat = await self._engine.heartbeat(show_id)
+                await self._maybe_forget(show_id, beat, now)
+        except (Refused, TimeoutError) as error:
+            why = error.text if isinstance(error, Refused) else "no answer in time"
+            log.warning("heartbeat_refused", show_id=show_id, why=why)
             self._look_at[show_id] = now + IDLE_SECONDS
             return None
         self._look_at[show_id] = now + (IDLE_SECONDS if beat.next_due_ms is None else BEAT_SECONDS)

@@ -54,10 +54,20 @@ class JournalToLedger:
             await self._clock.sleep(PERIOD_SECONDS)
 
     async def drain_all(self) -> int:
-        """Entries copied, over all shows."""
-        shows = await self._engine.shows_to_watch()
-        LAG.set(sum([await self._redis.xlen(keys.journal(show_id)) for show_id in shows]))
-        return sum([await self.drain(show_id) for show_id in shows])
+        """Entries copied, over all shows. Raises the first failure of `drain`, once every show has had its turn: in a
+        cluster one show's node may be away and the others' there."""
+        failure: Exception | None = None
+        lag = copied = 0
+        for show_id in await self._engine.shows_to_watch():
+            try:
+                lag += await self._redis.xlen(keys.journal(show_id))
+                copied += await self.drain(show_id)
+            except (Refused, RedisError, OSError) as error:
+                failure = failure or error
+        LAG.set(lag)
+        if failure is not None:
+            raise failure
+        return copied
 
     async def drain(self, show_id: str) -> int:
         """Copy what the show's journal holds now; the number of entries.

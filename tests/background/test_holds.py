@@ -1,5 +1,6 @@
 """The heartbeat duty: 250 ms where there are holds, a look now and then where there are none."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -7,8 +8,10 @@ from redis.asyncio import Redis
 
 from livecommerce.background.holds import FORGET_SECONDS, Heartbeats
 from livecommerce.clock import TestClock
+from livecommerce.errors import R, Refused
 from livecommerce.people.identity import ViewerIdentity
 from livecommerce.reservations import DealStock, ReservationEngine, keys
+from livecommerce.reservations.engine import Beat
 from livecommerce.settings import Settings
 
 SHOW = "sh_beats"
@@ -65,3 +68,43 @@ async def test_a_closed_and_quiet_show_is_forgotten(engine: ReservationEngine, c
     await clock.advance(FORGET_SECONDS)
     await beats.beat_due()
     assert await engine.shows_to_watch() == ()
+
+
+async def test_while_the_list_of_shows_is_away_the_known_ones_go_on(
+    engine: ReservationEngine, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a cluster the list and a show lie on different nodes."""
+    beats = Heartbeats(engine, clock)
+    await engine.reserve(SHOW, ViewerIdentity("vw_1", ""), "rid-0001", [("dl_a", 1)])
+
+    async def away() -> tuple[str, ...]:
+        raise Refused(R.BUSY)
+
+    asked = engine.shows_to_watch
+    monkeypatch.setattr(engine, "shows_to_watch", away)
+    with pytest.raises(Refused):
+        await beats.beat_due()
+    monkeypatch.setattr(engine, "shows_to_watch", asked)
+    assert list(await beats.beat_due()) == [SHOW]
+    monkeypatch.setattr(engine, "shows_to_watch", away)
+    beaten = []
+    for _ in range(8):
+        await clock.advance(0.25)
+        beaten.append(list(await beats.beat_due()))
+    assert beaten == [[SHOW]] * 8
+
+
+async def test_a_show_that_does_not_answer_keeps_no_other_waiting(
+    engine: ReservationEngine, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livecommerce.background.holds.BEAT_SECONDS_MAX", 0.05)
+    await engine.open_show("sh_stands_still")
+    heartbeat = engine.heartbeat
+
+    async def beat(show_id: str) -> Beat:
+        if show_id != SHOW:
+            await asyncio.Event().wait()
+        return await heartbeat(show_id)
+
+    monkeypatch.setattr(engine, "heartbeat", beat)
+    assert list(await Heartbeats(engine, clock).beat_due()) == [SHOW]

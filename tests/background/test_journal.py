@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import select
 
 from livecommerce.background.journal import JournalToLedger
@@ -110,3 +111,22 @@ async def test_more_entries_than_one_commit_takes_are_all_copied(
     assert await journal.drain(SHOW) == 242
     found = await rows(database)
     assert len(found) == len(set(found)) == 242
+
+
+async def test_one_show_s_node_that_is_away_does_not_stop_the_others(
+    engine: ReservationEngine, journal: JournalToLedger, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await engine.open_show("sh_a_dead_one")
+    await engine.put_deal("sh_a_dead_one", DealStock("dl_a", 3, 2, 100_000, 100_000, "open"))
+    xlen = redis.xlen
+
+    async def ask(key: str) -> int:
+        if key == keys.journal("sh_a_dead_one"):
+            raise RedisConnectionError("away")
+        return await xlen(key)
+
+    monkeypatch.setattr(redis, "xlen", ask)
+    with pytest.raises(RedisConnectionError):
+        await journal.drain_all()
+    assert await xlen(keys.journal(SHOW)) == 0
+    assert await xlen(keys.journal("sh_a_dead_one")) == 1
