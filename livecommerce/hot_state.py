@@ -30,7 +30,7 @@ from redis.exceptions import ClusterDownError, MovedError, RedisClusterException
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 CONNECT_SECONDS_MAX = 3
-LEARN_SECONDS_MIN = 0.1
+LEARN_SECONDS_MIN, LEARN_SECONDS_MAX = 0.1, 5.0
 # SPUBLISH and SSUBSCRIBE came with 7.0.
 _SHARDED_SINCE = (7, 0)
 _PORTS = {"one": 6379, "sentinel": 26379, "cluster": 6379}
@@ -166,7 +166,8 @@ class ClusterClient(RedisCluster):
         Instead of redis-py's, which asks one certain node for its commands each time, and is away while that one is.
         """
         if self._initialize:
-            async with self._learning:
+            # Where no node says anything, those who wait for each other here must not wait one after another.
+            async with asyncio.timeout(LEARN_SECONDS_MAX), self._learning:
                 if self._initialize:
                     await self._learn(*arguments, **named)
         return self
@@ -244,22 +245,24 @@ class ClusterClient(RedisCluster):
         6.2 under running processes goes on with plain channels until they start anew."""
         if self._sharded is None:
             await self.initialize()
-            oldest = _SHARDED_SINCE
+            found: list[tuple[int, int]] = []
             for node in self.get_nodes():
                 with contextlib.suppress(RedisError, OSError):
-                    oldest = min(oldest, version_of(await self.client_of(node).info("server")))
-            self._sharded = oldest >= _SHARDED_SINCE
+                    found.append(version_of(await self.client_of(node).info("server")))
+            if not found:
+                raise RedisConnectionError("no node of the cluster answers")
+            self._sharded = min(found) >= _SHARDED_SINCE
         return self._sharded
 
     # --- the map, shared with the hot path --------------------------------------------------------------------------
 
     async def owner_of(self, slot: int) -> ClusterNode:
-        """The master of this slot as far as known. Raises `ClusterDownError` for a slot that nobody has."""
+        """The master of this slot as far as known. Raises a connection error for a slot that nobody has."""
         await self.initialize()
         nodes = self.nodes_manager.slots_cache.get(slot)
         if not nodes:
             self.learn_anew()
-            raise ClusterDownError(f"nobody has slot {slot}")
+            raise RedisConnectionError(f"nobody has slot {slot}")
         return nodes[0]
 
     async def moved(self, error: MovedError, asked: ClusterNode) -> None:

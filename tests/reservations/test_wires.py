@@ -12,7 +12,7 @@ from redis.exceptions import ReadOnlyError, ResponseError
 
 from livecommerce.clock import TestClock
 from livecommerce.errors import R, Refused
-from livecommerce.hot_state import connect
+from livecommerce.hot_state import as_cluster, connect
 from livecommerce.ids import ShowId
 from livecommerce.protocol.facts import Hold, Level
 from livecommerce.reservations import ReservationEngine, keys
@@ -150,6 +150,33 @@ async def test_a_cluster_that_is_away_is_busy(settings: Settings, clock: TestClo
             assert refused.value.why is R.BUSY
         with pytest.raises(RedisConnectionError):
             await redis.ping()
+
+
+async def test_a_slot_that_nobody_has_is_busy_and_asked_about_anew(
+    cluster: Cluster, settings: Settings, clock: TestClock
+) -> None:
+    cluster.empty()
+    show_id = ShowId(cluster.show_on(0, "sh_w"))
+    async with engine_at(cluster.url, settings, clock) as (engine, redis):
+        await engine.open_show(show_id)
+        client = as_cluster(redis)
+        assert client is not None
+        client.nodes_manager.slots_cache.pop(slot_of(show_id))
+        with pytest.raises(Refused) as refused:
+            await engine.levels(show_id)
+        assert refused.value.why is R.BUSY
+        client._learnt_at = 0.0
+        assert (await engine.levels(show_id))[1] == {}
+
+
+async def test_a_server_that_hides_its_settings_offers_no_fsync(settings: Settings, clock: TestClock) -> None:
+    with one_server("redis", "--rename-command", "CONFIG", "") as server:
+        async with engine_at(server.url, settings, clock) as (engine, _):
+            await engine.open_show(SHOW)
+            with pytest.raises(Refused) as refused:
+                await engine.put_deal(SHOW, deal(level="fsync"))
+            assert refused.value.why is R.MALFORMED
+            await engine.put_deal(SHOW, deal())
 
 
 async def test_valkey_moves_a_slot_in_one_piece_under_load(settings: Settings, clock: TestClock) -> None:
