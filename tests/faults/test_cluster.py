@@ -22,7 +22,7 @@ from livecommerce.reservations.states import State
 from livecommerce.settings import Settings
 from tests.conservation import check_conservation
 from tests.faults.test_whole_server import on_process
-from tests.live_server import Deal, live_server, live_show, merchant_folder
+from tests.live_server import Deal, live_server, live_show, merchant_folder, until
 from tests.redis_servers import Cluster, cluster_of, slot_of, until_passed_on
 from tests.reservations.conftest import deal, viewer
 
@@ -106,14 +106,19 @@ async def test_a_show_whose_slot_moves_key_by_key_loses_no_request(
     sale = Sale(engine, redis, cluster.show_on(0))
     await sale.open()
     slot, home, away = slot_of(sale.show_id), cluster.masters[0], cluster.masters[2]
-    for to, buyers in ((away, range(15)), (home, range(15, BUYERS))):
+    moved = cluster.errors("MOVED")
+    await sale.run(range(10))
+    for to, buyers in ((away, range(10, 25)), (home, range(25, BUYERS))):
+        tried_again = cluster.errors("TRYAGAIN")
+        source = await asyncio.to_thread(cluster.begin_move, slot, to)
+        assert await asyncio.to_thread(cluster.move_key, slot, source, to)
         buying = asyncio.create_task(sale.run(buyers))
-        await asyncio.to_thread(cluster.move, slot, to)
+        await until(lambda before=tried_again: cluster.errors("TRYAGAIN") > before, "somebody to be sent away")
+        await asyncio.to_thread(cluster.move, slot, to, source)
         await buying
         assert cluster.owner(sale.show_id) is to
     assert len(sale.told) == BUYERS
-    assert cluster.errors("TRYAGAIN") > 0
-    assert cluster.errors("MOVED") > 0
+    assert cluster.errors("MOVED") > moved
     await sale.check()
 
 
@@ -160,7 +165,7 @@ async def test_script_flush_under_load_costs_nobody_an_answer(
             await server.script_flush()
         flushes += 1
     await buying
-    assert flushes > 1
+    assert flushes
     assert cluster.errors("NOSCRIPT") > 0
     assert sale.busy == 0
     await sale.check()

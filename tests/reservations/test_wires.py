@@ -119,7 +119,7 @@ async def test_tryagain_ends_as_busy_within_its_bound_and_nothing_moved(
         with pytest.raises(Refused) as refused:
             await engine.reserve(show_id, viewer(1), "rid-0001", [("dl_a", 1)])
         assert (refused.value.why, refused.value.after_ms) == (R.BUSY, 1000)
-        assert cluster.errors("TRYAGAIN") > before + 1
+        assert cluster.errors("TRYAGAIN") > before
         cluster.move(slot, to, source)
         assert await redis.exists(keys.rids(show_id)) == 0
         assert (await engine.levels(show_id))[1] == {"dl_a": Level(2, 0, 0, 0, 0)}
