@@ -30,6 +30,7 @@ from livecommerce.protocol.from_viewer import (
     AnyFromViewer,
     Hello,
     Ping,
+    Proof,
     React,
     Release,
     Reserve,
@@ -267,6 +268,8 @@ class Hub:
                 self._ask_engine(socket, "accept", rid, accepted)
             case Vote(cid, question_id):
                 self._ask(socket, cid, self._vote(socket, cid, question_id))
+            case Proof(token):
+                self.engine.prove(socket.show_id, socket.identity.viewer_id, token)
             case Token(token):
                 self._ask(socket, "token", self._renew(socket, token))
 
