@@ -19,10 +19,11 @@ Lines = tuple[tuple[str, int], ...]  # (deal_id, qty)
 
 WAIT_UNKNOWN = 2  # the script then takes a request with either for the same
 
-# How far along its way each state is, within one round.
+# How far along its way each state is, within one round. Two histories may have ended the same hold differently: that one
+# of the ends always wins is all that matters.
 _PLACE_ON_THE_WAY = {
     State.WAITING: 1, State.OFFERED: 2, State.HELD: 3, State.PAYING: 4, State.CONFIRMED: 5,
-    **dict.fromkeys(ENDED, 6),
+    State.LAPSED: 6, State.EXPIRED: 7, State.CANCELLED: 8, State.RELEASED: 9,
 }  # fmt: skip
 # What becomes of a live hold that finds no place.
 _END_OF = {
