@@ -19,8 +19,8 @@ Lines = tuple[tuple[str, int], ...]  # (deal_id, qty)
 
 WAIT_UNKNOWN = 2  # the script then takes a request with either for the same
 
-# How far along its way each state is, within one round. Two histories may have ended the same hold differently: that one
-# of the ends always wins is all that matters.
+# How far along its way each state is, within one round. Two histories may have ended one hold differently: what matters
+# is that the same end always wins.
 _PLACE_ON_THE_WAY = {
     State.WAITING: 1, State.OFFERED: 2, State.HELD: 3, State.PAYING: 4, State.CONFIRMED: 5,
     State.LAPSED: 6, State.EXPIRED: 7, State.CANCELLED: 8, State.RELEASED: 9,
