@@ -110,3 +110,16 @@ async def test_more_entries_than_one_commit_takes_are_all_copied(
     assert await journal.drain(SHOW) == 242
     found = await rows(database)
     assert len(found) == len(set(found)) == 242
+
+
+async def test_a_row_has_what_a_lost_hold_is_made_of_again(
+    engine: ReservationEngine, journal: JournalToLedger, database: Database
+) -> None:
+    """Ticket, hold clock and whom it credits, beside its lines."""
+    viewer = ViewerIdentity("vw_1", "One", "guest", "ac_1", "ou_1", "ln_1")
+    hold = await engine.reserve(SHOW, viewer, RID, [("dl_a", 2)])
+    await journal.drain(SHOW)
+    async with database.read() as connection:
+        (row,) = (await connection.execute(select(movements).where(movements.c.kind == "held"))).all()
+    assert (row.ticket, row.attribution) == (hold.ticket, "ac_1 ou_1 ln_1")
+    assert row.hold_clock_ms >= 0

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from livecommerce.errors import Refused
 from livecommerce.protocol.facts import Hold, Level
@@ -27,6 +28,7 @@ from livecommerce.reservations import keys
 from livecommerce.valkey_child import socket_path, valkey_binary
 from tests.conservation import check_conservation
 from tests.live_server import (
+    WAIT_SECONDS,
     Deal,
     LiveServer,
     Show,
@@ -169,8 +171,7 @@ async def _restarted_with_its_log_cut(stage: Stage) -> Lose:
 async def _replaced_by_a_replica_that_lagged(stage: Stage) -> Lose:
     """The replica has all up to this moment; then it leads, and the old one is gone."""
     await asyncio.to_thread(stage.spare.start, "--replicaof", f"127.0.0.1 {stage.master.port}")
-    while b"master_link_status:up" not in str(await stage.command(stage.spare, "INFO", "replication")).encode():
-        await asyncio.sleep(0.02)
+    await until_true(lambda: _is_in_step(stage.spare), "the replica")
     await stage.command(stage.spare, "REPLICAOF", "NO", "ONE")
 
     async def lose() -> None:
@@ -262,6 +263,7 @@ async def test_where_the_web_process_died_too_her_token_proves_her_hold(stage: S
             hold = await each.until_state(RID, "held")
             assert hold.ticket == held[each].ticket
             await each.until_level(deal, Level(1, 2, 0, 0, 0))
+        for each in (ada, ben):
             await each.press((await each.check_out(RID))["pay_url"], "pay")
             await each.until_state(RID, "confirmed")
         await check_conservation(server, show.show_id)
@@ -271,14 +273,28 @@ async def _until_counted(stage: Stage, show: Show) -> None:
     """Return once the show's books are there again and count."""
 
     async def counts() -> bool:
-        with contextlib.suppress(OSError, Exception):
+        with contextlib.suppress(OSError, RedisError):
             async with stage.server.redis() as redis:
                 epoch, paused, generation = await redis.hmget(keys.meta(show.show_id), "epoch", "paused", "generation")
                 return epoch is not None and paused is None and generation is not None
         return False
 
-    while not await counts():
+    await until_true(counts, "books that count")
+
+
+async def until_true(asked: Callable[[], Awaitable[bool]], what: str) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not await asked():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
         await asyncio.sleep(0.05)
+
+
+async def _is_in_step(replica: OwnRedis) -> bool:
+    client = Redis(unix_socket_path=str(replica.socket))
+    try:
+        return bool((await client.info("replication"))["master_link_status"] == "up")
+    finally:
+        await client.aclose()
 
 
 async def _take_and_give_back(each: Watcher, deal: str, answers: Answers, over: asyncio.Event) -> None:
