@@ -1,5 +1,6 @@
 """The wiring: each long-lived object once, in the order in which they start; they stop in the reverse order."""
 
+import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator
@@ -54,6 +55,7 @@ async def open_parts(settings: Settings, clock: Clock | None = None) -> AsyncIte
         catalogue = Catalogue(database, settings, clock)
         engine = ReservationEngine(redis, settings, clock)
         await engine.start()
+        witness = asyncio.create_task(engine.testify_forever(), name="reservation-witness")
         news = News(redis)
         shows = Shows(database, engine, catalogue, news, clock, settings)
         async with httpx.AsyncClient(verify=own_trust(settings)) as client:
@@ -64,6 +66,8 @@ async def open_parts(settings: Settings, clock: Clock | None = None) -> AsyncIte
                 yield Parts(settings, clock, database, redis, people, door, catalogue, engine, news, shows, orders, hub)
             finally:
                 await orders.aclose()
+                witness.cancel()
+                await asyncio.gather(witness, return_exceptions=True)
                 await engine.aclose()
     finally:
         await database.aclose()

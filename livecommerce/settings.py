@@ -73,6 +73,9 @@ class Settings:
     pay_seconds_default: int = _setting("PAY_SECONDS", "how long a payment may take", 600)
     retry_seconds: int = _setting("PAY_RETRY_SECONDS", "at least this much is left for another try after a decline", 90)
     offer_seconds: int = _setting("OFFER_SECONDS", "how long an offer from the wait-list stands", 60)
+    rebuild_seconds: int = _setting(
+        "REBUILD_SECONDS", "after Redis lost history: how long processes and viewers may prove their holds", 5
+    )
 
     secret: str = _setting("LIVECOMMERCE_SECRET", "signs tokens and cookies; made at first start", "", secret=True)
     webhook_secret: str = _setting("WEBHOOK_SECRET", "signs payment webhooks; made at first start", "", secret=True)
@@ -178,7 +181,7 @@ _AT_LEAST = {
     "ping_seconds": 1, "hello_seconds": 1, "token_minutes": 1, "hold_seconds_default": 5, "pay_seconds_default": 30,
     "sockets_per_viewer_max": 1, "tax_basis_points": 0, "shipping_minor": 0, "shipping_free_from_minor": 0,
     "talk_lines_per_second": 0, "talk_lines_per_second_phone": 0, "drain_seconds": 0, "retry_seconds": 0,
-    "offer_seconds": 1, "sockets_per_address_max": 0,
+    "offer_seconds": 1, "sockets_per_address_max": 0, "rebuild_seconds": 1,
 }  # fmt: skip
 _WEAK = {"", "secret", "changeme", "change-me", "password", "default", "test"}
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}

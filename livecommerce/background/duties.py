@@ -13,17 +13,20 @@ from redis.asyncio import Redis
 from livecommerce.background.holds import BEAT_SECONDS, Heartbeats
 from livecommerce.background.journal import PERIOD_SECONDS, JournalToLedger
 from livecommerce.background.programme import ProgrammeDuty
+from livecommerce.background.rebuild import RebuildDuty
 from livecommerce.background.worker import Duty
 from livecommerce.clock import Clock
 from livecommerce.ledger.database import Database
 from livecommerce.orders.service import Orders
 from livecommerce.reservations.engine import ReservationEngine
+from livecommerce.settings import Settings
 from livecommerce.shows.service import Shows
 
 
 class PartsOfAWorker(Protocol):
     """What duties are made of."""
 
+    settings: Settings
     clock: Clock
     database: Database
     redis: Redis
@@ -56,4 +59,5 @@ def duties_of(parts: PartsOfAWorker) -> list[Duty]:
         Repeated("outbox", parts.orders.run_outbox, 0.53),
         Repeated("deadlines", parts.orders.sweep_deadlines, 1.07),
         Repeated("unwritten", parts.orders.sweep_unwritten, 2.03),
+        RebuildDuty(parts.redis, parts.database, parts.engine, parts.settings, parts.clock),
     ]

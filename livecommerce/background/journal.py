@@ -78,7 +78,7 @@ class JournalToLedger:
         copied = 0
         while entries := await self._entries(show_id):
             rows = [row for _, packed in entries for row in rows_of(show_id, packed)]
-            await self._database.write(lambda connection, rows=rows: _insert(connection, rows))  # type: ignore[misc]
+            await self._database.write(lambda connection, rows=rows: insert_movements(connection, rows))  # type: ignore[misc]
             ROWS.inc(len(rows))
             await self._redis.xtrim(keys.journal(show_id), minid=_after(entries[-1][0]), approximate=False)
             copied += len(entries)
@@ -92,16 +92,18 @@ class JournalToLedger:
 
 def rows_of(show_id: str, packed: bytes) -> Iterator[dict[str, Any]]:
     """The movement rows of one journal entry: one for each line of each hold that changed."""
-    _seq, _hold_clock_ms, at_ms, events = msgpack.unpackb(packed)
-    for kind, viewer_id, rid, n, _ticket, _attribution, *lines in events:
+    _seq, hold_clock_ms, at_ms, events = msgpack.unpackb(packed)
+    for kind, viewer_id, rid, n, ticket, attribution, *lines in events:
         for line in range(len(lines) // 2):
             yield {
                 "show_id": show_id, "deal_id": lines[2 * line], "viewer_id": viewer_id, "rid": rid, "line": line,
                 "kind": kind, "n": n, "qty": lines[2 * line + 1], "at_ms": at_ms,
+                "ticket": ticket, "hold_clock_ms": hold_clock_ms, "attribution": attribution,
             }  # fmt: skip
 
 
-async def _insert(connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
+async def insert_movements(connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
+    """Each row once, whoever else writes it too."""
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     await connection.execute(insert(movements).on_conflict_do_nothing(), rows)
 

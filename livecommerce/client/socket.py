@@ -28,13 +28,24 @@ from livecommerce.protocol.from_viewer import (
     AnyFromViewer,
     Hello,
     Ping,
+    Proof,
     Release,
     Reserve,
     Say,
     Token,
     WantLine,
 )
-from livecommerce.protocol.to_viewer import Answer, AnyToViewer, Bye, RefusedMessage, Said, State, Welcome
+from livecommerce.protocol.to_viewer import (
+    Answer,
+    AnyToViewer,
+    Bye,
+    Counting,
+    Own,
+    RefusedMessage,
+    Said,
+    State,
+    Welcome,
+)
 
 DELAY_SECONDS_FIRST = 0.5
 DELAY_SECONDS_MAX = 15.0
@@ -98,6 +109,8 @@ class ShowSocket:
         self._silence_seconds_max = 30.0 + SILENCE_GRACE_SECONDS
         self._waiting: dict[str, tuple[AnyFromViewer, asyncio.Future[Any]]] = {}
         self._last_bye: Bye | None = None
+        self._hold_tokens: dict[str, str] = {}  # rid → proof of a hold, handed in when the server asks for it
+        self._proving: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> "ShowSocket":
         return self
@@ -199,6 +212,9 @@ class ShowSocket:
                 if not self._welcomed.is_set():  # a second welcome on the same line is only a fresh snapshot
                     self._welcomed.set()
                     self._send_waiting_again()
+                self._keep_tokens(message.holds, whole=not message.counting)
+                if message.counting:
+                    self._prove()
             case State():
                 fresh = tuple(event for event in message.events if event.offset > self.offset)
                 if not fresh:
@@ -211,7 +227,12 @@ class ShowSocket:
                 self.offset = fresh[-1].offset
                 return [State(message.epoch, fresh)]
             case Answer():
+                self._keep_tokens((message.hold,))
                 self._settle(message.rid, message.hold)
+            case Own(hold=Hold() as hold):
+                self._keep_tokens((hold,))
+            case Counting(on=True):
+                self._prove()
             case Said():
                 self._settle(message.cid, message)
             case RefusedMessage():
@@ -219,6 +240,22 @@ class ShowSocket:
             case Bye():
                 self._last_bye = message
         return [message]
+
+    def _keep_tokens(self, holds: Sequence[Hold], *, whole: bool = False) -> None:
+        """A hold's token comes with the answer that made it, and in every welcome; it proves nothing after its end."""
+        if whole:
+            self._hold_tokens.clear()
+        for hold in holds:
+            if hold.state != "held":
+                self._hold_tokens.pop(hold.rid, None)
+            elif hold.token:
+                self._hold_tokens[hold.rid] = hold.token
+
+    def _prove(self) -> None:
+        for token in self._hold_tokens.values():
+            task = asyncio.ensure_future(self.send(Proof(token)))
+            self._proving.add(task)
+            task.add_done_callback(self._proving.discard)
 
     def _settle(self, re: str, outcome: Any) -> None:
         row = self._waiting.pop(re, None)

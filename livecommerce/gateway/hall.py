@@ -20,13 +20,14 @@ from livecommerce.gateway.outbox import Lane, Outbox, send_to_all
 from livecommerce.protocol.codec import JSON, MSGPACK, Subprotocol
 from livecommerce.protocol.facts import Hold, Level, OrderFacts, Stamped
 from livecommerce.protocol.from_viewer import Hello
-from livecommerce.protocol.to_viewer import Desk, Levels, Snapshot, State, Talk, ToViewer, Welcome, You
+from livecommerce.protocol.to_viewer import Counting, Desk, Levels, Snapshot, State, Talk, ToViewer, Welcome, You
 from livecommerce.reservations import keys
 from livecommerce.rooms.room import (
     Fill,
     Kick,
     Out,
     Publish,
+    Recounted,
     Remember,
     Resync,
     Room,
@@ -135,14 +136,16 @@ class Hall:
         self.act(self.room.compare(epoch, offset))
 
     async def refresh_levels(self) -> None:
-        """After a break of the relay: numbers published meanwhile are lost, so read them all."""
+        """After a break of the relay: numbers published meanwhile are lost, so read them all. While they are counted
+        again, the last ones known stay on the pages."""
         try:
-            self.room.hear_levels(*await self._levels())
+            self.room.hear_levels(*await self._hub.engine.levels(self.show_id))
         except Refused:
             return
 
     async def tell_own_again(self) -> None:
         """After a break of the relay: own messages published meanwhile are lost, so each is told whole what is hers.
+        After a rebuild: some may have lost something.
 
         In slices, as other work goes on meanwhile. Ends where the relay breaks again: its return begins anew.
         """
@@ -166,6 +169,10 @@ class Hall:
             if self.room.relay_up:
                 socket.close(Close.RESYNC, "Come back for a fresh start.", random.randint(500, 3000))
             return
+        if holds is None and socket.stage == "seated":
+            socket.send(Counting(True))  # nothing is hers, as far as anybody knows: not a thing to tell her
+            self._send_early(socket)
+            return
         # No longer held back: a snapshot went to her meanwhile, with all of this.
         if socket.stage == "seated" and socket.early is not None:
             self._welcome(socket, self.room.offset, None, (), holds, orders)
@@ -179,12 +186,13 @@ class Hall:
                 return 0, {}
             raise
 
-    async def _holds_of(self, viewer_id: str) -> tuple[Hold, ...]:
+    async def _holds_of(self, viewer_id: str) -> tuple[Hold, ...] | None:
+        """None while the books of a show on air are missing: her holds are not known then, and not gone."""
         try:
             return await self._hub.engine.holds_of(self.show_id, viewer_id)
         except Refused as refused:
             if refused.why is R.REBUILDING:
-                return ()
+                return None if self.room.status in ("live", "interrupted") else ()
             raise
 
     # --- entering and leaving ---------------------------------------------------------------------------------------
@@ -219,14 +227,14 @@ class Hall:
         self.room.crowd.here = len(self)
         socket.seat(self._clock.monotonic())
 
-    async def _own_of(self, socket: "LiveSocket") -> tuple[tuple[Hold, ...], tuple[OrderFacts, ...]]:
+    async def _own_of(self, socket: "LiveSocket") -> tuple[tuple[Hold, ...] | None, tuple[OrderFacts, ...]]:
         assert socket.identity is not None
         viewer_id = socket.identity.viewer_id
         holds, orders = await asyncio.gather(
             self._holds_of(viewer_id),
             self._hub.orders.orders_of(viewer_id, self.show_id),
         )
-        return tuple(holds), tuple(orders)
+        return holds, tuple(orders)
 
     def _welcome(
         self,
@@ -234,7 +242,7 @@ class Hall:
         offset: int,
         shown: "ShowSnapshot | None",
         missed: tuple[Stamped, ...],
-        holds: tuple[Hold, ...],
+        holds: tuple[Hold, ...] | None,
         orders: tuple[OrderFacts, ...],
     ) -> None:
         assert socket.identity is not None
@@ -246,9 +254,10 @@ class Hall:
             shown.offset if shown else offset,
             shown is None,
             self._hub.settings.ping_seconds,
-            holds,
+            holds or (),
             orders,
             self._encoded(shown, socket.subprotocol) if shown else None,
+            counting=holds is None,
         )
         socket.send(welcome)
         if missed:
@@ -419,6 +428,9 @@ class Hall:
                     self._kick(viewer_id, code)
                 case Fill(epoch, after_offset):
                     self._hub.in_background(self._fill(epoch, after_offset))
+                case Recounted():
+                    self._hub.in_background(self.refresh_levels())
+                    self._hub.in_background(self.tell_own_again())
                 case Resync():
                     self._hub.in_background(self._resync())
 

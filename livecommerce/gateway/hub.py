@@ -31,6 +31,7 @@ from livecommerce.protocol.from_viewer import (
     AnyFromViewer,
     Hello,
     Ping,
+    Proof,
     React,
     Release,
     Reserve,
@@ -268,6 +269,8 @@ class Hub:
                 self._accept(socket, rid)
             case Vote(cid, question_id):
                 self._ask(socket, cid, self._vote(socket, cid, question_id))
+            case Proof(token):
+                self.engine.prove(socket.show_id, socket.identity.viewer_id, token)
             case Token(token):
                 self._ask(socket, "token", self._renew(socket, token))
 

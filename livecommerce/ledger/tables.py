@@ -428,8 +428,21 @@ movements = Table(
     Column("n", Integer, nullable=False, server_default="0"),  # how many times before, for re-acquisitions
     Column("qty", Integer, nullable=False),
     _ms("at_ms", nullable=False),
+    # What a hold is made of again after Redis lost it; the script's own movements have them.
+    Column("ticket", BigInteger),
+    _ms("hold_clock_ms"),
+    Column("attribution", Text, nullable=False, server_default=""),
     UniqueConstraint("viewer_id", "rid", "line", "kind", "n"),
     Index("ix_movements_deal", "deal_id", "id"),
+)
+
+# Shows whose books were opened in Redis: where they are missing there, they were lost, and are made anew.
+show_books = Table(
+    "show_books",
+    metadata,
+    Column("show_id", Text, primary_key=True),
+    Column("generation", BigInteger, nullable=False, server_default="0"),  # of the last rebuild that began
+    _ms("opened_at_ms", nullable=False),
 )
 
 orders = Table(

@@ -43,6 +43,10 @@ tells the author.
 again has one effect, so send it again after a break. `say` and `vote` are answered by `said` or `refused` with the
 same cid.
 
+**When stock is counted again.** After the server lost what it had answered, `counting` is on for some seconds:
+`reserve` and its like are refused with 411 (try again), and `welcome.counting` says that your holds are not known just
+now. Send the `token` of each hold you have as `proof`; when `counting` is off, a `welcome` tells whole what is yours.
+
 **Bounds.** One message has at most 4 KiB; each kind has credits (chat 1 a second, 5 at once; reservations 2 a second,
 10 at once; pings 1 a second, 10 at once; hearts 5 a second, 20 at once). No compression, no fragments from the
 server. A message that cannot be taken is refused; twenty of them end the connection.

@@ -88,4 +88,10 @@ class Accept(FromViewer, frozen=True, tag="accept"):
     rid: RidText
 
 
-AnyFromViewer = Hello | Token | Ping | Say | Vote | React | Reserve | Release | Accept
+class Proof(FromViewer, frozen=True, tag="proof"):
+    """The signed token of a hold, handed in while stock is counted again: proof of what was promised. No answer."""
+
+    token: Annotated[str, msgspec.Meta(max_length=3000)]
+
+
+AnyFromViewer = Hello | Token | Ping | Say | Vote | React | Reserve | Release | Accept | Proof

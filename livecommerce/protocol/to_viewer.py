@@ -46,7 +46,8 @@ class Snapshot(msgspec.Struct, frozen=True):
 class Welcome(ToViewer, frozen=True, tag="welcome"):
     """Answer to `hello`. `recovered` true: every missed event follows as `state`, in order. False: here is a snapshot.
 
-    A resumed viewer gets her own holds and orders here too: they are never recovered by offset.
+    A resumed viewer gets her own holds and orders here too: they are never recovered by offset. With `counting` her
+    holds are not known just now, and are not told: keep those you have, and send their tokens as `proof`.
     """
 
     you: You
@@ -58,6 +59,7 @@ class Welcome(ToViewer, frozen=True, tag="welcome"):
     holds: tuple[Hold, ...] = ()
     orders: tuple[OrderFacts, ...] = ()
     snapshot: Snapshot | None = None
+    counting: bool = False
 
 
 class State(ToViewer, frozen=True, tag="state"):
@@ -138,6 +140,13 @@ class Relay(ToViewer, frozen=True, tag="relay"):
     up: bool
 
 
+class Counting(ToViewer, frozen=True, tag="counting"):
+    """Whether stock is being counted again after a loss. While it is, reservations are refused with 411, and whoever
+    has hold tokens sends each as `proof`, once; when it is over, everybody is told whole what is hers."""
+
+    on: bool
+
+
 class Desk(ToViewer, frozen=True, tag="desk"):
     """For hosts and moderators only: what the room does not see."""
 
@@ -149,4 +158,6 @@ class Desk(ToViewer, frozen=True, tag="desk"):
     authors: dict[str, str] = {}  # line_id → viewer_id of the lines just shown, for mute and ban
 
 
-AnyToViewer = Welcome | State | Levels | Own | Talk | Said | Answer | RefusedMessage | Pong | Bye | Relay | Desk
+AnyToViewer = (
+    Welcome | State | Levels | Own | Talk | Said | Answer | RefusedMessage | Pong | Bye | Relay | Counting | Desk
+)

@@ -2,7 +2,8 @@
 
 What arrives: a show, a request for the script, and what to make of its answer. What leaves: a future, or a call of
 whoever asked. One task owns the connection; request code never touches the socket. No timer: an idle engine asks at
-once, a busy one asks for up to 64 at a time. Shows take turns. It decides nothing about stock.
+once, a busy one asks for up to 64 at a time. Shows take turns. It decides nothing about stock. Each call carries the
+last one's seq and tip as the witness of the history fence, and what was answered goes into the process's memory.
 """
 
 import asyncio
@@ -17,7 +18,9 @@ import msgpack
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
+from livecommerce.clock import Clock, RealClock
 from livecommerce.errors import R, Refused
+from livecommerce.reservations.memory import Memory
 from livecommerce.reservations.store import Store, StoreAway, StoreBroken
 
 log = structlog.get_logger(__name__)
@@ -31,15 +34,22 @@ QUEUE_MAX = 8192
 BUSY_AFTER_MS = 1000
 # Of a cluster's shows, so many have their batcher at hand; past it the idle ones end and begin again when asked.
 SHOWS_MAX = 1000
+# A rebuild takes its window and some time to write: a page that tries five times must outlive it.
+REBUILDING_AFTER_MS = 2000
 # Calls, not holds: at 64 a call, more than an hour's peak of one core without any worker taking the journal away.
 JOURNAL_ENTRIES_MAX = 1_000_000
 
 QUEUE_LENGTH = Gauge("livecommerce_engine_queue", "Requests waiting for the reservation engine's connection")
 QUEUE_PEAK = Gauge("livecommerce_engine_queue_peak", "Most requests that ever waited")
+FENCE_BREAKS = Counter("livecommerce_fence_breaks", "Times that Redis was found to have lost what it had answered")
 CALLS = Counter("livecommerce_engine_calls", "Script calls", ["outcome"])
 BATCH_SIZE = Histogram(
     "livecommerce_engine_batch_size", "Requests in one script call", buckets=(1, 2, 4, 8, 16, 32, 48, 64)
 )
+
+# Why the script lets nobody count.
+_MISSING, _PAUSED, _LOST = range(3)
+_WHY_NOBODY_COUNTS = ("missing", "paused", "lost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +80,11 @@ class _Asked:
 class Batcher:
     """Owns one `Store`. `start` before use, `aclose` last; requests that still wait then are refused as busy."""
 
-    def __init__(self, store: Store, offer_ms: int) -> None:
+    def __init__(self, store: Store, offer_ms: int, clock: Clock | None = None, memory: Memory | None = None) -> None:
         self._store = store
         self._offer_ms = offer_ms
+        self._clock = clock or RealClock()
+        self.memory = Memory() if memory is None else memory
         self._waiting: dict[str, deque[_Asked]] = {}  # in the order in which the shows take turns
         self._length = 0
         self.peak = 0
@@ -189,7 +201,11 @@ class Batcher:
         QUEUE_PEAK.set(self.peak)
 
     async def _call(self, show_id: str, batch: list[_Asked]) -> None:
-        header = (secrets.token_bytes(8), self._offer_ms, JOURNAL_ENTRIES_MAX, [asked.request for asked in batch])
+        tip, witness = secrets.token_bytes(8), self.memory.witness_of(show_id)
+        requests = [asked.request for asked in batch]
+        # The witness is the last call that was answered. One whose outcome is unknown was promised to nobody: whether
+        # it is there is found out by its rids.
+        header = (tip, self._offer_ms, JOURNAL_ENTRIES_MAX, requests, witness.seq, witness.tip)
         try:
             # Redis's cmsgpack knows no bin type.
             answer = await self._store.call(show_id, msgpack.packb(header, use_bin_type=False))
@@ -205,9 +221,25 @@ class Batcher:
             for asked in batch:
                 _refuse(asked, Refused(R.INTERNAL))
             return
+        if answer[0] is False:
+            self._wait_for_rebuild(show_id, batch, *answer[1:])
+            return
         CALLS.labels("ok").inc()
+        witness.seq, witness.tip = answer[1], tip
+        witness.hold_clock_ms, witness.at_ms = answer[2], self._clock.now_ms()
+        self.memory.learn(show_id, requests, answer[5])
         # Soon, not now: the next call goes out first, so that Redis works while the answers are given out here.
         asyncio.get_running_loop().call_soon(_give_out, batch, answer)
+
+    def _wait_for_rebuild(self, show_id: str, batch: list[_Asked], why: int = _MISSING) -> None:
+        CALLS.labels(_WHY_NOBODY_COUNTS[why]).inc()
+        self.memory.told_to_wait(show_id)
+        if why == _LOST:
+            FENCE_BREAKS.inc()
+            witness_seq = self.memory.witness_of(show_id).seq
+            log.error("history_lost", show_id=show_id, witness_seq=witness_seq, requests=len(batch))
+        for asked in batch:
+            _refuse(asked, Refused(R.REBUILDING, after_ms=REBUILDING_AFTER_MS))
 
 
 class BatcherPerShow:
@@ -217,9 +249,11 @@ class BatcherPerShow:
     store has one connection a node, on which shows of that node take turns. `QUEUE_MAX` counts per show.
     """
 
-    def __init__(self, store: Store, offer_ms: int) -> None:
+    def __init__(self, store: Store, offer_ms: int, clock: Clock | None = None) -> None:
         self._store = store
         self._offer_ms = offer_ms
+        self._clock = clock or RealClock()
+        self.memory = Memory()
         self._batchers: dict[str, Batcher] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._running = False
@@ -246,7 +280,7 @@ class BatcherPerShow:
         (self._batchers.get(show_id) or self._begin(show_id)).ask_and_tell(show_id, request, finish, tell)
 
     def _begin(self, show_id: str) -> Batcher:
-        batcher = Batcher(self._store, self._offer_ms)
+        batcher = Batcher(self._store, self._offer_ms, self._clock, self.memory)
         if self._running:
             if len(self._batchers) >= SHOWS_MAX:
                 self._end_idle()
@@ -262,10 +296,6 @@ class BatcherPerShow:
 
 
 def _give_out(batch: list[_Asked], answer: list[Any]) -> None:
-    if answer[0] is False:
-        for asked in batch:
-            _refuse(asked, Refused(R.REBUILDING, after_ms=BUSY_AFTER_MS))
-        return
     try:
         _distribute(batch, answer)
     except Exception:  # not one was told: the answer as a whole is not what the script answers

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import msgpack
+import msgspec
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
@@ -24,7 +25,16 @@ from livecommerce.hot_state import as_cluster, masters
 from livecommerce.ids import is_rid
 from livecommerce.protocol.facts import Hold, Level
 from livecommerce.reservations import keys
-from livecommerce.reservations.batcher import BUSY_AFTER_MS, Batcher, BatcherPerShow, Finish, Reply, Tell
+from livecommerce.reservations.batcher import (
+    BUSY_AFTER_MS,
+    REBUILDING_AFTER_MS,
+    Batcher,
+    BatcherPerShow,
+    Finish,
+    Reply,
+    Tell,
+)
+from livecommerce.reservations.memory import Testimony
 from livecommerce.reservations.relay_format import DUE, LINES, TICKET, attribution_to, hold_of, record
 from livecommerce.reservations.states import DEAL_STATES, WORDS, DealState, DealWord, State
 from livecommerce.reservations.store import Store, StoreAway, StoreBroken
@@ -53,6 +63,9 @@ _WORD = re.compile(r"[!-.0-~]{1,64}\Z")  # printable ASCII without space or slas
 # Calls of one heartbeat: 128 holds each. A crowd of 100,000 holds that end together takes several beats, by design:
 # between two calls the requests of viewers have their turn.
 _HEARTBEAT_CALLS_MAX = 16
+# How often a process looks whether somebody rebuilds a show's books: many times in the shortest sensible window.
+_TESTIFY_SECONDS = 0.23
+_TESTIMONY_SECONDS = 600
 
 # In the order of the script's counts.
 COUNTS = (
@@ -121,8 +134,9 @@ class ReservationEngine:
         self._admin = Store(redis)
         self._admin_lock = asyncio.Lock()
         kind = Batcher if as_cluster(redis) is None else BatcherPerShow
-        self._batcher: Batcher | BatcherPerShow = kind(self._store, settings.offer_seconds * 1000)
+        self._batcher: Batcher | BatcherPerShow = kind(self._store, settings.offer_seconds * 1000, clock)
         self._fsync_verified: bool | None = None
+        self._testified: dict[str, int] = {}  # show → generation of the rebuild that was told all we remember
 
     async def start(self) -> None:
         await self._batcher.start()
@@ -299,9 +313,9 @@ class ReservationEngine:
     async def paying_past_due(self, show_id: str) -> list[tuple[str, str]]:
         """(viewer_id, rid) of those whose time to pay is over on the hold clock; SQL decides what becomes of them."""
         try:
-            hold_clock = await self._redis.hget(keys.meta(show_id), "clk")
-            if hold_clock is None:
-                raise Refused(R.REBUILDING, after_ms=BUSY_AFTER_MS)
+            hold_clock, paused = await self._redis.hmget(keys.meta(show_id), "clk", "paused")
+            if hold_clock is None or paused:
+                raise Refused(R.REBUILDING, after_ms=REBUILDING_AFTER_MS)
             due = await self._redis.zrangebyscore(keys.paying(show_id), "-inf", int(hold_clock), start=0, num=1000)
         except (RedisError, OSError) as error:
             raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
@@ -363,6 +377,9 @@ class ReservationEngine:
 
     async def _is_quiet(self, show_id: str) -> bool:
         redis = self._redis
+        epoch, paused = await redis.hmget(keys.meta(show_id), "epoch", "paused")
+        if epoch is None or paused:
+            return False
         if (
             await redis.xlen(keys.journal(show_id))
             or await redis.hlen(keys.queues(show_id))
@@ -376,6 +393,84 @@ class ReservationEngine:
     def promise_of(self, token: str) -> HoldPromise | None:
         """What a hold token of this server promised; None for anything else."""
         return read(self._token_key, token)
+
+    # --- when history is lost ---------------------------------------------------------------------------------------
+
+    async def has_books(self, show_id: str) -> bool:
+        """True where Redis has the show's books, be they paused."""
+        try:
+            return bool(await self._redis.hexists(keys.meta(show_id), "epoch"))
+        except (RedisError, OSError) as error:
+            raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
+
+    def is_counted_again(self, show_id: str) -> bool:
+        """True where the last that this process heard of the show was REBUILDING."""
+        return self._batcher.memory.is_counted_again(show_id)
+
+    def prove(self, show_id: str, viewer_id: str, token: str) -> bool:
+        """A viewer came back with a hold's token while the show is counted again: True where it is ours, hers, and
+        told on to the rebuild. At any other time there is nothing to prove, and it is forgotten."""
+        promise = self.promise_of(token)
+        if promise is None or (promise.show_id, promise.viewer_id) != (show_id, viewer_id):
+            return False
+        if self.is_counted_again(show_id):
+            self._batcher.memory.prove(promise)
+        return True
+
+    async def testify(self) -> int:
+        """Tell every rebuild whose window is open what this process remembers, all of it once and proofs as they come.
+        The number of shows for which something was told. Raises `Refused(BUSY)`: again later, nothing is told twice
+        that matters."""
+        memory = self._batcher.memory
+        if not memory:
+            return 0
+        try:
+            windows: dict[Any, Any] = await self._redis.hgetall(keys.REBUILDS)
+        except (RedisError, OSError) as error:
+            raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
+        told = 0
+        for name, generation in windows.items():
+            told += await self._testify_in(name.decode(), int(generation))
+        return told
+
+    async def _testify_in(self, show_id: str, generation: int) -> bool:
+        memory = self._batcher.memory
+        pieces: list[Testimony] = []
+        if self._testified.get(show_id) != generation:
+            # Through the batcher, behind every call of ours that may still be answered: what comes back is complete.
+            try:
+                await self._batcher.ask(show_id, (_LEVELS,), lambda _answer, _reply: None)
+                return False  # it counts again already
+            except Refused as refused:
+                if refused.why is not R.REBUILDING:
+                    raise
+            pieces += memory.testimony(show_id)
+        if proofs := memory.take_proofs(show_id):
+            pieces.append(Testimony(0, 0, 0, (), tuple(proofs)))
+        if not pieces:
+            return False
+        key = keys.testimony(show_id, generation)
+        try:
+            for piece in pieces:
+                await self._redis.rpush(key, msgspec.msgpack.encode(piece))
+            await self._redis.expire(key, _TESTIMONY_SECONDS)
+        except (RedisError, OSError) as error:
+            for proof in proofs:
+                memory.prove(proof)
+            raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
+        self._testified[show_id] = generation
+        return True
+
+    async def testify_forever(self) -> None:
+        """`testify` again and again until cancelled: every process that asks this engine for anything runs it."""
+        while True:
+            await self._clock.sleep(_TESTIFY_SECONDS)
+            try:
+                await self.testify()
+            except Refused as refused:
+                log.info("testimony_waits", why=refused.why.value.word)
+            except Exception:
+                log.exception("testimony_failed")
 
     # --- inside -----------------------------------------------------------------------------------------------------
 

@@ -6,13 +6,16 @@ What leaves: text. It knows no command and no client.
 
 SHOWS = "livecommerce:shows"  # SET of the shows whose hold clock, journal or deals still need a worker
 
+REBUILDS = "livecommerce:rebuilds"  # HASH show → generation of the rebuild for which processes testify now
+
 
 def _key(show_id: str, name: str) -> str:
     return f"{{show:{show_id}}}:{name}"
 
 
 def meta(show_id: str) -> str:
-    """HASH: epoch, seq, clk, last, ticket, queues, counts, todo. Missing means "closed, rebuild"."""
+    """HASH: epoch, seq, floor, clk, last, ticket, queues, counts, todo, generation; `paused` while history is known to
+    be lost. Missing means "closed, rebuild"."""
     return _key(show_id, "meta")
 
 
@@ -84,6 +87,30 @@ def talk(show_id: str) -> str:
 def recent_talk(show_id: str) -> str:
     """LIST of the last lines said, shown or held back, so that a moderator's command finds them."""
     return _key(show_id, "recent_talk")
+
+
+def rebuild(show_id: str) -> str:
+    """HASH: generation of the rebuild that may install books. A leader whose number does not stand here has lost."""
+    return _key(show_id, "rebuild")
+
+
+def testimony(show_id: str, generation: int) -> str:
+    """LIST: what processes remember of a show and what viewers proved, for one rebuild. It ends by itself."""
+    return _key(show_id, f"testimony:{generation}")
+
+
+# The keys of a show's books beside `meta` and `tips`, which a rebuild makes anew and swaps in.
+BOOKS = ("deals", "rids", "viewers", "queues", "waits", "paying", "moves")
+
+
+def books(show_id: str) -> tuple[str, ...]:
+    """The keys of `BOOKS`."""
+    return tuple(_key(show_id, name) for name in BOOKS)
+
+
+def staged(show_id: str, generation: int) -> tuple[str, ...]:
+    """Where one rebuild writes what will become the keys of `BOOKS`, in their order."""
+    return tuple(_key(show_id, f"anew:{generation}:{name}") for name in BOOKS)
 
 
 def engine_keys(show_id: str) -> tuple[str, ...]:

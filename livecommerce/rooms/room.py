@@ -28,7 +28,7 @@ from livecommerce.protocol.facts import (
     ShowStatus,
     Stamped,
 )
-from livecommerce.protocol.to_viewer import Desk, Levels, Own, Relay, Said, State, ToViewer
+from livecommerce.protocol.to_viewer import Counting, Desk, Levels, Own, Relay, Said, State, ToViewer
 from livecommerce.reservations.relay_format import hold_from_relay
 from livecommerce.rooms.crowd import Crowd
 from livecommerce.rooms.moderation import Moderation
@@ -114,7 +114,12 @@ class Resync:
     """The order was lost (a new epoch, or a hole that cannot be filled): everybody needs a new snapshot."""
 
 
-Out = ToAll | ToTalk | ToViewerOf | ToSeat | ToDesk | Kick | Publish | Remember | Fill | Resync
+@dataclass(frozen=True, slots=True)
+class Recounted:
+    """The books were made anew: read all numbers, and tell everybody here whole what is hers."""
+
+
+Out = ToAll | ToTalk | ToViewerOf | ToSeat | ToDesk | Kick | Publish | Remember | Fill | Resync | Recounted
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +219,10 @@ class Room:
                 return []
             case [b"kick", viewer_id, code]:
                 return [Kick(viewer_id.decode(), code)]
+            case [b"rebuild", 1]:
+                return [ToAll(Counting(True))]
+            case [b"rebuild", 0]:
+                return [ToAll(Counting(False)), Recounted()]
             case [b"mute", viewer_id, until_ms]:
                 self.mute(viewer_id.decode(), until_ms, now_ms, now_seconds)
                 return []

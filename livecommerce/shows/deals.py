@@ -7,7 +7,7 @@ holds or pays any more, what SQL says is neither sold nor paid goes back to the 
 What arrives: deals of a show. What leaves: rows of pools and deals, and the engine's books. It knows no cards.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from sqlalchemy import Row, select, update
@@ -17,8 +17,9 @@ from livecommerce.catalogue import pools
 from livecommerce.clock import Clock
 from livecommerce.errors import R, Refused
 from livecommerce.ledger.database import Database
-from livecommerce.ledger.tables import deals
+from livecommerce.ledger.tables import deals, show_books
 from livecommerce.protocol.facts import AnyEvent, DealAnnounced, DealClosed, DealOpened, ShowChanged
+from livecommerce.reservations.batcher import REBUILDING_AFTER_MS
 from livecommerce.reservations.engine import DealStock, ReservationEngine
 from livecommerce.shows.lifecycle import deal_moved
 
@@ -34,6 +35,20 @@ async def allot(connection: AsyncConnection, deal_id: str, at_ms: int) -> None:
     )
 
 
+def stock_of(row: "Row[tuple[object, ...]]") -> DealStock:
+    """A row of `deals` as the engine knows it, `quota` what it was opened with."""
+    return DealStock(
+        deal_id=row.id,
+        quota=row.quota,
+        limit=row.limit_per_viewer,
+        hold_ms=row.hold_seconds * 1000,
+        pay_ms=row.pay_seconds * 1000,
+        status=row.status,
+        opens_at_ms=row.opens_at_ms,
+        closes_at_ms=row.closes_at_ms,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class DealStocks:
     """Carries public events over to the engine's books. Every method may be repeated; `Refused(BUSY)` and
@@ -46,7 +61,7 @@ class DealStocks:
     async def follow(self, show_id: str, event: AnyEvent) -> None:
         """Make the engine's books agree with `event` before the room hears of it."""
         if isinstance(event, ShowChanged) and event.show.status == "live":
-            await self.engine.open_show(show_id)
+            await self._open_books(show_id)
         elif isinstance(event, DealAnnounced | DealOpened):
             await self._put(show_id, event.deal_id)
         elif isinstance(event, DealClosed):
@@ -73,26 +88,25 @@ class DealStocks:
 
         return await self.database.write(work)
 
+    async def _open_books(self, show_id: str) -> None:
+        """Make the show's books in Redis, once in its life: where they are missing later they were lost, and only a
+        rebuild may make them, from what is known and not from what was allotted. SQL remembers; `REBUILDING`."""
+        row = {"show_id": show_id, "opened_at_ms": self.clock.now_ms()}
+        fresh = await self.database.write(lambda connection: pools.insert_new(connection, show_books, **row))
+        if fresh:
+            await self.engine.open_show(show_id)
+        elif not await self.engine.has_books(show_id):
+            raise Refused(R.REBUILDING, after_ms=REBUILDING_AFTER_MS)
+
     async def _put(self, show_id: str, deal_id: str) -> None:
         async with self.database.read() as connection:
             row = (await connection.execute(select(deals).where(deals.c.id == deal_id))).one()
-        await self.engine.open_show(show_id)
+        await self._open_books(show_id)
         # Opened at the same instant as SQL says, never earlier than its own row: a deal that was closed meanwhile is
         # put in as announced, and the event that closes it follows.
         is_open = row.status == "open"
-        await self.engine.put_deal(
-            show_id,
-            DealStock(
-                deal_id=deal_id,
-                quota=row.quota,
-                limit=row.limit_per_viewer,
-                hold_ms=row.hold_seconds * 1000,
-                pay_ms=row.pay_seconds * 1000,
-                status="open" if is_open else "announced",
-                opens_at_ms=row.opens_at_ms,
-                closes_at_ms=row.closes_at_ms,
-            ),
-        )
+        stock = stock_of(row)
+        await self.engine.put_deal(show_id, replace(stock, status="open" if is_open else "announced"))
         if is_open:  # the first `put_deal` may have been the announcement
             await self.engine.set_deal_status(show_id, deal_id, "open")
 

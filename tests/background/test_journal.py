@@ -130,3 +130,16 @@ async def test_one_show_s_node_that_is_away_does_not_stop_the_others(
         await journal.drain_all()
     assert await xlen(keys.journal(SHOW)) == 0
     assert await xlen(keys.journal("sh_a_dead_one")) == 1
+
+
+async def test_a_row_has_what_a_lost_hold_is_made_of_again(
+    engine: ReservationEngine, journal: JournalToLedger, database: Database
+) -> None:
+    """Ticket, hold clock and whom it credits, beside its lines."""
+    viewer = ViewerIdentity("vw_1", "One", "guest", "ac_1", "ou_1", "ln_1")
+    hold = await engine.reserve(SHOW, viewer, RID, [("dl_a", 2)])
+    await journal.drain(SHOW)
+    async with database.read() as connection:
+        (row,) = (await connection.execute(select(movements).where(movements.c.kind == "held"))).all()
+    assert (row.ticket, row.attribution) == (hold.ticket, "ac_1 ou_1 ln_1")
+    assert row.hold_clock_ms >= 0

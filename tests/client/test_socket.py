@@ -12,7 +12,9 @@ from livecommerce.clock import TestClock
 from livecommerce.errors import Close, R, Refused
 from livecommerce.protocol.codec import JSON, MSGPACK
 from livecommerce.protocol.facts import Note
-from livecommerce.protocol.to_viewer import AnyToViewer, State, Welcome
+from livecommerce.protocol.to_viewer import AnyToViewer, Counting, State, Welcome
+from livecommerce.reservations import keys
+from livecommerce.reservations.anew import pack
 from livecommerce.settings import Settings
 from tests.gateway.live import SHOW, Live, live, open_deal, until
 
@@ -179,3 +181,38 @@ async def test_it_returns_when_the_server_said(one: Live) -> None:
 def test_the_delay_is_full_jitter_under_a_doubling_bound() -> None:
     assert [return_delay_seconds(tries, lambda: 1.0) for tries in range(7)] == [0.5, 1, 2, 4, 8, 15, 15]
     assert return_delay_seconds(5, lambda: 0.0) == 0.0
+
+
+async def test_while_stock_is_counted_again_holds_are_kept_and_their_tokens_handed_in(one: Live, redis: Redis) -> None:
+    """She comes back to a process that knows nothing of her hold, and is heard; when it is over she is told whole."""
+    async with client(one) as socket:
+        follower = Follower(socket)
+        await until(lambda: follower.welcomes)
+        held = await socket.reserve([("dl_1", 1)])
+        given_back = await socket.reserve([("dl_1", 1)])
+        await socket.release(given_back.rid)
+        await redis.rename(keys.meta(SHOW), "aside")
+        with pytest.raises(Refused) as refused:
+            await socket.reserve([("dl_1", 1)])
+        assert refused.value.why is R.REBUILDING
+        await socket.drop()
+        await until(lambda: len(follower.welcomes) == 2)
+        assert (follower.welcomes[1].counting, follower.welcomes[1].holds) == (True, ())
+        memory = one.engine._batcher.memory
+        await until(lambda: memory._proofs)
+        assert [proof.rid for proof in memory.take_proofs(SHOW)] == [held.rid]
+
+        await redis.publish(keys.channel(SHOW), pack(["rebuild", 1]))
+        await until(lambda: Counting(True) in follower.messages)
+        await until(lambda: memory._proofs)
+        assert [proof.rid for proof in memory.take_proofs(SHOW)] == [held.rid]
+
+        await one.hub.rooms[SHOW].tell_own_again()  # as after a break of the relay: nothing is known, nothing is gone
+        assert len(follower.welcomes) == 2
+        await redis.rename("aside", keys.meta(SHOW))
+        await redis.publish(keys.channel(SHOW), pack(["rebuild", 0]))
+        await until(lambda: len(follower.welcomes) == 3)
+        assert Counting(False) in follower.messages
+        assert [hold.rid for hold in follower.welcomes[2].holds] == [held.rid]
+        assert (await one.engine.levels(SHOW))[1]["dl_1"].held == 1
+        assert not memory.is_counted_again(SHOW)

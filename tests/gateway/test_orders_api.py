@@ -77,7 +77,9 @@ async def shop(database: Database, redis: Redis, settings: Settings, clock: Test
     )
     people = People(database, redis, settings, clock)
     door = Door(people, database, settings, clock)
-    parts: Any = SimpleNamespace(settings=settings, clock=clock, database=database, people=people, door=door)
+    parts: Any = SimpleNamespace(
+        settings=settings, clock=clock, database=database, people=people, door=door, engine=engine
+    )
     app = Starlette(routes=routes_of(table.endpoints, parts))
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8080")
     world.client, unused = client, world.client
@@ -240,3 +242,15 @@ async def test_a_dead_link_takes_no_payment(shop: Shop) -> None:
     status, pressed = await shop.ask(None, "POST", f"/api{_path(answer['pay_url'])}/pay")
 
     assert (status, pressed["word"]) == (409, "payment_gone")
+
+
+async def test_hold_tokens_are_taken_from_their_owner_while_stock_is_counted_again(shop: Shop) -> None:
+    world, path = shop.world, f"/api/shows/{SHOW}/proofs"
+    hold = await world.engine.reserve(SHOW, viewer(1), rid(1), [("dl_a", 1)])
+    await world.redis.flushall()
+    assert (await shop.ask(1, "POST", "/api/checkouts", SHIP))[1]["word"] == "rebuilding"
+    assert await shop.ask(2, "POST", path, {"tokens": [hold.token]}) == (200, {"taken": 0})
+    assert await shop.ask(1, "POST", path, {"tokens": ["no token", hold.token]}) == (200, {"taken": 1})
+    assert [proof.rid for proof in world.engine._batcher.memory.take_proofs(SHOW)] == [rid(1)]
+    assert (await shop.ask(None, "POST", path, {"tokens": []}))[0] == 401
+    assert (await shop.ask(1, "POST", path, {"tokens": [""] * 25}))[0] == 400

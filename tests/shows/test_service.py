@@ -601,3 +601,16 @@ async def test_a_pinned_line_is_an_event_of_the_log(world: World) -> None:
     events = await world.shows.news.since(show.show_id, epoch, offset - 1)
 
     assert [stamped.event for stamped in events or []] == [LinePinned(line)]
+
+
+async def test_books_that_were_lost_are_never_opened_anew_from_what_was_allotted(world: World) -> None:
+    """The host goes on as if nothing were: the next deal waits for the rebuild, and no old one is full again."""
+    show = await world.show()
+    card = await world.card(show.show_id, 5)
+    await world.do(show.show_id, c.ShowCard(card.card_id))
+    further = await world.card(show.show_id, 3)
+    await world.redis.delete(keys.meta(show.show_id), keys.deals(show.show_id))
+    await world.do(show.show_id, c.ShowCard(further.card_id))
+    assert not await world.engine.has_books(show.show_id)
+    assert not await world.redis.exists(keys.deals(show.show_id))
+    assert (await world.deal(further.deals[0].deal_id)).status == "open"  # in SQL; the room hears of it later

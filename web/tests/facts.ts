@@ -115,5 +115,6 @@ export const aWelcome = (given: Partial<Welcome> = {}): Welcome => ({
   holds: [],
   orders: [],
   snapshot: null,
+  counting: false,
   ...given,
 });

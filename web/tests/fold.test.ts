@@ -16,6 +16,15 @@ describe("welcome", () => {
     expect(state.offset).toBe(9);
   });
 
+  test("a welcome while stock is counted again leaves what she knows of her holds", () => {
+    const state = fold(welcomed, { t: "answer", rid: "mine", hold: aHold({ rid: "mine", token: "signed" }) });
+    const counted = fold(state, aWelcome({ recovered: true, counting: true }));
+    expect(counted.counting).toBe(true);
+    expect(counted.holds["mine"]?.token).toBe("signed");
+    const over = fold(fold(counted, { t: "counting", on: false }), aWelcome({ recovered: true }));
+    expect([over.counting, over.holds]).toEqual([false, {}]);
+  });
+
   test("her own holds and orders come with the welcome, beside a snapshot that is the same for everybody", () => {
     const snapshot = aSnapshot({ holds: [], orders: [] });
     const state = fold(EMPTY, aWelcome({ snapshot, holds: [aHold({ rid: "mine" })], orders: [anOrder()] }));

@@ -268,3 +268,37 @@ describe("the clock", () => {
     expect(clock.now()).toBe(12_000);
   });
 });
+
+describe("while stock is counted again", () => {
+  const proofs = () => sentOf("proof").map((one) => (one as { token: string }).token);
+
+  test("the tokens of what she holds are handed in, once for each time it is asked", () => {
+    welcome();
+    last().says({ t: "answer", rid: "rid-0001", hold: aHold({ rid: "rid-0001", state: "held", token: "one" }) });
+    last().says({ t: "answer", rid: "rid-0002", hold: aHold({ rid: "rid-0002", state: "held", token: "two" }) });
+    expect(proofs()).toEqual([]);
+    last().says({ t: "counting", on: true });
+    expect(proofs()).toEqual(["one", "two"]);
+    last().says({ t: "counting", on: false });
+    expect(proofs()).toHaveLength(2);
+  });
+
+  test("what she gave back is not claimed, whoever told of its end", () => {
+    welcome();
+    last().says({ t: "answer", rid: "rid-0001", hold: aHold({ rid: "rid-0001", state: "held", token: "one" }) });
+    last().says({ t: "own", hold: aHold({ rid: "rid-0001", state: "expired", token: "" }), order: null, note: "" });
+    last().says({ t: "counting", on: true });
+    expect(proofs()).toEqual([]);
+  });
+
+  test("a welcome that does not know her holds is answered with them; one that does replaces them", async () => {
+    welcome({ holds: [aHold({ rid: "rid-0001", state: "held", token: "one" })] });
+    last().ends(1006);
+    await vi.advanceTimersByTimeAsync(1000);
+    welcome({ recovered: true, counting: true });
+    expect(proofs()).toEqual(["one"]);
+    last().says(aWelcome({ recovered: true }));
+    last().says({ t: "counting", on: true });
+    expect(proofs()).toEqual(["one"]);
+  });
+});

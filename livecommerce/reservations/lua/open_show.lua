@@ -15,5 +15,6 @@ local time = redis.call('TIME')
 -- always above those of an earlier one, and "a lower version is stale" holds across a rebuild too.
 local seq = string.format('%.0f', time[1] * 1000000 + time[2])
 local last = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
-redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'seq', seq, 'clk', 0, 'last', last, 'ticket', 0)
+-- floor: the seq at which this epoch began; no tip of an earlier one is in its ring.
+redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'seq', seq, 'floor', seq, 'clk', 0, 'last', last, 'ticket', 0)
 return ARGV[1]

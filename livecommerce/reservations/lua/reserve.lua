@@ -4,12 +4,14 @@
 -- does not roll back, so nothing may fail after the first write: every check stands before it.
 --
 -- KEYS     1 meta  2 deals  3 rids  4 viewers  5 queues  6 waits  7 paying  8 moves  9 journal  10 tips  11 channel
--- ARGV[1]  msgpack: [tip, offer_ms, journal_entries_max, [request, …]]
+-- ARGV[1]  msgpack: [tip, offer_ms, journal_entries_max, [request, …], witness seq, witness tip]
 --   tip       random word of the caller, kept in a ring: proves later that this call's writes still exist
 --   request   [verb, …], see the table VERBS at the end; times in ms, quantities in units
+--   witness   seq and tip of the last call that the caller was answered, 0 and "" for none: see the history fence
 --
--- Answers msgpack: [epoch, seq, hold clock in ms, next due on it or -1, {deal: level}, [answer, …]], or [false] where the
--- books are missing. level: [available, held, paying, sold, waiting, level]. answer: [code, …], see the codes below.
+-- Answers msgpack: [epoch, seq, hold clock in ms, next due on it or -1, {deal: level}, [answer, …]], or [false, why]
+-- where nobody may count: 0 the books are missing, 1 they are paused, 2 history is lost, and this call has paused them.
+-- level: [available, held, paying, sold, waiting, level]. answer: [code, …], see the codes below.
 --
 -- Records
 --   deal      [status, quota, available, held, paying, sold, waiting, limit, hold_ms, pay_ms, opens_at_ms, closes_at_ms,
@@ -39,6 +41,8 @@ local C = {
 }
 local COUNTS = 16
 
+local NOBODY = {MISSING = 0, PAUSED = 1, LOST = 2}     -- why nobody may count
+
 local REQUESTS_MAX = 64
 local LINES_MAX = 8
 local QTY_MAX = 1000
@@ -64,10 +68,30 @@ if type(tip) ~= 'string' or type(offer_ms) ~= 'number' or type(journal_max) ~= '
   return redis.error_reply('MALFORMED header')
 end
 
-local meta = call('HMGET', META, 'epoch', 'seq', 'clk', 'last', 'ticket', 'queues', 'counts', 'todo')
+local meta = call('HMGET', META, 'epoch', 'seq', 'clk', 'last', 'ticket', 'queues', 'counts', 'todo', 'paused', 'floor')
 local epoch = meta[1]
 if not epoch then
-  return pack({false})
+  return pack({false, NOBODY.MISSING})
+end
+if meta[9] then
+  return pack({false, NOBODY.PAUSED})
+end
+
+-- The history fence. What the caller was answered last must still be here, tip for tip: else this server has lost
+-- writes that somebody was told of (a failover to a replica that lagged, a log cut short), though it may long have
+-- counted on and passed that number. A witness of an earlier epoch (up to `floor`), or one that the ring has passed
+-- over, says nothing. Of the lost writes nothing is known here, so nothing but the mark is written.
+do
+  local last, witness_seq, witness_tip = tonumber(meta[2]), batch[5] or 0, batch[6] or ''
+  if type(witness_seq) ~= 'number' or type(witness_tip) ~= 'string' then
+    return redis.error_reply('MALFORMED witness')
+  end
+  if witness_seq > last or (witness_seq > tonumber(meta[10] or 0) and witness_seq > last - TIPS_RING
+    and call('HGET', TIPS, witness_seq % TIPS_RING) ~= witness_tip) then
+    local time = call('TIME')
+    call('HSET', META, 'paused', string.format('%.0f', time[1] * 1000 + floor(time[2] / 1000)))
+    return pack({false, NOBODY.LOST})
+  end
 end
 local seq, ticket = tonumber(meta[2]) + 1, tonumber(meta[5])
 local queues = meta[6] and unpack_one(meta[6]) or {}
@@ -489,7 +513,8 @@ local function refuse_viewer(viewer, sums)
 end
 
 local function is_same_request(hold, request)
-  if #hold - H_LINES ~= #request - 6 or hold[H_WAIT] ~= request[4] then
+  -- A hold that was restored after a loss may not know whether she would have waited (2): either is the same request.
+  if #hold - H_LINES ~= #request - 6 or (hold[H_WAIT] ~= request[4] and hold[H_WAIT] ~= 2) then
     return false
   end
   for at = 6, #request do

@@ -53,6 +53,8 @@ export interface RoomState {
   readonly ownNote: string;
   /** False while this room does not hear the other processes. */
   readonly relayUp: boolean;
+  /** True while the server counts stock again after a loss: what is hers is being looked up. */
+  readonly counting: boolean;
   /** Events of the picture that came before their picture. */
   readonly later: readonly Stamped[];
 }
@@ -80,6 +82,7 @@ export const EMPTY: RoomState = {
   orders: {},
   ownNote: "",
   relayUp: true,
+  counting: false,
   later: [],
 };
 
@@ -94,7 +97,9 @@ export function fold(state: RoomState, message: ToViewer, pictureLags = false): 
         epoch: message.epoch,
         offset: message.recovered ? state.offset : message.offset,
         // Her own stand in the welcome itself: the snapshot is the same bytes for everybody.
-        holds: byKey(message.holds, "rid"),
+        // While they are counted again they are not known, which does not mean that there are none.
+        holds: message.counting ? state.holds : byKey(message.holds, "rid"),
+        counting: message.counting,
         orders: byKey(message.orders, "order_id"),
         relayUp: true,
       };
@@ -128,6 +133,8 @@ export function fold(state: RoomState, message: ToViewer, pictureLags = false): 
       return message.line && message.shown ? { ...state, talk: withLines(state.talk, [message.line]) } : state;
     case "relay":
       return { ...state, relayUp: message.up };
+    case "counting":
+      return { ...state, counting: message.on };
     case "desk":
     case "refused":
     case "pong":

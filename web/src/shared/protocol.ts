@@ -147,6 +147,12 @@ export interface Accept {
   rid: string;
 }
 
+/** The signed token of a hold, handed in while stock is counted again: proof of what was promised. No answer. */
+export interface Proof {
+  t: "proof";
+  token: string;
+}
+
 export type FromViewer =
   | Hello
   | Token
@@ -156,9 +162,10 @@ export type FromViewer =
   | React
   | Reserve
   | Release
-  | Accept;
+  | Accept
+  | Proof;
 
-/** Answer to `hello`. `recovered` true: every missed event follows as `state`, in order. False: here is a snapshot. A resumed viewer gets her own holds and orders here too: they are never recovered by offset. */
+/** Answer to `hello`. `recovered` true: every missed event follows as `state`, in order. False: here is a snapshot. A resumed viewer gets her own holds and orders here too: they are never recovered by offset. With `counting` her holds are not known just now, and are not told: keep those you have, and send their tokens as `proof`. */
 export interface Welcome {
   t: "welcome";
   you: You;
@@ -170,6 +177,7 @@ export interface Welcome {
   holds: Hold[];
   orders: OrderFacts[];
   snapshot: Snapshot | null;
+  counting: boolean;
 }
 
 export interface You {
@@ -479,6 +487,12 @@ export interface Relay {
   up: boolean;
 }
 
+/** Whether stock is being counted again after a loss. While it is, reservations are refused with 411, and whoever has hold tokens sends each as `proof`, once; when it is over, everybody is told whole what is hers. */
+export interface Counting {
+  t: "counting";
+  on: boolean;
+}
+
 /** For hosts and moderators only: what the room does not see. */
 export interface Desk {
   t: "desk";
@@ -502,6 +516,7 @@ export type ToViewer =
   | Pong
   | Bye
   | Relay
+  | Counting
   | Desk;
 
 export type ShowEvent =

@@ -3,11 +3,11 @@
  *
  * What arrives: frames of `livecommerce.v1.msgpack`. What leaves: typed messages in order (`onMessage`), one word for
  * the line (`onStatus`), and whatever the page sends. It says hello (resuming by epoch and offset), pings, keeps the
- * server clock, renews the token on the live line, comes back by full jitter or when the server said, and sends every
- * unanswered request again under its own id. It does not know what any message means to the show.
+ * server clock, renews the token on the live line, comes back by full jitter or when the server said, sends every
+ * unanswered request again under its own id, and hands in the tokens of holds when the server lost them. It does not know what any message means to the show.
  */
 import { decode, encode } from "@msgpack/msgpack";
-import { CLOSE, REFUSAL, SUBPROTOCOL_MSGPACK, type FromViewer, type ToViewer } from "./protocol";
+import { CLOSE, REFUSAL, SUBPROTOCOL_MSGPACK, type FromViewer, type Hold, type ToViewer } from "./protocol";
 import type { ServerClock } from "./time";
 
 export type LineStatus =
@@ -76,6 +76,8 @@ export class ShowSocket {
   private pingMs = 25_000;
   /** Requests without an answer, by their rid and kind: sent again after every welcome. */
   private readonly pending = new Map<string, Pending>();
+  /** Proofs of what she holds, by rid: handed in where the server counts stock again. */
+  private readonly holdTokens = new Map<string, string>();
   private readonly timers = new Set<ReturnType<typeof setTimeout>>();
   private readonly Socket: typeof WebSocket;
   private readonly random: () => number;
@@ -159,7 +161,9 @@ export class ShowSocket {
     const message = decode(data) as ToViewer;
     if (!this.follows(message)) return;
     this.parts.onMessage(message);
+    this.keepTokens(message);
     if (message.t === "welcome") this.wasWelcomed(message.ping_seconds);
+    if ((message.t === "welcome" && message.counting) || (message.t === "counting" && message.on)) this.prove();
   }
 
   /** Keeps our own place up to date; false for what the page need not see. */
@@ -187,6 +191,25 @@ export class ShowSocket {
       default:
         return true;
     }
+  }
+
+  /** A hold's token comes with the answer that made it, and in every welcome; it proves nothing after its end. */
+  private keepTokens(message: ToViewer): void {
+    if (message.t === "welcome") {
+      if (!message.counting) this.holdTokens.clear();
+      message.holds.forEach((hold) => this.keepToken(hold));
+    } else if ((message.t === "answer" || message.t === "own") && message.hold) {
+      this.keepToken(message.hold);
+    }
+  }
+
+  private keepToken(hold: Hold): void {
+    if (hold.state !== "held") this.holdTokens.delete(hold.rid);
+    else if (hold.token) this.holdTokens.set(hold.rid, hold.token);
+  }
+
+  private prove(): void {
+    for (const token of this.holdTokens.values()) this.send({ t: "proof", token });
   }
 
   private inOrder(message: Extract<ToViewer, { t: "state" }>): boolean {

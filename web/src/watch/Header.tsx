@@ -63,11 +63,12 @@ function leave(): void {
 /** Says that the line is away, until it is welcomed again, and that what matters goes on. */
 export function LineBanner() {
   const away = awaySinceMs.value !== null;
-  if (!away && room.value.relayUp) return null;
+  const counting = room.value.counting;
+  if (!away && !counting && room.value.relayUp) return null;
   return (
     <div class="line-banner" role="status">
       <Icon name={away ? "wifiOff" : "refresh"} size={17} />
-      <span>{away ? t("line.returning") : t("line.relay_down")}</span>
+      <span>{away ? t("line.returning") : counting ? t("line.counting") : t("line.relay_down")}</span>
     </div>
   );
 }

@@ -1,0 +1,155 @@
+"""The books of a show made anew: what the script must find in each of its hashes, from holds and deals alone.
+
+What arrives: holds as they were decided, deals, the moves of stock that count, the hold clock. What leaves: field and
+value for each key of `keys.BOOKS`, and the fields of `meta` that depend on them. Pure. The records are those that
+`lua/reserve.lua` describes; this is the one other place that writes them.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+
+from livecommerce.reservations.evidence import Claim, DealTerms, Key
+from livecommerce.reservations.states import IN_HELD, LIVE, DealState, State
+
+# All restored holds stand in the queue of the longest duration there is: whatever is held later for that long ends
+# after each of them, so the queue stays in order, and no deal's hold time need be what it was.
+_QUEUE_MS = 2_592_000_000
+_ENTRY_HOLDS_MAX = 64
+
+
+@dataclass(frozen=True, slots=True)
+class BooksAnew:
+    """`hashes` by the names of `keys.BOOKS`; `waits` and `paying` are sorted sets, member → score."""
+
+    hashes: dict[str, dict[str, bytes | int | float]]
+    queues: bytes
+    todo: bytes
+    levels: dict[str, list[int]]
+
+
+def lay_out(
+    holds: Mapping[Key, Claim], deals: Iterable[DealTerms], moves: Mapping[str, int], hold_clock_ms: int
+) -> BooksAnew:
+    """Everything but the counts. Whoever waits where units are left is served by the first heartbeat, and nobody
+    overtakes until then."""
+    records = {deal.deal_id: _deal_record(deal) for deal in deals}
+    viewers = _Viewers()
+    rids: dict[str, bytes | int | float] = {}
+    waits: dict[str, bytes | int | float] = {}
+    paying: dict[str, bytes | int | float] = {}
+    ends: defaultdict[int, list[str]] = defaultdict(list)
+    for (viewer_id, rid), hold in holds.items():
+        key = f"{viewer_id}/{rid}"
+        due = _due(hold, hold_clock_ms, records)
+        rids[key] = pack(hold_record(hold, due, hold_clock_ms))
+        if hold.state not in LIVE and hold.state != State.CONFIRMED:
+            continue
+        viewers.count(viewer_id, rid, hold)
+        for deal_id, qty in hold.lines:
+            _count(records[deal_id], hold.state, qty)
+        if hold.state in IN_HELD:
+            ends[due].append(key)
+        elif hold.state == State.PAYING:
+            paying[key] = due
+        elif hold.state == State.WAITING:
+            waits[f"{hold.lines[0][0]}:{hold.ticket:016d}:{key}"] = 0
+    entries = [
+        [due, *keys[first : first + _ENTRY_HOLDS_MAX]]
+        for due, keys in sorted(ends.items())
+        for first in range(0, len(keys), _ENTRY_HOLDS_MAX)
+    ]
+    owed = _close_records(records)
+    return BooksAnew(
+        {
+            "deals": {deal_id: pack(record) for deal_id, record in records.items()},
+            "rids": rids,
+            "viewers": viewers.fields(),
+            "queues": {f"{_QUEUE_MS}:{at}": pack(entry) for at, entry in enumerate(entries, 1)},
+            "waits": waits,
+            "paying": paying,
+            "moves": dict(moves),
+        },
+        pack({_QUEUE_MS: [1, len(entries), entries[0][0]]} if entries else {}),
+        pack(owed),
+        {deal_id: record[_AVAILABLE : _WAITING + 1] for deal_id, record in records.items()},
+    )
+
+
+# Places in a deal's record; Lua counts from 1, Python from 0.
+_STATUS, _QUOTA, _AVAILABLE, _HELD, _PAYING, _SOLD, _WAITING, _LIMIT = range(8)
+_HOLD_MS, _PAY_MS, _OPENS, _CLOSES, _TAKEN, _LEVEL, _RULE, _OWED = range(8, 16)
+
+
+def _deal_record(deal: DealTerms) -> list[int]:
+    return [
+        int(deal.status), deal.allotted - deal.unaccounted, 0, 0, 0, 0, 0, deal.limit, deal.hold_ms, deal.pay_ms,
+        deal.opens_at_ms, deal.closes_at_ms, deal.taken, deal.level, int(deal.head_waits), 0,
+    ]  # fmt: skip
+
+
+def _count(record: list[int], state: State, qty: int) -> None:
+    if state == State.WAITING:
+        record[_WAITING] += 1
+    elif state in IN_HELD:
+        record[_HELD] += qty
+    else:
+        record[_PAYING if state == State.PAYING else _SOLD] += qty
+
+
+def _close_records(records: dict[str, list[int]]) -> list[str]:
+    """What nobody has is available. The deals on which the first heartbeat has work."""
+    owed = []
+    for deal_id, record in records.items():
+        taken = record[_HELD] + record[_PAYING] + record[_SOLD]
+        record[_QUOTA] = max(record[_QUOTA], taken)
+        record[_AVAILABLE] = record[_QUOTA] - taken
+        if record[_WAITING] and record[_STATUS] == DealState.OPEN and record[_AVAILABLE]:
+            record[_OWED] = 1
+            owed.append(deal_id)
+    return owed
+
+
+def hold_record(hold: Claim, due: int, hold_clock_ms: int) -> list[Any]:
+    """As `rids` keeps it; see `relay_format`."""
+    flat = [word for line in hold.lines for word in line]
+    return [int(hold.state), hold.ticket, due, hold_clock_ms, hold.n, 0, hold.attribution, hold.wait, *flat]
+
+
+def _due(hold: Claim, hold_clock_ms: int, records: Mapping[str, list[int]]) -> int:
+    if hold.state in IN_HELD:
+        assert hold.due is not None
+        return hold.due
+    if hold.state == State.PAYING:
+        pay_ms = max(records[deal_id][_PAY_MS] for deal_id, _ in hold.lines)
+        return hold_clock_ms + pay_ms if hold.due is None else hold.due
+    return 0
+
+
+class _Viewers:
+    """viewer → her live rids, oldest first; viewer/deal → 2 × her units + 1 where she waits."""
+
+    def __init__(self) -> None:
+        self._live: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
+        self._units: defaultdict[str, int] = defaultdict(int)
+
+    def count(self, viewer_id: str, rid: str, hold: Claim) -> None:
+        if hold.state in LIVE:
+            self._live[viewer_id].append((hold.ticket, rid))
+        for deal_id, qty in hold.lines:
+            self._units[f"{viewer_id}/{deal_id}"] += 2 * qty
+        if hold.state == State.WAITING:
+            self._units[f"{viewer_id}/{hold.lines[0][0]}"] += 1
+
+    def fields(self) -> dict[str, bytes | int | float]:
+        live = {viewer_id: " ".join(rid for _, rid in sorted(rids)).encode() for viewer_id, rids in self._live.items()}
+        return {**live, **self._units}
+
+
+def pack(value: Any) -> bytes:
+    """As the script reads it: its msgpack knows no bin type."""
+    packed: bytes = msgpack.packb(value, use_bin_type=False)
+    return packed
