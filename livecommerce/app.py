@@ -58,7 +58,7 @@ async def open_parts(settings: Settings, clock: Clock | None = None) -> AsyncIte
         people = People(database, redis, settings, clock)
         door = Door(people, database, settings, clock)
         catalogue = Catalogue(database, settings, clock)
-        engine = ReservationEngine(redis, settings, clock)
+        engine = ReservationEngine(redis, settings, clock, database)
         await engine.start()
         news = News(redis)
         shows = Shows(database, engine, catalogue, news, clock, settings)

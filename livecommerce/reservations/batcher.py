@@ -11,6 +11,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import msgpack
@@ -19,6 +20,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from livecommerce.errors import R, Refused
 from livecommerce.reservations.store import Store, StoreAway, StoreBroken
+from livecommerce.reservations.witnesses import Row, Witnesses, concern
 
 log = structlog.get_logger(__name__)
 
@@ -65,9 +67,10 @@ class _Asked:
 class Batcher:
     """Owns one `Store`. `start` before use, `aclose` last; requests that still wait then are refused as busy."""
 
-    def __init__(self, store: Store, offer_ms: int) -> None:
+    def __init__(self, store: Store, offer_ms: int, witnesses: Witnesses | None = None) -> None:
         self._store = store
         self._offer_ms = offer_ms
+        self._witnesses = witnesses
         self._waiting: dict[str, deque[_Asked]] = {}  # in the order in which the shows take turns
         self._length = 0
         self.peak = 0
@@ -168,10 +171,10 @@ class Batcher:
                 _refuse(asked, Refused(R.INTERNAL))
             return
         CALLS.labels("ok").inc()
-        _distribute(batch, answer)
+        _distribute(show_id, batch, answer, self._witnesses)
 
 
-def _distribute(batch: list[_Asked], answer: list[Any]) -> None:
+def _distribute(show_id: str, batch: list[_Asked], answer: list[Any], witnesses: Witnesses | None) -> None:
     if answer[0] is False:
         for asked in batch:
             _refuse(asked, Refused(R.REBUILDING, after_ms=BUSY_AFTER_MS))
@@ -179,14 +182,53 @@ def _distribute(batch: list[_Asked], answer: list[Any]) -> None:
     epoch, seq, hold_clock_ms, next_due, levels, answers = answer
     # An empty Lua table travels as an array.
     reply = Reply(epoch, seq, hold_clock_ms, next_due if next_due >= 0 else None, levels or {})
+    if witnesses is not None and concern(reply.levels):
+        _answer_after_commit(show_id, batch, answers, reply, witnesses)
+        return
     for asked, one in zip(batch, answers, strict=True):
-        if asked.done.done():
+        _answer(asked, one, reply)
+
+
+def _answer(asked: _Asked, one: list[Any], reply: Reply) -> None:
+    if asked.done.done():
+        return
+    try:
+        result = asked.finish(one, reply)
+    except Exception as error:
+        _refuse(asked, error)
+    else:
+        asked.done.set_result(result)
+
+
+def _answer_after_commit(
+    show_id: str, batch: list[_Asked], answers: list[Any], reply: Reply, witnesses: Witnesses
+) -> None:
+    """What promises the ledger waits for it, the rest is answered; the next call of the script waits for nothing."""
+    rows: list[Row] = []
+    waiting: list[tuple[_Asked, Any]] = []
+    for asked, one in zip(batch, answers, strict=True):
+        # Also where nobody hears the answer any more: her other devices shall know of the hold.
+        own = witnesses.of(
+            show_id, asked.request, one, reply.levels, reply.hold_clock_ms, reply.epoch, reply.seq
+        )  # fmt: skip
+        if not own:
+            _answer(asked, one, reply)
             continue
+        rows += own
         try:
-            result = asked.finish(one, reply)
+            waiting.append((asked, asked.finish(one, reply)))  # now: its end is counted from this instant
         except Exception as error:
             _refuse(asked, error)
-        else:
+    if rows:
+        witnesses.write(rows).add_done_callback(partial(_answer_all, waiting))
+
+
+def _answer_all(waiting: list[tuple[_Asked, Any]], committed: "asyncio.Future[None]") -> None:
+    failed = committed.cancelled() or committed.exception() is not None
+    for asked, result in waiting:
+        if failed:
+            _refuse(asked, _busy())
+        elif not asked.done.done():
             asked.done.set_result(result)
 
 

@@ -9,6 +9,7 @@ no payments, no sockets.
 import asyncio
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -20,6 +21,7 @@ from redis.exceptions import RedisError
 from livecommerce.clock import Clock
 from livecommerce.errors import R, Refused
 from livecommerce.ids import is_rid
+from livecommerce.ledger.database import Database
 from livecommerce.protocol.facts import Hold, Level
 from livecommerce.reservations import keys
 from livecommerce.reservations.batcher import BUSY_AFTER_MS, Batcher, Reply
@@ -27,6 +29,7 @@ from livecommerce.reservations.relay_format import DUE, LINES, TICKET, attributi
 from livecommerce.reservations.states import DEAL_STATES, WORDS, DealState, DealWord, State
 from livecommerce.reservations.store import Store, StoreAway, StoreBroken
 from livecommerce.reservations.tokens import LEVELS, HoldLevel, HoldPromise, mint, read, token_key
+from livecommerce.reservations.witnesses import Told, Witnesses
 from livecommerce.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -76,8 +79,9 @@ class Attributed(Protocol):
 class DealStock:
     """A deal as the engine needs it. `quota` is what SQL moved out of the pool under `move_id`; it counts once.
 
-    `level` says what "held" promises: `soft` (may be lost with what Redis had not on disk) or `fsync` (on disk before
-    the answer). `head_wants_more` says what happens when the head of the wait-list wants more than came back.
+    `level` says what "held" promises: `soft` (may be lost with what Redis had not on disk), `fsync` (on disk before
+    the answer) or `ledger` (committed in SQL before the answer). `head_wants_more` says what happens when the head of
+    the wait-list wants more than came back.
     """
 
     deal_id: str
@@ -111,14 +115,16 @@ class ReservationEngine:
     leaves nothing broken; what it asked may still happen.
     """
 
-    def __init__(self, redis: Redis, settings: Settings, clock: Clock) -> None:
+    def __init__(self, redis: Redis, settings: Settings, clock: Clock, database: Database | None = None) -> None:
+        """Without a `database`, holds of level `ledger` are answered as busy: nobody here could write them down."""
         self._redis = redis
         self._clock = clock
         self._token_key = token_key(settings.secret)
         self._store = Store(redis)
         self._admin = Store(redis)
         self._admin_lock = asyncio.Lock()
-        self._batcher = Batcher(self._store, settings.offer_seconds * 1000)
+        self._witnesses = Witnesses(database, clock, self._tell_witnessed)
+        self._batcher = Batcher(self._store, settings.offer_seconds * 1000, self._witnesses)
         self._fsync_verified: bool | None = None
 
     async def start(self) -> None:
@@ -126,6 +132,7 @@ class ReservationEngine:
 
     async def aclose(self) -> None:
         await self._batcher.aclose()
+        await self._witnesses.aclose()
         await self._store.aclose()
         await self._admin.aclose()
 
@@ -425,8 +432,15 @@ class ReservationEngine:
         facts["opens_at_ms"] = answer[2]
         return Refused(R.DEAL_NOT_OPEN, after_ms=max(0, answer[2] - self._clock.now_ms()), facts=facts)
 
+    async def _tell_witnessed(self, show_id: str, told: Sequence[Told]) -> None:
+        """Holds of level `ledger` on the show's channel: the script left that to whoever commits them."""
+        async with self._admin_lock:
+            await self._admin.tell_witnessed(show_id, told)
+
     async def _check_level(self, level: HoldLevel) -> None:
-        """`fsync` only where Redis syncs before it answers, asked once per process."""
+        """`fsync` only where Redis syncs before it answers, `ledger` only where there is one; each asked once."""
+        if level == "ledger" and await self._witnesses.check():
+            return
         if self._fsync_verified is None:
             try:
                 found = await self._redis.config_get("appendfsync", "appendonly")
@@ -435,7 +449,8 @@ class ReservationEngine:
             self._fsync_verified = (found.get("appendfsync"), found.get("appendonly")) == ("always", "yes")
         if level != "fsync" or not self._fsync_verified:
             raise Refused(
-                R.MALFORMED, expected="a level that this server offers: soft, or fsync with appendfsync always"
+                R.MALFORMED,
+                expected="a level that this server offers: soft, fsync with appendfsync always, or ledger",
             )
 
     async def _watch(self, show_id: str) -> None:

@@ -7,6 +7,7 @@ same rid, by whoever asked) and is used by one task only. It does not know what 
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
@@ -35,6 +36,8 @@ from livecommerce.reservations import keys
 
 # Longer than any pause a healthy Redis makes; a stopped one is told apart from a slow one here.
 CALL_SECONDS_MAX = 5.0
+# Some microseconds each: far below the millisecond that one script may hold Redis.
+TOLD_PER_CALL = 256
 
 
 class StoreAway(Exception):
@@ -62,6 +65,7 @@ class Script:
 
 RESERVE = Script("reserve.lua")
 OPEN_SHOW = Script("open_show.lua")
+WITNESSED = Script("witnessed.lua")
 
 
 class Store:
@@ -90,6 +94,12 @@ class Store:
     async def open_show(self, show_id: str, epoch: str) -> str:
         """Make the books of the show where they are missing; the epoch that holds."""
         return (await self._run(OPEN_SHOW, (keys.meta(show_id),), epoch.encode())).decode()
+
+    async def tell_witnessed(self, show_id: str, told: Sequence[tuple[str, str, bytes]]) -> None:
+        """Let everybody in the show know of holds that are committed in SQL; (viewer_id, rid, record) of each."""
+        for first in range(0, len(told), TOLD_PER_CALL):
+            some = msgpack.packb(told[first : first + TOLD_PER_CALL], use_bin_type=False)
+            await self._run(WITNESSED, (keys.rids(show_id), keys.channel(show_id)), some)
 
     def _remember(self, show_id: str) -> tuple[str, ...]:
         if len(self._keys) >= 10_000:  # one process never serves so many shows at once; rebuilt when needed
