@@ -16,6 +16,7 @@ first. It is not released: a release may fail too, and would spend the rid of so
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -292,9 +293,14 @@ def _is_of_ledger(items: list[Any], levels: dict[bytes, list[int]]) -> bool:
     return all(levels[items[place]][LEVEL] == LEDGER for place in range(LINES, len(items), 2))
 
 
-_COLUMNS = ", ".join(Row._fields)
-_SQLITE = f"INSERT INTO witnesses ({_COLUMNS}) VALUES ({', '.join('?' * len(Row._fields))}) ON CONFLICT DO NOTHING"
-_POSTGRES = _SQLITE.replace("?", "{}").format(*(f"${place}" for place in range(1, len(Row._fields) + 1)))
+_INTO = f"INSERT INTO witnesses ({', '.join(Row._fields)}) VALUES "
+_POSTGRES = f"{_INTO} ({', '.join(f'${place}' for place in range(1, len(Row._fields) + 1))}) ON CONFLICT DO NOTHING"
+
+
+@functools.cache
+def _sqlite(rows: int) -> str:
+    one = f"({', '.join('?' * len(Row._fields))})"
+    return f"{_INTO} {', '.join([one] * rows)} ON CONFLICT DO NOTHING"
 
 
 def _inserting(rows: list[Row], is_sqlite: bool) -> Callable[[AsyncConnection], Awaitable[None]]:
@@ -302,11 +308,14 @@ def _inserting(rows: list[Row], is_sqlite: bool) -> Callable[[AsyncConnection], 
 
     async def work(connection: AsyncConnection) -> None:
         driver: Any = (await connection.get_raw_connection()).driver_connection
-        if is_sqlite:
-            cursor = await driver.executemany(_SQLITE, rows)
-            await cursor.close()
-        else:
+        if not is_sqlite:
             await driver.executemany(_POSTGRES, rows)
+            return
+        # One statement and not `executemany`, which takes and gives the interpreter's lock for each row: beside a busy
+        # loop that is what costs. The last row fills up to a power of two, so that eleven prepared statements do.
+        padded = rows + rows[-1:] * ((1 << (len(rows) - 1).bit_length()) - len(rows))
+        cursor = await driver.execute(_sqlite(len(padded)), [value for row in padded for value in row])
+        await cursor.close()
 
     return work
 
