@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import structlog
 from prometheus_client import Counter, Gauge
-from sqlalchemy import ColumnElement, and_, bindparam, exists, not_, select, text, update
+from sqlalchemy import ColumnElement, and_, bindparam, exists, func, not_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from livecommerce.clock import Clock
@@ -123,6 +123,12 @@ async def note_ends(connection: AsyncConnection, show_id: str, moved: Iterable[t
         witnesses.c.state == "held",
     )  # fmt: skip
     await connection.execute(change.values(state=bindparam("k")), ends)
+
+
+async def stale_witnesses(connection: AsyncConnection, show_id: str) -> int:
+    """How many witnesses still say "held" of a hold whose end stands in the movements."""
+    stale = select(func.count()).where(witnesses.c.show_id == show_id, witnesses.c.state == "held", _has_ended())
+    return int((await connection.execute(stale.select_from(witnesses))).scalar_one())
 
 
 async def close_stale(connection: AsyncConnection, show_id: str) -> int:
