@@ -204,7 +204,7 @@ class Auditor:
         if epoch is None:
             raise CannotAudit("Somebody else is repairing just now. Try again in a few seconds.")
         try:
-            if not report.quiet or steps:
+            if not report.quiet or steps or not report.adds_up:
                 await self._finish_what_is_under_way(show_id)
                 report, steps = await self._judge(show_id)
             for step in steps:
@@ -224,9 +224,10 @@ class Auditor:
         return report, steps, done
 
     async def _finish_what_is_under_way(self, show_id: str) -> None:
-        """What the worker does anyway, where one runs: journal, errands, payments that began and were never written."""
+        """What the worker does anyway, where one runs: journal, events, errands, payments that were never written."""
         parts = self.parts
         await JournalToLedger(parts.redis, parts.database, parts.engine, parts.clock).drain(show_id)
+        await parts.shows.catch_up(show_id)
         await parts.orders.run_outbox()
         await parts.orders.sweep_unwritten()
         await JournalToLedger(parts.redis, parts.database, parts.engine, parts.clock).drain(show_id)

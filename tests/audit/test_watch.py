@@ -7,6 +7,8 @@ from typing import Any
 import msgpack
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from sqlalchemy import delete, insert, update
 
 from livecommerce.audit import verdict as verdicts
@@ -51,9 +53,9 @@ async def test_an_honest_evening_has_no_drift(selling: AuditWorld) -> None:
     assert (verdict.breaches, verdict.behind, verdict.shows, verdict.first) == (0, 0, 1, ())
 
 
-async def test_redis_is_compared_exactly_while_the_journal_is_not_copied(selling: AuditWorld) -> None:
+async def test_redis_is_compared_exactly_while_the_journal_is_not_copied(sqlite_selling: AuditWorld) -> None:
     """At every moment some movements are in SQL, some only in the journal, and some in both."""
-    world = selling
+    world = sqlite_selling
     for number in range(1, 6):
         await world.hold(number)
         assert (await world.watch.look()).drift["log"] == 0
@@ -65,9 +67,9 @@ async def test_redis_is_compared_exactly_while_the_journal_is_not_copied(selling
 
 
 async def test_entries_that_are_copied_and_not_yet_trimmed_count_once(
-    selling: AuditWorld, monkeypatch: pytest.MonkeyPatch
+    sqlite_selling: AuditWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = selling
+    world = sqlite_selling
     await world.hold(1, 2)
 
     async def die(*_args: Any, **_kwargs: Any) -> None:
@@ -112,8 +114,8 @@ async def _drain_again_and_again(world: AuditWorld) -> None:
 # --- planted ----------------------------------------------------------------------------------------------------------
 
 
-async def test_units_that_redis_has_from_nowhere_are_a_breach(selling: AuditWorld) -> None:
-    world = selling
+async def test_units_that_redis_has_from_nowhere_are_a_breach(sqlite_selling: AuditWorld) -> None:
+    world = sqlite_selling
     await world.hold(1)
     await change_deal_in_redis(world, quota=2, available=2)
     drift = await world.drift()
@@ -124,16 +126,16 @@ async def test_units_that_redis_has_from_nowhere_are_a_breach(selling: AuditWorl
     assert any("its movements add up to" in text for text in verdict.first)
 
 
-async def test_units_that_are_neither_in_redis_nor_in_sql_are_drift_and_no_breach(selling: AuditWorld) -> None:
-    world = selling
+async def test_units_that_are_neither_in_redis_nor_in_sql_are_drift_and_no_breach(sqlite_selling: AuditWorld) -> None:
+    world = sqlite_selling
     await world.engine.set_deal_status(world.show_id, world.deal_id, "closing")  # and its process dies
     await world.drain()
     assert await world.drift() == {"under": 5}
     assert (await world.watch.look()).breaches == 0
 
 
-async def test_what_is_on_its_way_for_a_moment_is_no_drift(selling: AuditWorld) -> None:
-    world = selling
+async def test_what_is_on_its_way_for_a_moment_is_no_drift(sqlite_selling: AuditWorld) -> None:
+    world = sqlite_selling
     await world.hold(1)
     await world.engine.begin_pay(world.show_id, viewer(1).viewer_id, rid(1), 60_000)
     for _ in range(LOOKS - 1):
@@ -143,8 +145,8 @@ async def test_what_is_on_its_way_for_a_moment_is_no_drift(selling: AuditWorld) 
     assert await world.drift() == {}
 
 
-async def test_a_sale_that_redis_did_not_follow_is_drift_until_it_does(selling: AuditWorld) -> None:
-    world = selling
+async def test_a_sale_that_redis_did_not_follow_is_drift_until_it_does(sqlite_selling: AuditWorld) -> None:
+    world = sqlite_selling
     await world.buy(1)
     await world.buy(2)
     await change_deal_in_redis(world, sold=-2, paying=2)
@@ -153,8 +155,8 @@ async def test_a_sale_that_redis_did_not_follow_is_drift_until_it_does(selling: 
     assert await world.drift() == {}
 
 
-async def test_a_sale_without_a_sale_in_sql_is_a_breach(selling: AuditWorld) -> None:
-    world = selling
+async def test_a_sale_without_a_sale_in_sql_is_a_breach(sqlite_selling: AuditWorld) -> None:
+    world = sqlite_selling
     await world.hold(1)
     await world.engine.settle(world.show_id, viewer(1).viewer_id, rid(1))
     await world.drain()
@@ -185,8 +187,8 @@ async def test_sql_that_contradicts_its_own_log_is_a_breach(selling: AuditWorld,
     assert any(words in text for text in verdict.first), verdict.first
 
 
-async def test_movements_that_cannot_have_happened_are_a_breach(selling: AuditWorld) -> None:
-    world = selling
+async def test_movements_that_cannot_have_happened_are_a_breach(sqlite_selling: AuditWorld) -> None:
+    world = sqlite_selling
     await world.hold(1)
     await world.drain()
     seq = int(await world.redis.hget(keys.meta(world.show_id), "seq"))  # type: ignore[arg-type]
@@ -200,14 +202,14 @@ async def test_movements_that_cannot_have_happened_are_a_breach(selling: AuditWo
     assert "vwr_9/rid-ghost: confirmed at 5, when it was nothing any more" in verdict.first[0]
 
 
-async def test_books_that_are_not_there_are_counted_by_their_deals(selling: AuditWorld) -> None:
-    world = selling
+async def test_books_that_are_not_there_are_counted_by_their_deals(sqlite_selling: AuditWorld) -> None:
+    world = sqlite_selling
     await world.redis.delete(keys.meta(world.show_id))
     assert await world.drift() == {"books_missing": 1}
 
 
-async def test_a_redis_that_went_back_is_seen_and_not_taken_for_an_oversale(selling: AuditWorld) -> None:
-    world = selling
+async def test_a_redis_that_went_back_is_seen_and_not_taken_for_an_oversale(sqlite_selling: AuditWorld) -> None:
+    world = sqlite_selling
     before = await world.redis.dump(keys.meta(world.show_id)), await world.redis.dump(keys.deals(world.show_id))
     await world.hold(1)
     await world.drain()
@@ -270,8 +272,8 @@ async def test_a_long_log_is_read_over_several_turns(selling: AuditWorld) -> Non
     assert len(world.watch._seen[world.show_id].replay) == 0
 
 
-async def test_rows_of_before_there_was_a_call_number_are_replayed_too(selling: AuditWorld) -> None:
-    world = selling
+async def test_rows_of_before_there_was_a_call_number_are_replayed_too(sqlite_selling: AuditWorld) -> None:
+    world = sqlite_selling
     await world.buy(1)
     await world.hold(2)
     await world.drain()
@@ -281,8 +283,8 @@ async def test_rows_of_before_there_was_a_call_number_are_replayed_too(selling: 
     assert await world.drift() == {}
 
 
-async def test_a_show_that_is_no_longer_watched_is_forgotten(selling: AuditWorld) -> None:
-    world = selling
+async def test_a_show_that_is_no_longer_watched_is_forgotten(sqlite_selling: AuditWorld) -> None:
+    world = sqlite_selling
     await world.watch.look()
     await world.redis.delete(keys.SHOWS)
     verdict = await world.watch.look()
@@ -290,7 +292,7 @@ async def test_a_show_that_is_no_longer_watched_is_forgotten(selling: AuditWorld
 
 
 async def test_it_waits_while_redis_is_away(database: Database, settings: Settings, clock: HandyClock) -> None:
-    away = Redis(port=1)
+    away = Redis(port=1, retry=Retry(NoBackoff(), 0))
     engine = ReservationEngine(away, settings, clock)
     with pytest.raises(Refused) as caught:
         await Watch(database, away, engine, clock).look()
@@ -301,8 +303,8 @@ async def test_it_waits_while_redis_is_away(database: Database, settings: Settin
 # --- what is seen of it -----------------------------------------------------------------------------------------------
 
 
-async def test_web_processes_show_what_the_worker_found(selling: AuditWorld) -> None:
-    world = selling
+async def test_web_processes_show_what_the_worker_found(sqlite_selling: AuditWorld) -> None:
+    world = sqlite_selling
     await change_deal_in_redis(world, quota=3, available=3)
     verdict = await world.looks()
     assert await verdicts.last(world.redis) == verdict
@@ -318,7 +320,7 @@ async def test_measures_say_that_they_do_not_know(redis: Redis, left: bytes | No
         await redis.set(keys.AUDIT, left)
     await verdicts.measure_audit(redis)
     assert str(verdicts.BREACHES._value.get()) == "nan"
-    await verdicts.measure_audit(Redis(port=1))
+    await verdicts.measure_audit(Redis(port=1, retry=Retry(NoBackoff(), 0)))
 
 
 async def test_a_verdict_of_a_later_version_with_more_kinds_is_none(redis: Redis) -> None:

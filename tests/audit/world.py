@@ -30,6 +30,7 @@ from livecommerce.protocol import from_host as c
 from livecommerce.reservations import ReservationEngine, keys
 from livecommerce.settings import Settings
 from livecommerce.shows.news import News
+from livecommerce.shows.service import Shows
 from tests.shows.world import World
 
 HOLD_SECONDS, PAY_SECONDS = 300, 600
@@ -53,6 +54,7 @@ class PartsHere:
     engine: ReservationEngine
     clock: TestClock
     orders: Orders
+    shows: Shows
 
 
 class AuditWorld:
@@ -145,7 +147,7 @@ class AuditWorld:
     async def command(self, repair: bool = False, show_id: str = "") -> tuple[Outcome, str]:
         """(the outcome, what it printed)"""
         said: list[str] = []
-        parts: Any = PartsHere(self.database, self.redis, self.engine, self.clock, self.orders)
+        parts: Any = PartsHere(self.database, self.redis, self.engine, self.clock, self.orders, self.house.shows)
         outcome = await Auditor(parts, said.append).run(show_id, repair)
         return outcome, "\n".join(said)
 
