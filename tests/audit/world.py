@@ -90,6 +90,10 @@ class AuditWorld:
 
     async def open(self, quota: int = 5) -> None:
         await self.house.seed()
+        await self.put_up(quota)
+
+    async def put_up(self, quota: int) -> None:
+        """A show with one deal of so many units; everything below is about the last one."""
         show = await self.house.show()
         card = await self.house.card(
             show.show_id, quota, limit_per_viewer=5, hold_seconds=HOLD_SECONDS, pay_seconds=PAY_SECONDS
