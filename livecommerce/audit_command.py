@@ -7,12 +7,15 @@ server's duties.
 """
 
 import asyncio
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import msgspec
+import structlog
 from redis.exceptions import RedisError
 from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from livecommerce.app import Parts, open_parts
@@ -24,7 +27,7 @@ from livecommerce.audit.sums import one_moment, read_sums
 from livecommerce.background.journal import JournalToLedger
 from livecommerce.background.lease import Leases
 from livecommerce.doctor import is_running
-from livecommerce.errors import R, Refused
+from livecommerce.errors import Refused
 from livecommerce.ids import new_id
 from livecommerce.ledger.migrate import newest_revision
 from livecommerce.ledger.tables import deals, movements, shows
@@ -66,22 +69,29 @@ class Outcome(msgspec.Struct, frozen=True):
 
 async def audit(settings: Settings, show_id: str, repair: bool, as_json: bool, say: Say) -> int:
     """0 everything adds up · 1 something does not · 2 it could not be looked at · 3 a show never stood still."""
+    before = structlog.get_config()
+    # What the parts log is not the report: whoever reads that as JSON must find nothing else in it.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         reachable = await _reachable(settings)
         async with open_parts(reachable) as parts:
             outcome = await Auditor(parts, (lambda _: None) if as_json else say).run(show_id, repair)
-    except CannotAudit as cannot:
-        say(msgspec.json.encode({"exit_code": CANNOT, "why": str(cannot)}).decode() if as_json else f"✗ {cannot}")
-        return CANNOT
-    except Refused as refused:
-        if refused.why not in (R.BUSY, R.UNAVAILABLE):
-            raise
-        why = f"Redis or the ledger went away meanwhile: {refused.text}"
+    except (CannotAudit, Refused, RedisError, SQLAlchemyError, OSError) as error:
+        # Never 1: that means "it was looked at, and does not add up".
+        why = str(error) if isinstance(error, CannotAudit) else f"It went away meanwhile: {_first_line(error)}"
         say(msgspec.json.encode({"exit_code": CANNOT, "why": why}).decode() if as_json else f"✗ {why}")
         return CANNOT
+    finally:
+        structlog.configure(**before)
     if as_json:
         say(msgspec.json.format(msgspec.json.encode(outcome)).decode())
     return outcome.exit_code
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, Refused):
+        return error.text
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 async def _reachable(settings: Settings) -> Settings:
@@ -104,8 +114,9 @@ async def _check_revision(settings: Settings) -> None:
         async with asyncio.timeout(_LEDGER_SECONDS_MAX), engine.connect() as connection:
             found = (await connection.exec_driver_sql("SELECT version_num FROM alembic_version")).scalar()
     except Exception as error:
-        first = next(iter(str(error).splitlines()), type(error).__name__)
-        raise CannotAudit(f"The ledger cannot be read: {first}. `livecommerce doctor` looks at it.") from error
+        raise CannotAudit(
+            f"The ledger cannot be read: {_first_line(error)}. `livecommerce doctor` looks at it."
+        ) from error
     finally:
         await engine.dispose()
     if found != newest_revision():

@@ -69,7 +69,9 @@ async def read_sums(connection: AsyncConnection, show_id: str) -> Sums:
     places = {(row.variant_id, row.location_id) for row in mine}
     at = (pool_moves.c.variant_id, pool_moves.c.location_id)
     of_kind = (*at, pool_moves.c.deal_id, pool_moves.c.kind)
-    query = select(*of_kind, func.sum(pool_moves.c.qty).label("qty")).where(tuple_(*at).in_(places)).group_by(*of_kind)
+    query = select(*of_kind, func.sum(pool_moves.c.qty).label("qty")).group_by(*of_kind)
+    # The variants by themselves too: SQLite looks up no list of pairs in an index.
+    query = query.where(pool_moves.c.variant_id.in_({variant for variant, _ in places}), tuple_(*at).in_(places))
     moved: defaultdict[Place, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     of_deal: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])  # what it was given less what came home; sold
     for row in (await connection.execute(query)).all() if places else ():

@@ -452,7 +452,14 @@ witnesses = Table(
     _ms("told_at_ms", nullable=False),
     Column("record", LargeBinary, nullable=False),
     Column("state", Text, nullable=False, server_default="held"),  # held, or the kind of movement that ended it
-    Index("ix_witnesses_held", "show_id", sqlite_where=text("state = 'held'"), postgresql_where=text("state = 'held'")),
+    # `state` stands in it too, or SQLite thinks the primary key as good.
+    Index(
+        "ix_witnesses_held",
+        "show_id",
+        "state",
+        sqlite_where=text("state = 'held'"),
+        postgresql_where=text("state = 'held'"),
+    ),
     sqlite_with_rowid=False,  # one tree instead of two
 )
 

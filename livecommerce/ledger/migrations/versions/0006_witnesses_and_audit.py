@@ -32,7 +32,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_witnesses_held",
         "witnesses",
-        ["show_id"],
+        ["show_id", "state"],
         unique=False,
         sqlite_where=sa.text("state = 'held'"),
         postgresql_where=sa.text("state = 'held'"),
