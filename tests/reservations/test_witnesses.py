@@ -98,10 +98,11 @@ async def drain(redis: Redis, database: Database, engine: ReservationEngine, clo
     await JournalToLedger(redis, database, engine, clock).drain(SHOW)
 
 
-async def moments() -> None:
-    """Let Valkey answer, and what follows its answer happen: real input and output, no outcome is waited for."""
-    for _ in range(10):
-        await asyncio.sleep(0.005)
+async def answered_by_redis(engine: ReservationEngine) -> None:
+    """All that was asked before this has been answered by Redis: calls go one after the other."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+        await engine.levels(SHOW)
 
 
 # --- the commit, then the answer --------------------------------------------------------------------------------------
@@ -139,7 +140,7 @@ async def test_the_end_is_counted_from_the_answer_of_redis_not_from_the_commit(
     told_at_ms = clock.now_ms()
     ledger.gate.clear()
     asked = asyncio.ensure_future(reserve(engine))
-    await moments()
+    await answered_by_redis(engine)
     await clock.advance(3)
     ledger.gate.set()
     assert (await asked).due_at_ms == told_at_ms + HOLD_MS
@@ -150,7 +151,7 @@ async def test_many_are_committed_together_while_the_script_goes_on(engine: Rese
     ledger.gate.clear()
     before = ledger.asked
     taps = [asyncio.ensure_future(reserve(engine, n, ("dl_big", 1))) for n in range(300)]
-    await moments()
+    await answered_by_redis(engine)
     assert (await engine.levels(SHOW))[1]["dl_big"].held == 300  # five calls of the script, one commit under way
     assert ledger.asked == before + 1
 
@@ -180,7 +181,7 @@ async def test_a_place_in_the_line_needs_no_witness_and_accepting_the_offer_does
     assert [hold.state for hold in await engine.holds_of(SHOW, "vw_2")] == ["offered"]
     ledger.gate.clear()
     asked = asyncio.ensure_future(engine.accept(SHOW, "vw_2", RID))
-    await moments()
+    await answered_by_redis(engine)
     assert not asked.done()
     ledger.gate.set()
     assert (await asked).state == "held"
@@ -251,6 +252,7 @@ async def test_a_ledger_that_hangs_is_not_waited_for(
     monkeypatch.setattr(module, "COMMIT_SECONDS_MAX", 0.01)
     ledger.gate.clear()
     assert await refused(reserve(engine)) is R.BUSY
+    monkeypatch.undo()
     ledger.gate.set()
     assert (await reserve(engine)).state == "held"
 
@@ -261,7 +263,7 @@ async def test_more_waiting_rows_than_the_bound_are_busy(
     monkeypatch.setattr(module, "ROWS_WAITING_MAX", 1)
     ledger.gate.clear()
     first = asyncio.ensure_future(reserve(engine, 1))
-    await moments()
+    await answered_by_redis(engine)
     assert await refused(reserve(engine, 2)) is R.BUSY
     ledger.gate.set()
     assert (await first).state == "held"
@@ -271,7 +273,7 @@ async def test_more_waiting_rows_than_the_bound_are_busy(
 async def test_closing_refuses_the_answers_that_wait(engine: ReservationEngine, ledger: Gated) -> None:
     ledger.gate.clear()
     asked = asyncio.ensure_future(reserve(engine))
-    await moments()
+    await answered_by_redis(engine)
     await engine.aclose()
     assert await refused(asked) is R.BUSY
 
@@ -312,14 +314,24 @@ async def test_a_ledger_that_commits_to_memory_offers_no_such_level(
 # --- what others hear -------------------------------------------------------------------------------------------------
 
 
-async def heard(pubsub: Any) -> list[tuple[bytes, int]]:
-    """(viewer, state) of the holds told on the channel until now."""
+async def heard(pubsub: Any, redis: Redis) -> list[tuple[bytes, int]]:
+    """(viewer, state) of the holds told on the channel until now: what is published after it closes the list."""
+    await redis.publish(keys.channel(SHOW), msgpack.packb(["end", 0, {}, []]))
     told = []
-    while (message := await pubsub.get_message(timeout=0.2)) is not None:
-        if message["type"] == "message":
-            _, _, _, holds = msgpack.unpackb(message["data"], raw=True)
-            told += [(viewer_id, record(raw)[0]) for viewer_id, _, raw in holds or ()]
-    return told
+    while True:
+        message = await pubsub.get_message(timeout=10)
+        if message is None or message["type"] != "message":
+            continue
+        word, _, _, holds = msgpack.unpackb(message["data"], raw=True)
+        if word == b"end":
+            return told
+        told += [(viewer_id, record(raw)[0]) for viewer_id, _, raw in holds or ()]
+
+
+async def all_told(engine: ReservationEngine) -> None:
+    telling = engine._witnesses._telling
+    assert telling is not None
+    await telling
 
 
 async def test_her_other_devices_hear_of_it_after_the_commit(
@@ -329,10 +341,12 @@ async def test_her_other_devices_hear_of_it_after_the_commit(
         await pubsub.subscribe(keys.channel(SHOW))
         ledger.gate.clear()
         asked = asyncio.ensure_future(reserve(engine))
-        assert await heard(pubsub) == []
+        await answered_by_redis(engine)
+        assert await heard(pubsub, redis) == []
         ledger.gate.set()
         await asked
-        assert await heard(pubsub) == [(b"vw_1", 3)]
+        await all_told(engine)
+        assert await heard(pubsub, redis) == [(b"vw_1", 3)]
 
 
 async def test_what_was_released_before_the_commit_is_never_told_as_held_after_it(
@@ -342,12 +356,13 @@ async def test_what_was_released_before_the_commit_is_never_told_as_held_after_i
         await pubsub.subscribe(keys.channel(SHOW))
         ledger.gate.clear()
         asked = asyncio.ensure_future(reserve(engine))
-        await moments()
+        await answered_by_redis(engine)
         assert (await engine.release(SHOW, "vw_1", RID)).state == "released"
-        assert await heard(pubsub) == [(b"vw_1", 6)]
+        assert await heard(pubsub, redis) == [(b"vw_1", 6)]
         ledger.gate.set()
         await asked
-        assert await heard(pubsub) == []
+        await all_told(engine)
+        assert await heard(pubsub, redis) == []
 
 
 # --- the ends of witnesses --------------------------------------------------------------------------------------------
@@ -378,7 +393,7 @@ async def test_a_witness_that_was_written_after_its_end_is_not_taken_for_a_hold(
 ) -> None:
     ledger.gate.clear()
     asked = asyncio.ensure_future(reserve(engine))
-    await moments()
+    await answered_by_redis(engine)
     await engine.release(SHOW, "vw_1", RID)
     await drain(redis, database, engine, clock)
     ledger.gate.set()
