@@ -53,7 +53,7 @@ async def open_parts(settings: Settings, clock: Clock | None = None) -> AsyncIte
         people = People(database, redis, settings, clock)
         door = Door(people, database, settings, clock)
         catalogue = Catalogue(database, settings, clock)
-        engine = ReservationEngine(redis, settings, clock)
+        engine = ReservationEngine(redis, settings, clock, database)
         await engine.start()
         witness = asyncio.create_task(engine.testify_forever(), name="reservation-witness")
         news = News(redis)

@@ -299,6 +299,26 @@ def settings(**given: Any) -> None:
 
 @main.command()
 @_DATA
+@click.option("--show", "show_id", default="", metavar="ID", help="This show only (default: all that ever sold).")
+@click.option("--repair", is_flag=True, help="Mend what may be mended: never a unit that nothing proves.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+@_reports_failures
+def audit(show_id: str, repair: bool, as_json: bool, **given: Any) -> None:
+    """Prove that every unit is in exactly one place: in the log alone, and in Redis and SQL beside it.
+
+    \b
+    livecommerce audit --data /srv/shop
+    livecommerce audit --show shw_…  --repair
+    Exit codes: 0 adds up, 1 something does not, 2 it could not be looked at (no server, Redis away, no such show),
+    3 a show never stood still, so Redis was not compared with SQL.
+    """
+    from livecommerce.audit_command import audit as run
+
+    sys.exit(asyncio.run(run(_settings(**given), show_id, repair, as_json, click.echo)))
+
+
+@main.command()
+@_DATA
 @click.option("--port", type=int, help="Port to look at (default 8080).")
 @_reports_failures
 def doctor(**given: Any) -> None:

@@ -42,7 +42,7 @@ class Finding:
 
 async def examine(settings: Settings) -> list[Finding]:
     """All checks, in the order in which a server start would meet them. Never raises for what it finds."""
-    running = _is_running(settings)
+    running = is_running(settings)
     findings = [_data_folder(settings, running), _port(settings, running), _secrets(settings), _clock(), _ffmpeg()]
     findings += [_pages(), _descriptors(settings), _network(settings)]
     findings += await _redis(settings, running)
@@ -50,7 +50,7 @@ async def examine(settings: Settings) -> list[Finding]:
     return findings
 
 
-def _is_running(settings: Settings) -> bool:
+def is_running(settings: Settings) -> bool:
     if not (settings.data / "lock").exists():
         return False
     try:

@@ -18,9 +18,9 @@ MAY_IMPORT = {
     "shows": BELOW | {"reservations"},
     "orders": BELOW | {"reservations", "shows"},
     "rooms": BELOW | {"shows", "reservations"},
-    "audit": {"ledger", "reservations", "shows"},
+    "audit": {"ledger", "catalogue", "reservations", "shows"},
     "gateway": BELOW | {"reservations", "shows", "orders", "rooms", "audit", "pages", "demo", "app"},
-    "background": BELOW | {"reservations", "shows", "orders"},
+    "background": BELOW | {"reservations", "shows", "orders", "audit"},
     "client": set[str](),
     "demo": BELOW | {"client", "supervisor", "certificate", "reservations", "app"},
 }

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 from redis.asyncio import Redis
 
+from livecommerce.audit.watch import PERIOD_SECONDS as AUDIT_SECONDS
+from livecommerce.audit.watch import Watch
 from livecommerce.background.holds import BEAT_SECONDS, Heartbeats
 from livecommerce.background.journal import PERIOD_SECONDS, JournalToLedger
 from livecommerce.background.programme import ProgrammeDuty
@@ -52,6 +54,7 @@ class Repeated:
 def duties_of(parts: PartsOfAWorker) -> list[Duty]:
     heartbeats = Heartbeats(parts.engine, parts.clock)
     journal = JournalToLedger(parts.redis, parts.database, parts.engine, parts.clock)
+    watch = Watch(parts.database, parts.redis, parts.engine, parts.clock)
     return [
         Repeated("heartbeat", heartbeats.beat_due, BEAT_SECONDS, deadline_seconds=5.0),
         Repeated("journal", journal.drain_all, PERIOD_SECONDS),
@@ -60,4 +63,5 @@ def duties_of(parts: PartsOfAWorker) -> list[Duty]:
         Repeated("deadlines", parts.orders.sweep_deadlines, 1.07),
         Repeated("unwritten", parts.orders.sweep_unwritten, 2.03),
         RebuildDuty(parts.redis, parts.database, parts.engine, parts.settings, parts.clock),
+        Repeated("audit", watch.look, AUDIT_SECONDS),
     ]

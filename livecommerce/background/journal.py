@@ -3,7 +3,7 @@
 What arrives: one stream entry per call that changed anything. What leaves: rows of `movements`, then a shorter stream,
 in this order: an entry is trimmed only after the commit that holds its rows. A crash between the two shows the same
 entries again, and the table's own uniqueness keeps each row single; so does a second worker that copies at the same
-time. It decides nothing about holds.
+time. Witnesses of level `ledger` whose hold ended are marked in the same commit. It decides nothing about holds.
 """
 
 from collections.abc import Iterator
@@ -23,6 +23,7 @@ from livecommerce.ledger.database import Database
 from livecommerce.ledger.tables import movements
 from livecommerce.reservations import keys
 from livecommerce.reservations.engine import ReservationEngine
+from livecommerce.reservations.witnesses import note_ends
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +79,9 @@ class JournalToLedger:
         copied = 0
         while entries := await self._entries(show_id):
             rows = [row for _, packed in entries for row in rows_of(show_id, packed)]
-            await self._database.write(lambda connection, rows=rows: insert_movements(connection, rows))  # type: ignore[misc]
+            await self._database.write(
+                lambda connection, rows=rows: insert_movements(connection, show_id, rows)  # type: ignore[misc]
+            )
             ROWS.inc(len(rows))
             await self._redis.xtrim(keys.journal(show_id), minid=_after(entries[-1][0]), approximate=False)
             copied += len(entries)
@@ -92,20 +95,21 @@ class JournalToLedger:
 
 def rows_of(show_id: str, packed: bytes) -> Iterator[dict[str, Any]]:
     """The movement rows of one journal entry: one for each line of each hold that changed."""
-    _seq, hold_clock_ms, at_ms, events = msgpack.unpackb(packed)
+    seq, hold_clock_ms, at_ms, events = msgpack.unpackb(packed)
     for kind, viewer_id, rid, n, ticket, attribution, *lines in events:
         for line in range(len(lines) // 2):
             yield {
                 "show_id": show_id, "deal_id": lines[2 * line], "viewer_id": viewer_id, "rid": rid, "line": line,
-                "kind": kind, "n": n, "qty": lines[2 * line + 1], "at_ms": at_ms,
+                "kind": kind, "n": n, "qty": lines[2 * line + 1], "at_ms": at_ms, "seq": seq,
                 "ticket": ticket, "hold_clock_ms": hold_clock_ms, "attribution": attribution,
             }  # fmt: skip
 
 
-async def insert_movements(connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
-    """Each row once, whoever else writes it too."""
+async def insert_movements(connection: AsyncConnection, show_id: str, rows: list[dict[str, Any]]) -> None:
+    """Each row once, whoever else writes it too; and witnesses of what has ended say so from now on."""
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     await connection.execute(insert(movements).on_conflict_do_nothing(), rows)
+    await note_ends(connection, show_id, ((row["viewer_id"], row["rid"], row["kind"]) for row in rows))
 
 
 def _after(entry_id: bytes) -> str:

@@ -221,7 +221,7 @@ class RebuildDuty:
                 ours = select(show_books.c.generation).where(show_books.c.show_id == show_id).with_for_update()
                 if (await connection.execute(ours)).scalar_one() != generation:
                     raise Overtaken
-                await insert_movements(connection, piece)
+                await insert_movements(connection, show_id, piece)
 
             await self._database.write(work)
 
@@ -291,5 +291,5 @@ def _row(
 ) -> dict[str, Any]:  # fmt: skip
     return {
         "show_id": show_id, "deal_id": what[0], "viewer_id": key[0], "rid": key[1], "line": line, "kind": kind, "n": n,
-        "qty": what[1], "at_ms": at_ms, "ticket": None, "hold_clock_ms": None, "attribution": "",
+        "qty": what[1], "at_ms": at_ms, "seq": 0, "ticket": None, "hold_clock_ms": None, "attribution": "",
     }  # fmt: skip

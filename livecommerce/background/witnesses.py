@@ -28,6 +28,7 @@ from livecommerce.reservations.relay_format import (
 )
 from livecommerce.reservations.states import DEAL_STATES, IN_HELD, State
 from livecommerce.reservations.tokens import LEVELS, HoldPromise
+from livecommerce.reservations.witnesses import Witness, live_witnesses
 from livecommerce.shows.deals import stock_of
 
 _PAGE = 5000
@@ -81,6 +82,9 @@ async def read_ledger(database: Database, show_id: str, offer_ms: int, now_ms: i
     await _hear_last_clock(database, show_id, known)
     for judged in rows[1]:
         _hear_row(judged, now_ms, known)
+    async with database.read() as connection:
+        for witness in await live_witnesses(connection, show_id):
+            known.witness_rows[witness.viewer_id, witness.rid] = witness.due_at_ms, _claim_of(witness)
 
 
 def hear_testimony(piece: Testimony, known: Known) -> None:
@@ -234,6 +238,14 @@ def _hear_journal(told: dict[Key, _Told], offer_ms: int, known: Known) -> None:
             claim.due = each.hold_clock_ms + (offer_ms if claim.state == State.OFFERED else hold_ms)
         known.journal[key] = claim.distance
         known.evidence.hear(key, claim)
+
+
+def _claim_of(witness: Witness) -> Claim:
+    """A hold of level `ledger`: its row is the script's own record."""
+    items = record(witness.record)
+    lines = tuple((line.deal_id, line.qty) for line in witness.lines)
+    attribution = items[ATTRIBUTION].decode()
+    return Claim(State.HELD, items[N], witness.ticket, None, lines, attribution, items[WAIT], vouched=True)
 
 
 def _hear_row(row: "Row[Any]", now_ms: int, known: Known) -> None:

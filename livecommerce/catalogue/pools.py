@@ -32,7 +32,7 @@ from livecommerce.ledger.tables import pool_moves, pools
 Kind = Literal["stock", "to_deal", "from_deal", "sold"]
 
 # How one unit of each kind changes (total, available, in_deals, sold).
-_STEPS: dict[Kind, tuple[int, int, int, int]] = {
+STEPS: dict[Kind, tuple[int, int, int, int]] = {
     "stock": (+1, +1, 0, 0),
     "to_deal": (0, -1, +1, 0),
     "from_deal": (0, +1, -1, 0),
@@ -111,7 +111,7 @@ async def _apply(connection: AsyncConnection, move: Move, at_ms: int) -> None:
     pool = await pool_of(connection, move.variant_id, move.location_id, lock=True)
     if await _was_applied(connection, move):
         return
-    total, available, in_deals, sold_units = (step * move.qty for step in _STEPS[move.kind])
+    total, available, in_deals, sold_units = (step * move.qty for step in STEPS[move.kind])
     if pool.available + available < 0:
         raise Refused(R.STOCK_SHORT, free=pool.available, facts={"free": pool.available, "variant_id": move.variant_id})
     # Units that a deal does not have cannot leave it: no viewer and no merchant can cause this, only a bug of ours.

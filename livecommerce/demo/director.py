@@ -165,7 +165,7 @@ async def direct(settings: Settings, pace: float = 1.0) -> None:
     await database.start()
     people = People(database, redis, settings, clock)
     base_url = f"{'https' if settings.tls else 'http'}://127.0.0.1:{settings.port}"
-    engine = ReservationEngine(redis, settings, clock)
+    engine = ReservationEngine(redis, settings, clock, database)
     await engine.start()
     async with Api(base_url, verify=False) as host, Api(base_url, verify=False) as admin:
         renewing = asyncio.create_task(_keep_signed_in(people, cast, host, admin, settings.token_minutes * 30))

@@ -13,6 +13,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -236,6 +237,8 @@ pool_moves = Table(
     Column("deal_id", Text, nullable=False, server_default=""),
     Column("qty", Integer, nullable=False),
     _ms("at_ms", nullable=False),
+    # Holds all that the audit sums up: it reads the index and no row.
+    Index("ix_pool_moves_pool", "variant_id", "location_id", "deal_id", "kind", "qty"),
 )
 
 # --- shows ----------------------------------------------------------------------------------------------------------
@@ -432,8 +435,36 @@ movements = Table(
     Column("ticket", BigInteger),
     _ms("hold_clock_ms"),
     Column("attribution", Text, nullable=False, server_default=""),
+    # The call of the script that did it; 0 for what SQL decided. "All up to this call" is what the audit compares.
+    Column("seq", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("viewer_id", "rid", "line", "kind", "n"),
     Index("ix_movements_deal", "deal_id", "id"),
+    Index("ix_movements_show", "show_id", "seq", "id"),
+)
+
+# Holds of level `ledger`, written before they are answered. See `reservations.witnesses`.
+witnesses = Table(
+    "witnesses",
+    metadata,
+    Column("show_id", Text, primary_key=True),
+    Column("viewer_id", Text, primary_key=True),
+    Column("rid", Text, primary_key=True),
+    Column("ticket", BigInteger, nullable=False),
+    Column("epoch", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    _ms("due_at_ms", nullable=False),
+    _ms("told_at_ms", nullable=False),
+    Column("record", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False, server_default="held"),  # held, or the kind of movement that ended it
+    # `state` stands in it too, or SQLite thinks the primary key as good.
+    Index(
+        "ix_witnesses_held",
+        "show_id",
+        "state",
+        sqlite_where=text("state = 'held'"),
+        postgresql_where=text("state = 'held'"),
+    ),
+    sqlite_with_rowid=False,  # one tree instead of two
 )
 
 # Shows whose books were opened in Redis: where they are missing there, they were lost, and are made anew.

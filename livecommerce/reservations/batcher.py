@@ -12,6 +12,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import msgpack
@@ -22,6 +23,7 @@ from livecommerce.clock import Clock, RealClock
 from livecommerce.errors import R, Refused
 from livecommerce.reservations.memory import Memory
 from livecommerce.reservations.store import Store, StoreAway, StoreBroken
+from livecommerce.reservations.witnesses import Row, Witnesses, concern
 
 log = structlog.get_logger(__name__)
 
@@ -80,10 +82,18 @@ class _Asked:
 class Batcher:
     """Owns one `Store`. `start` before use, `aclose` last; requests that still wait then are refused as busy."""
 
-    def __init__(self, store: Store, offer_ms: int, clock: Clock | None = None, memory: Memory | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        offer_ms: int,
+        clock: Clock | None = None,
+        witnesses: Witnesses | None = None,
+        memory: Memory | None = None,
+    ) -> None:
         self._store = store
         self._offer_ms = offer_ms
         self._clock = clock or RealClock()
+        self._witnesses = witnesses
         self.memory = Memory() if memory is None else memory
         self._waiting: dict[str, deque[_Asked]] = {}  # in the order in which the shows take turns
         self._length = 0
@@ -229,7 +239,7 @@ class Batcher:
         witness.hold_clock_ms, witness.at_ms = answer[2], self._clock.now_ms()
         self.memory.learn(show_id, requests, answer[5])
         # Soon, not now: the next call goes out first, so that Redis works while the answers are given out here.
-        asyncio.get_running_loop().call_soon(_give_out, batch, answer)
+        asyncio.get_running_loop().call_soon(_give_out, show_id, batch, answer, self._witnesses)
 
     def _wait_for_rebuild(self, show_id: str, batch: list[_Asked], why: int = _MISSING) -> None:
         CALLS.labels(_WHY_NOBODY_COUNTS[why]).inc()
@@ -249,10 +259,13 @@ class BatcherPerShow:
     store has one connection a node, on which shows of that node take turns. `QUEUE_MAX` counts per show.
     """
 
-    def __init__(self, store: Store, offer_ms: int, clock: Clock | None = None) -> None:
+    def __init__(
+        self, store: Store, offer_ms: int, clock: Clock | None = None, witnesses: Witnesses | None = None
+    ) -> None:
         self._store = store
         self._offer_ms = offer_ms
         self._clock = clock or RealClock()
+        self._witnesses = witnesses
         self.memory = Memory()
         self._batchers: dict[str, Batcher] = {}
         self._ending: set[asyncio.Task[None]] = set()
@@ -280,7 +293,7 @@ class BatcherPerShow:
         (self._batchers.get(show_id) or self._begin(show_id)).ask_and_tell(show_id, request, finish, tell)
 
     def _begin(self, show_id: str) -> Batcher:
-        batcher = Batcher(self._store, self._offer_ms, self._clock, self.memory)
+        batcher = Batcher(self._store, self._offer_ms, self._clock, self._witnesses, self.memory)
         if self._running:
             if len(self._batchers) >= SHOWS_MAX:
                 self._end_idle()
@@ -295,27 +308,63 @@ class BatcherPerShow:
             task.add_done_callback(self._ending.discard)
 
 
-def _give_out(batch: list[_Asked], answer: list[Any]) -> None:
+def _give_out(show_id: str, batch: list[_Asked], answer: list[Any], witnesses: Witnesses | None) -> None:
     try:
-        _distribute(batch, answer)
-    except Exception:  # not one was told: the answer as a whole is not what the script answers
-        log.exception("engine_answer_broken")
+        epoch, seq, hold_clock_ms, next_due, levels, answers = answer
+        assert len(answers) == len(batch), f"{len(answers)} answers to {len(batch)} requests"
+    except Exception:  # the answer as a whole is not what the script answers
+        log.exception("engine_answer_broken", show_id=show_id)
         for asked in batch:
             _refuse(asked, Refused(R.INTERNAL))
-
-
-def _distribute(batch: list[_Asked], answer: list[Any]) -> None:
-    epoch, seq, hold_clock_ms, next_due, levels, answers = answer
+        return
     # An empty Lua table travels as an array.
     reply = Reply(epoch, seq, hold_clock_ms, next_due if next_due >= 0 else None, levels or {})
-    assert len(answers) == len(batch), f"{len(answers)} answers to {len(batch)} requests"
+    if witnesses is not None and concern(reply.levels):
+        _answer_after_commit(show_id, batch, answers, reply, witnesses)
+        return
     for asked, one in zip(batch, answers, strict=True):
+        _answer(asked, one, reply)
+
+
+def _answer(asked: _Asked, one: list[Any], reply: Reply) -> None:
+    try:
+        result = asked.finish(one, reply)
+    except Exception as error:
+        _tell(asked, None, error, reply.seq)
+    else:
+        _tell(asked, result, None, reply.seq)
+
+
+def _answer_after_commit(
+    show_id: str, batch: list[_Asked], answers: list[Any], reply: Reply, witnesses: Witnesses
+) -> None:
+    """What promises the ledger waits for it, the rest is answered; the next call of the script waits for nothing."""
+    rows: list[Row] = []
+    waiting: list[tuple[_Asked, Any]] = []
+    for asked, one in zip(batch, answers, strict=True):
+        # Also where nobody hears the answer any more: her other devices shall know of the hold.
+        own = witnesses.of(
+            show_id, asked.request, one, reply.levels, reply.hold_clock_ms, reply.epoch, reply.seq
+        )  # fmt: skip
+        if not own:
+            _answer(asked, one, reply)
+            continue
+        rows += own
         try:
-            result = asked.finish(one, reply)
+            waiting.append((asked, asked.finish(one, reply)))  # now: its end is counted from this instant
         except Exception as error:
-            _tell(asked, None, error, seq)
+            _refuse(asked, error)
+    if rows:
+        witnesses.write(rows).add_done_callback(partial(_answer_all, waiting, reply.seq))
+
+
+def _answer_all(waiting: list[tuple[_Asked, Any]], version: int, committed: "asyncio.Future[None]") -> None:
+    failed = committed.cancelled() or committed.exception() is not None
+    for asked, result in waiting:
+        if failed:
+            _refuse(asked, _busy())
         else:
-            _tell(asked, result, None, seq)
+            _tell(asked, result, None, version)
 
 
 def _refuse(asked: _Asked, error: Exception) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import functools
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -23,6 +24,7 @@ from livecommerce.clock import Clock
 from livecommerce.errors import R, Refused
 from livecommerce.hot_state import as_cluster, masters
 from livecommerce.ids import is_rid
+from livecommerce.ledger.database import Database
 from livecommerce.protocol.facts import Hold, Level
 from livecommerce.reservations import keys
 from livecommerce.reservations.batcher import (
@@ -39,6 +41,7 @@ from livecommerce.reservations.relay_format import DUE, LINES, TICKET, attributi
 from livecommerce.reservations.states import DEAL_STATES, WORDS, DealState, DealWord, State
 from livecommerce.reservations.store import Store, StoreAway, StoreBroken
 from livecommerce.reservations.tokens import LEVELS, HoldLevel, HoldPromise, mint, read, token_key
+from livecommerce.reservations.witnesses import Told, Witnesses
 from livecommerce.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -91,8 +94,9 @@ class Attributed(Protocol):
 class DealStock:
     """A deal as the engine needs it. `quota` is what SQL moved out of the pool under `move_id`; it counts once.
 
-    `level` says what "held" promises: `soft` (may be lost with what Redis had not on disk) or `fsync` (on disk before
-    the answer). `head_wants_more` says what happens when the head of the wait-list wants more than came back.
+    `level` says what "held" promises: `soft` (may be lost with what Redis had not on disk), `fsync` (on disk before
+    the answer) or `ledger` (committed in SQL before the answer). `head_wants_more` says what happens when the head of
+    the wait-list wants more than came back.
     """
 
     deal_id: str
@@ -126,15 +130,18 @@ class ReservationEngine:
     leaves nothing broken; what it asked may still happen.
     """
 
-    def __init__(self, redis: Redis, settings: Settings, clock: Clock) -> None:
+    def __init__(self, redis: Redis, settings: Settings, clock: Clock, database: Database | None = None) -> None:
+        """Without a `database`, holds of level `ledger` are answered as busy: nobody here could write them down."""
         self._redis = redis
         self._clock = clock
         self._token_key = token_key(settings.secret)
         self._store = Store(redis)
         self._admin = Store(redis)
         self._admin_lock = asyncio.Lock()
+        self._witnesses = Witnesses(database, clock, self._tell_witnessed)
         kind = Batcher if as_cluster(redis) is None else BatcherPerShow
-        self._batcher: Batcher | BatcherPerShow = kind(self._store, settings.offer_seconds * 1000, clock)
+        offer_ms = settings.offer_seconds * 1000
+        self._batcher: Batcher | BatcherPerShow = kind(self._store, offer_ms, clock, self._witnesses)
         self._fsync_verified: bool | None = None
         self._testified: dict[str, int] = {}  # show → generation of the rebuild that was told all we remember
 
@@ -143,6 +150,7 @@ class ReservationEngine:
 
     async def aclose(self) -> None:
         await self._batcher.aclose()
+        await self._witnesses.aclose()
         await self._store.aclose()
         await self._admin.aclose()
 
@@ -541,8 +549,16 @@ class ReservationEngine:
         facts["opens_at_ms"] = answer[2]
         return Refused(R.DEAL_NOT_OPEN, after_ms=max(0, answer[2] - self._clock.now_ms()), facts=facts)
 
+    async def _tell_witnessed(self, show_id: str, told: Sequence[Told]) -> None:
+        """Holds of level `ledger` on the show's channel: the script left that to whoever commits them."""
+        async with self._admin_lock:
+            await self._admin.tell_witnessed(show_id, told)
+
     async def _check_level(self, level: HoldLevel) -> None:
-        """`fsync` only where Redis (each master of a cluster) syncs before it answers, asked once per process."""
+        """`fsync` only where Redis (each master of a cluster) syncs before it answers, `ledger` only where there is
+        one; each asked once per process."""
+        if level == "ledger" and await self._witnesses.check():
+            return
         if self._fsync_verified is None:
             try:
                 # A pattern: before 7.0 CONFIG GET takes one word only.
@@ -556,7 +572,8 @@ class ReservationEngine:
             )
         if level != "fsync" or not self._fsync_verified:
             raise Refused(
-                R.MALFORMED, expected="a level that this server offers: soft, or fsync with appendfsync always"
+                R.MALFORMED,
+                expected="a level that this server offers: soft, fsync with appendfsync always, or ledger",
             )
 
     async def _watch(self, show_id: str) -> None:

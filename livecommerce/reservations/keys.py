@@ -134,3 +134,6 @@ def engine_keys(show_id: str) -> tuple[str, ...]:
 # last wrote of its story (STRING, JSON, read by the page).
 DEMO_WISHES = "livecommerce:demo:wishes"
 DEMO_BOARD = "livecommerce:demo:board"
+
+# What the audit found when it last looked (STRING, JSON): the worker writes it, web processes show it in their metrics.
+AUDIT = "livecommerce:audit"

@@ -4,6 +4,7 @@ What arrives: a show and the packed batch. What leaves: the unpacked answer, or 
 is known. `wires.py` owns the connections and finds the server. It does not know what the requests mean.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgpack
@@ -13,6 +14,9 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from livecommerce.reservations import keys
 from livecommerce.reservations.wires import Script, wires_to
+
+# Some microseconds each: far below the millisecond that one script may hold Redis.
+TOLD_PER_CALL = 256
 
 
 class StoreAway(Exception):
@@ -34,6 +38,7 @@ _LATER = (
 
 RESERVE = Script("reserve.lua")
 OPEN_SHOW = Script("open_show.lua")
+WITNESSED = Script("witnessed.lua")
 
 
 class Store:
@@ -60,6 +65,12 @@ class Store:
     async def open_show(self, show_id: str, epoch: str) -> str:
         """Make the books of the show where they are missing; the epoch that holds."""
         return (await self._run(OPEN_SHOW, (keys.meta(show_id),), epoch.encode())).decode()
+
+    async def tell_witnessed(self, show_id: str, told: Sequence[tuple[str, str, bytes]]) -> None:
+        """Let everybody in the show know of holds that are committed in SQL; (viewer_id, rid, record) of each."""
+        for first in range(0, len(told), TOLD_PER_CALL):
+            some = msgpack.packb(told[first : first + TOLD_PER_CALL], use_bin_type=False)
+            await self._run(WITNESSED, (keys.rids(show_id), keys.channel(show_id)), some)
 
     def _remember(self, show_id: str) -> tuple[str, ...]:
         if len(self._keys) >= 10_000:  # one process never serves so many shows at once; rebuilt when needed

@@ -160,7 +160,8 @@ async def live(
     """A running process; its clock stands still unless another is given."""
     clock = clock or TestClock()
     shows, door = real_shows or StandInShows(redis), real_door or StandInDoor(clock)
-    engine = ReservationEngine(redis, settings, clock)
+    # Real shows have a ledger, and so has the engine then: it takes deals of level `ledger` too.
+    engine = ReservationEngine(redis, settings, clock, getattr(real_shows, "database", None))
     await engine.start()
     hub = Hub(settings, clock, redis, door, shows, engine, StandInOrders())  # type: ignore[arg-type]
     await hub.start()

@@ -14,8 +14,9 @@ from livecommerce.people.service import People
 from livecommerce.protocol import from_host as c
 from livecommerce.protocol.facts import CardShown, DealOpened, LineHidden
 from livecommerce.protocol.from_viewer import Hello, Reserve, Say, WantLine
-from livecommerce.protocol.to_viewer import Answer, Desk, RefusedMessage, Said, State, Talk, Welcome
-from livecommerce.reservations.engine import ReservationEngine
+from livecommerce.protocol.to_viewer import Answer, Desk, Own, RefusedMessage, Said, State, Talk, Welcome
+from livecommerce.reservations.engine import DealStock, ReservationEngine
+from livecommerce.reservations.witnesses import live_witnesses
 from livecommerce.settings import Settings
 from tests.gateway.live import Live, Raw, connect, live, until
 from tests.shows.world import ANA, BEA, HOST, STRANGER, World
@@ -72,6 +73,24 @@ async def test_a_card_is_shown_opened_and_reserved(house: House) -> None:
     assert (await raw.read_until(Answer)).hold.state == "held"
     _, again = await house.seat(facts.show_id, ANA)
     assert [hold.rid for hold in again.holds] == ["rid_00000001"]
+
+
+async def test_a_hold_of_level_ledger_is_told_to_all_her_devices_once_its_row_is_there(house: House) -> None:
+    facts = await house.world.show()
+    card = await house.world.card(facts.show_id, 5)
+    await house.world.do(facts.show_id, c.ShowCard(card.card_id))
+    deal_id, engine = card.deals[0].deal_id, house.one.engine
+    rules = DealStock(deal_id, 5, 2, 300_000, 600_000, "open", level="ledger")
+    await engine.put_deal(facts.show_id, rules)
+    phone, _ = await house.seat(facts.show_id, ANA)
+    tablet, _ = await house.seat(facts.show_id, ANA)
+    phone.send(Reserve("rid_00000001", (WantLine(deal_id, 1),)))
+    assert (await phone.read_until(Answer)).hold.state == "held"
+    async with house.world.database.read() as connection:
+        assert [each.rid for each in await live_witnesses(connection, facts.show_id)] == ["rid_00000001"]
+    own = await tablet.read_until(Own)
+    assert own.hold is not None
+    assert (own.hold.rid, own.hold.state) == ("rid_00000001", "held")
 
 
 async def test_talk_is_moderated_and_kept_in_the_show_log(house: House) -> None:

@@ -14,7 +14,7 @@ from tests.orders.world import World, seed
 
 @pytest.fixture
 async def world(database: Database, redis: Redis, settings: Settings, clock: TestClock) -> AsyncIterator[World]:
-    engine = ReservationEngine(redis, settings, clock)
+    engine = ReservationEngine(redis, settings, clock, database)
     await engine.start()
     world = World(database, engine, redis, settings, clock)
     await seed(world)

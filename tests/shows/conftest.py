@@ -14,7 +14,7 @@ from tests.shows.world import World
 
 @pytest.fixture
 async def world(database: Database, redis: Redis, settings: Settings, clock: TestClock) -> AsyncIterator[World]:
-    engine = ReservationEngine(redis, settings, clock)
+    engine = ReservationEngine(redis, settings, clock, database)
     await engine.start()
     world = World(database, redis, settings, clock, engine)
     await world.seed()

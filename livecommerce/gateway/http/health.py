@@ -15,6 +15,7 @@ from sqlalchemy import text
 from starlette.responses import Response
 
 from livecommerce import __version__
+from livecommerce.audit.verdict import measure_audit
 from livecommerce.catalogue.money import minor_digits
 from livecommerce.errors import R, Refused
 from livecommerce.gateway.addresses import is_loopback, was_forwarded
@@ -78,6 +79,7 @@ async def metrics(call: Call) -> Response:
         raise Refused(R.FORBIDDEN)
     PROCESSES.set(call.parts.settings.web_processes)
     await measure_redis(call.parts.redis)
+    await measure_audit(call.parts.redis)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -1075,8 +1075,17 @@ end
 if #holds_changed > 0 or #deals_changed > 0 then
   local relayed = {}
   for i = 1, #holds_changed do
-    local owner = owner_of(holds_changed[i])
-    relayed[i] = {owner[1], owner[2], packed[holds_changed[i]]}
+    local hold = holds[holds_changed[i]]
+    -- "Held" at level `ledger` (2) is told by `witnessed.lua`, once its row is committed. A cart promises what its
+    -- weakest line does.
+    local level = hold[H_STATE] == HELD and 2 or 0
+    for at = H_LINES, level == 2 and #hold or 0, 2 do
+      level = math.min(level, deals[hold[at]][D_LEVEL])
+    end
+    if level < 2 then
+      local owner = owner_of(holds_changed[i])
+      relayed[#relayed + 1] = {owner[1], owner[2], packed[holds_changed[i]]}
+    end
   end
   call('PUBLISH', CHANNEL, pack({'engine', seq, relayed_levels, relayed}))
 end

@@ -1,0 +1,158 @@
+"""The log alone: movements of one show, replayed in their order, and what every deal must have after each of them.
+
+What arrives: movements of the reservation script, in the order in which it made them. What leaves: a deal's units by
+place (available, held, paying, sold), and a sentence for the first movement that cannot have happened. It remembers
+only holds that are alive, so that a worker can go on from where it was for weeks. Pure: it reads nothing by itself.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+Line = tuple[str, str, int]  # (viewer_id, rid, line)
+
+# Where the units of a line are. Who waits has none; "gone" are the ended, which are forgotten.
+_PLACES: Final = {"waiting": "", "offered": "held", "held": "held", "paying": "paying", "sold": "sold", "": ""}
+
+# (state of a line, kind of movement) → state. What is absent cannot happen.
+STEPS: Final[Mapping[tuple[str, str], str]] = {
+    ("", "held"): "held",
+    ("", "waiting"): "waiting",
+    ("waiting", "offered"): "offered",
+    ("waiting", "released"): "",
+    ("waiting", "lapsed"): "",
+    ("offered", "accepted"): "held",
+    ("offered", "released"): "",
+    ("offered", "lapsed"): "",
+    ("held", "released"): "",
+    ("held", "expired"): "",
+    ("held", "pay_expired"): "",
+    ("held", "cancelled"): "",
+    ("held", "paying"): "paying",
+    ("held", "confirmed"): "sold",
+    ("paying", "confirmed"): "sold",
+    ("paying", "pay_expired"): "",
+    ("paying", "cancelled"): "",
+    ("", "reacquired"): "paying",
+    # Written by whoever rebuilds lost books, for what could not be proved any more.
+    ("waiting", "lost"): "",
+    ("offered", "lost"): "",
+    ("held", "lost"): "",
+    ("paying", "lost"): "",
+}
+KINDS: Final = frozenset(kind for _, kind in STEPS)
+_QUOTA: Final = {"allotted": 1, "taken_out": -1}
+SQL_KINDS: Final = ("order_paying", "order_reacquired", "order_expired", "order_cancelled", "order_confirmed")
+# More sentences than this say nothing new; the first ones are those that led to the rest.
+WRONG_MAX: Final = 20
+
+
+@dataclass(slots=True)
+class Units:
+    """Where a deal's units are. `quota` is what was put in less what was taken out."""
+
+    quota: int = 0
+    held: int = 0
+    paying: int = 0
+    sold: int = 0
+
+    @property
+    def available(self) -> int:
+        return self.quota - self.held - self.paying - self.sold
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A movement that cannot have happened, in words."""
+
+    text: str
+    deal_id: str
+    line: Line
+
+
+class Replay:
+    """Takes movements one by one. `fork` goes on from here without changing this one."""
+
+    def __init__(self, base: "Replay | None" = None) -> None:
+        self._base = base
+        self._alive: dict[Line, str] = {}
+        self.deals: dict[str, Units] = {}
+        self.wrong: list[Wrong] = []
+        self.unknown_kinds: set[str] = set()
+        if base is not None:
+            self.deals = {deal_id: replace(units) for deal_id, units in base.deals.items()}
+            self.wrong = list(base.wrong)
+            self.unknown_kinds = set(base.unknown_kinds)
+
+    def __len__(self) -> int:
+        return len(self._alive)
+
+    def fork(self) -> "Replay":
+        return Replay(self)
+
+    def take(self, line: Line, kind: str, deal_id: str, qty: int, at_ms: int) -> None:
+        """One movement. What SQL decided is passed over: `orders_of` sums that up."""
+        units = self.deals.get(deal_id)
+        if units is None:
+            units = self.deals[deal_id] = Units()
+        if kind in _QUOTA:
+            units.quota += _QUOTA[kind] * qty
+            if units.available < 0:
+                text = f"{kind} {qty} at {at_ms} leaves {units.available} available, and {units.held} held"
+                self._note(text, deal_id, line)
+            return
+        if kind not in KINDS:
+            if kind not in SQL_KINDS:
+                self.unknown_kinds.add(kind)
+            return
+        was = self._state(line)
+        now = STEPS.get((was, kind))
+        if now is None:
+            self._note(f"{kind} at {at_ms}, when it was {was or 'nothing any more'}", deal_id, line)
+            return
+        self._put(line, now)
+        self._move(units, _PLACES[was], -qty)
+        self._move(units, _PLACES[now], qty)
+        if units.available < 0 and kind in ("held", "offered", "reacquired"):
+            taken = units.quota - units.available
+            text = f"OVERSOLD: {taken} of {units.quota} units are set aside or sold since it was {kind} at {at_ms}"
+            self._note(text, deal_id, line)
+
+    def _state(self, line: Line) -> str:
+        found = self._alive.get(line)
+        if found is None:
+            found = self._base._state(line) if self._base is not None else ""
+        return found
+
+    def _put(self, line: Line, state: str) -> None:
+        if state in ("", "sold") and self._base is None:
+            self._alive.pop(line, None)
+        else:
+            self._alive[line] = "" if state == "sold" else state
+
+    def _move(self, units: Units, place: str, qty: int) -> None:
+        if place:
+            setattr(units, place, getattr(units, place) + qty)
+
+    def _note(self, text: str, deal_id: str, line: Line) -> None:
+        if len(self.wrong) < WRONG_MAX:
+            who = f"{line[0]}/{line[1]}" if line[0] else line[1]
+            self.wrong.append(Wrong(f"{deal_id}: {who}: {text}", deal_id, line))
+
+
+@dataclass(slots=True)
+class Ordered:
+    """What the orders' own movements say that SQL has of a deal."""
+
+    paying: int = 0
+    sold: int = 0
+
+    def take(self, kind: str, qty: int) -> None:
+        match kind:
+            case "order_paying" | "order_reacquired":
+                self.paying += qty
+            case "order_expired" | "order_cancelled":
+                self.paying -= qty
+            case "order_confirmed":
+                self.paying -= qty
+                self.sold += qty
