@@ -87,9 +87,11 @@ class Store:
         answer: list[Any] = msgpack.unpackb(raw, raw=True, strict_map_key=False)
         return answer
 
-    async def open_show(self, show_id: str, epoch: str) -> str:
-        """Make the books of the show where they are missing; the epoch that holds."""
-        return (await self._run(OPEN_SHOW, (keys.meta(show_id),), epoch.encode())).decode()
+    async def open_show(self, show_id: str, epoch: str, limit: int | None = None) -> str:
+        """Make the books of the show where they are missing, and set its limit where one is said; the epoch that
+        holds."""
+        arguments = (epoch.encode(), b"" if limit is None else b"%d" % limit)
+        return (await self._run(OPEN_SHOW, (keys.meta(show_id),), *arguments)).decode()
 
     def _remember(self, show_id: str) -> tuple[str, ...]:
         if len(self._keys) >= 10_000:  # one process never serves so many shows at once; rebuilt when needed
@@ -97,12 +99,12 @@ class Store:
         names = self._keys[show_id] = keys.engine_keys(show_id)
         return names
 
-    async def _run(self, script: Script, names: tuple[str, ...], argument: bytes) -> bytes:
+    async def _run(self, script: Script, names: tuple[str, ...], *arguments: bytes) -> bytes:
         try:
             try:
-                return await self._ask(b"EVALSHA", script.sha, names, argument)
+                return await self._ask(b"EVALSHA", script.sha, names, *arguments)
             except NoScriptError:
-                return await self._ask(b"EVAL", script.body, names, argument)
+                return await self._ask(b"EVAL", script.body, names, *arguments)
         except _LATER as error:
             raise StoreAway(str(error)) from error
         except (RedisConnectionError, OSError, TimeoutError) as error:
@@ -112,13 +114,13 @@ class Store:
         except RedisError as error:
             raise StoreAway(str(error)) from error
 
-    async def _ask(self, command: bytes, script: bytes, names: tuple[str, ...], argument: bytes) -> bytes:
+    async def _ask(self, command: bytes, script: bytes, names: tuple[str, ...], *arguments: bytes) -> bytes:
         connection = self._connection
         try:
             async with asyncio.timeout(CALL_SECONDS_MAX):
                 if not connection.is_connected:
                     await connection.connect()  # type: ignore[no-untyped-call]
-                words: tuple[Any, ...] = (command, script, len(names), *names, argument)
+                words: tuple[Any, ...] = (command, script, len(names), *names, *arguments)
                 packed = hiredis.pack_command(words)
                 await connection.send_packed_command(packed, check_health=False)
                 answer: bytes = await connection.read_response(disable_decoding=True)

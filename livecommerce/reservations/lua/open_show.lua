@@ -2,11 +2,15 @@
 --
 -- KEYS[1] meta   HASH of the show
 -- ARGV[1] epoch  random word; it changes only when the books are made anew
+-- ARGV[2] limit  units of one person in the whole show, 0 for none; '' leaves it as it is
 --
 -- Answers the epoch that holds now.
 
 local epoch = redis.call('HGET', KEYS[1], 'epoch')
 if epoch then
+  if ARGV[2] ~= '' then
+    redis.call('HSET', KEYS[1], 'limit', ARGV[2])
+  end
   return epoch
 end
 
@@ -15,5 +19,6 @@ local time = redis.call('TIME')
 -- always above those of an earlier one, and "a lower version is stale" holds across a rebuild too.
 local seq = string.format('%.0f', time[1] * 1000000 + time[2])
 local last = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
-redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'seq', seq, 'clk', 0, 'last', last, 'ticket', 0)
+redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'seq', seq, 'clk', 0, 'last', last, 'ticket', 0,
+  'limit', ARGV[2] ~= '' and ARGV[2] or 0)
 return ARGV[1]
