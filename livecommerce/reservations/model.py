@@ -303,7 +303,9 @@ class Model:
 
     def _new(self, key: Key, lines: Lines, wait: bool, who: "Who", state: State, duration_ms: int) -> ModelHold:
         self.ticket += 1
-        times = tuple(self._named(who, deal_id) for deal_id in _sums(lines) if self.deals[deal_id].hold_cap_ms)
+        # Where one of a cart's deals counts time, all of them do.
+        timed = any(self.deals[deal_id].hold_cap_ms for deal_id, _ in lines)
+        times = tuple(self._named(who, deal_id) for deal_id in _sums(lines)) if timed else ()
         due = self.now + duration_ms if duration_ms else 0
         hold = ModelHold(lines, wait, state, self.ticket, due, 0, self._charged(who, lines), times)
         self.holds[key] = hold

@@ -16,10 +16,11 @@
 --              units taken out so far, level, rule for a head that wants more (0 skip, 1 wait), offers owed (0, 1),
 --              whom the limit counts (0 the viewer, 1 who is verified, 2 a member), cap per address, cap on hold time in ms]
 --   hold      [state, ticket, due, at, n, place, attribution, wait, charged, deal, qty, deal, qty, …]; due and at on the
---             hold clock; charged is 0 where only "viewer/deal" is counted, else [[name, amount, …], [name of time, …]]
---   viewers   "viewer" → her live rids; "viewer/deal" → 2 × her units + 1 where she waits. Where rules ask for more:
---             "~person/deal" in its place for deals that count persons, "@address/deal" → units of an address,
---             "viewer/" and "~person/" → units in the whole show; "…/deal/t" → ms that units stood held unpaid
+--             hold clock; charged is 0 where only units of "viewer/deal" are counted, 1 where its time held is too, else
+--             [how many of the names that follow count time, name, amount, name, amount, …]
+--   viewers   "viewer" → her live rids; "viewer/deal" → ms held unpaid × 2^20 + 2 × her units + 1 where she waits. Where
+--             rules ask for more: "~person/deal" in its place for deals that count persons, "@address/deal" → units of
+--             an address, "viewer/" and "~person/" → units in the whole show
 --   queues    "duration:i" → [due, viewer/rid, …], heads and tails in meta: one entry per call and duration, so the
 --             price of the queue is shared by the batch, and since each queue has one duration it is in order of due
 
@@ -58,6 +59,9 @@ local STEP_MS_MAX = 2000     -- a jump of the machine's clock or an outage lengt
 local TIPS_RING = 65536
 local PART = 1000            -- words given to one command: Lua's stack holds 8,000; even, so that pairs stay together
 local DURATION_MS_MIN, DURATION_MS_MAX = 1000, 2592000000
+-- A step of the time in a count. 90 days of holds, offers and caps at their longest stay below 2^53 with it, which a Lua
+-- number holds exactly; half a million units stay below it.
+local TIME_STEP = 1048576
 
 local call, pack, unpack_one, floor = redis.call, cmsgpack.pack, cmsgpack.unpack, math.floor
 
@@ -140,11 +144,8 @@ end
 
 -- The names that a hold is counted under, beyond "viewer/deal", added to a list.
 local function names_charged(charged, names)
-  for i = 1, #charged[1], 2 do
-    names[#names + 1] = charged[1][i]
-  end
-  for i = 1, #charged[2] do
-    names[#names + 1] = charged[2][i]
+  for i = 2, #charged, 2 do
+    names[#names + 1] = charged[i]
   end
 end
 
@@ -161,7 +162,7 @@ local function load_around(keys)
         wanted_deals[#wanted_deals + 1] = hold[at]
         wanted_fields[#wanted_fields + 1] = viewer .. '/' .. hold[at]
       end
-      if charged ~= 0 then
+      if type(charged) == 'table' then
         names_charged(charged, wanted_fields)
       end
     end
@@ -214,23 +215,30 @@ local function add_to(name, amount)
 end
 
 -- Time held unpaid is counted whole when it begins; what of it was not used comes back when it ends.
-local function charge_time(hold, state, due)
-  local was, ms = hold[H_STATE], 0
+local function charge_time(viewer, hold, state, due)
+  local was, charged, ms = hold[H_STATE], hold[H_CHARGED], 0
   if state == OFFERED or state == HELD then
     ms = due - clk
   end
   if was == OFFERED or was == HELD then
     ms = ms - math.max(0, hold[H_DUE] - clk)
   end
-  for _, name in ipairs(ms ~= 0 and hold[H_CHARGED][2] or {}) do
-    add_to(name, ms)
+  if ms == 0 then
+    return
+  end
+  if charged == 1 then
+    add_to(viewer .. '/' .. hold[H_LINES], ms * TIME_STEP)
+  else
+    for i = 2, 2 * charged[1], 2 do
+      add_to(charged[i], ms * TIME_STEP)
+    end
   end
 end
 
 -- Gives a hold its new state. The units have been moved by the caller.
 local function become(key, hold, state, due, kind)
   if hold[H_CHARGED] ~= 0 then
-    charge_time(hold, state, due)
+    charge_time(owner_of(key)[1], hold, state, due)
   end
   hold[H_STATE] = state
   hold[H_DUE] = due
@@ -256,20 +264,22 @@ end
 -- the rules say by now.
 local function charge_units(viewer, hold, sign)
   local charged = hold[H_CHARGED]
-  if charged ~= 0 then
-    for i = 1, #charged[1], 2 do
-      add_to(charged[1][i], sign * charged[1][i + 1])
+  if type(charged) == 'table' then
+    for i = 2, #charged, 2 do
+      add_to(charged[i], sign * charged[i + 1])
     end
     return
   end
   for at = H_LINES, #hold, 2 do
-    add_to(viewer .. '/' .. hold[at], sign * 2 * hold[at + 1])
+    local name = viewer .. '/' .. hold[at]
+    fields[name] = tonumber(fields[name] or 0) + sign * 2 * hold[at + 1]
+    changed(fields_changed, fields_seen, name)
   end
 end
 
 -- The count that carries the mark "waits" of a hold with one line; its name stands first in the record.
 local function name_of_place(viewer, charged, id)
-  return charged ~= 0 and charged[1][1] or viewer .. '/' .. id
+  return type(charged) == 'table' and charged[2] or viewer .. '/' .. id
 end
 
 local function add_live(viewer, rid)
@@ -484,6 +494,8 @@ end
 
 local VERBS = {}
 local rules_of
+-- The rules of a request that counts as a plain one does, and its time beside it: the common case, made without a table.
+local JUST_TIMED = {charged = 1}
 
 do     -- What only the verbs use is local to this block: Lua allows 200 locals at a time.
 
@@ -530,16 +542,22 @@ local function refuse_lines(request)
 end
 
 -- What this request is counted under where its deals or its show have more rules than a limit per viewer: what the record
--- will carry, and the checks in the order in which they win, [code, deal, name, units of the count a step, more, most,
--- what]. Nil for the plain case, whose only count is "viewer/deal".
+-- will carry, and the checks in the order in which they win, [code, deal, name, a step of the count, more, most, what].
+-- Nil for the plain case, whose only count is "viewer/deal".
 function rules_of(request)
-  local plain = show_limit == 0
+  local plain, timed = show_limit == 0, false
   for at = R_LINES, #request, 2 do
     local deal = deals[request[at]]
-    plain = plain and (not deal or deal[D_BY] + deal[D_ADDRESS_CAP] + deal[D_HOLD_CAP] == 0)
+    if deal then
+      plain = plain and deal[D_BY] + deal[D_ADDRESS_CAP] == 0
+      timed = timed or deal[D_HOLD_CAP] > 0
+    end
   end
-  if plain then
+  if plain and not timed then
     return nil
+  end
+  if plain and #request == R_LINES + 1 then
+    return JUST_TIMED
   end
   local viewer, person, address = request[2], request[6], request[7]
   local ids, sums, total, hold_ms = {}, {}, 0, DURATION_MS_MAX
@@ -554,38 +572,37 @@ function rules_of(request)
       hold_ms = math.min(hold_ms, deals[id][D_HOLD_MS])
     end
   end
-  local units, times, checks = {}, {}, {}
-  local function counts(name, step, more)
-    units[#units + 1] = name
-    units[#units + 1] = step * more
+  local charged, checks = {timed and #ids or 0}, {}
+  local function counts(name, amount)
+    charged[#charged + 1] = name
+    charged[#charged + 1] = amount
   end
   local who = {}
   for _, id in ipairs(ids) do
     who[id] = (deals[id][D_BY] == BY_VIEWER and viewer or '~' .. person) .. '/' .. id
-    counts(who[id], 2, sums[id])
+    counts(who[id], 2 * sums[id])
     checks[#checks + 1] = {LIMIT, id, who[id], 2, sums[id], deals[id][D_LIMIT], 'deal'}
   end
   if show_limit > 0 then
     -- Both, so that who is verified in the middle of a show does not begin anew.
     for _, name in ipairs(person == '' and {viewer .. '/'} or {viewer .. '/', '~' .. person .. '/'}) do
-      counts(name, 1, total)
+      counts(name, total)
       checks[#checks + 1] = {LIMIT, ids[1], name, 1, total, show_limit, 'show'}
     end
   end
   for _, id in ipairs(ids) do
     if deals[id][D_ADDRESS_CAP] > 0 and address ~= '' then
       local name = '@' .. address .. '/' .. id
-      counts(name, 1, sums[id])
+      counts(name, sums[id])
       checks[#checks + 1] = {LIMIT, id, name, 1, sums[id], deals[id][D_ADDRESS_CAP], 'address'}
     end
   end
   for _, id in ipairs(ids) do
     if deals[id][D_HOLD_CAP] > 0 then
-      times[#times + 1] = who[id] .. '/t'
-      checks[#checks + 1] = {HOLD_TIME, id, who[id] .. '/t', 1, hold_ms, deals[id][D_HOLD_CAP], 'time'}
+      checks[#checks + 1] = {HOLD_TIME, id, who[id], TIME_STEP, hold_ms, deals[id][D_HOLD_CAP], 'time'}
     end
   end
-  return {charged = {units, times}, checks = checks}
+  return {charged = charged, checks = checks}
 end
 
 -- A deal may be for people whom the shop knows; the request says whether she is one.
@@ -604,7 +621,8 @@ end
 local function refuse_by_rules(rules)
   for _, check in ipairs(rules.checks) do
     local code, id, name, step, more, most, what = unpack(check)
-    local had = floor(tonumber(fields[name] or 0) / step)
+    local had = tonumber(fields[name] or 0)
+    had = floor((step == TIME_STEP and had or had % TIME_STEP) / step)
     if had + more > most then
       return {code, id, most, had, what}
     end
@@ -613,7 +631,8 @@ end
 
 local function refuse_viewer(request, sums, rules)
   local viewer = request[2]
-  local stranger = rules and refuse_stranger(request)
+  local ruled = rules and rules ~= JUST_TIMED
+  local stranger = ruled and refuse_stranger(request)
   if stranger then
     return stranger
   end
@@ -621,13 +640,17 @@ local function refuse_viewer(request, sums, rules)
   if live and select(2, string.gsub(live, ' ', ' ')) >= LIVE_RIDS_MAX - 1 then
     return {TOO_MANY}
   end
-  if rules then
+  if ruled then
     return refuse_by_rules(rules)
   end
   for id, qty in pairs(sums) do
-    local units = floor(tonumber(fields[viewer .. '/' .. id] or 0) / 2)
-    if units + qty > deals[id][D_LIMIT] then
-      return {LIMIT, id, deals[id][D_LIMIT], units, 'deal'}
+    local deal, had = deals[id], tonumber(fields[viewer .. '/' .. id] or 0)
+    local units = floor(had % TIME_STEP / 2)
+    if units + qty > deal[D_LIMIT] then
+      return {LIMIT, id, deal[D_LIMIT], units, 'deal'}
+    end
+    if rules and floor(had / TIME_STEP) + deal[D_HOLD_MS] > deal[D_HOLD_CAP] then
+      return {HOLD_TIME, id, deal[D_HOLD_CAP], floor(had / TIME_STEP), 'time'}
     end
   end
 end
@@ -652,7 +675,7 @@ local function new_hold(key, request, rules, state, due)
     hold[at + H_LINES - R_LINES] = request[at]
   end
   if rules then
-    charge_time(hold, state, due)
+    charge_time(request[2], hold, state, due)
   end
   hold[H_STATE] = state
   holds[key] = hold
@@ -711,7 +734,7 @@ local function rules_now(request)
   if rules_moved then
     request.rules = rules_of(request)
     local names = {}
-    if request.rules then
+    if request.rules and request.rules ~= JUST_TIMED then
       names_charged(request.rules.charged, names)
     end
     load(VIEWERS, fields, names)
@@ -929,7 +952,7 @@ VERBS[9] = function(request)
     and is_count(request[6], DURATION_MS_MIN, DURATION_MS_MAX) and is_count(request[7], 1, DURATION_MS_MAX)
     and is_count(request[8], ANNOUNCED, CLOSED) and is_count(request[9], 0, 9e15) and is_count(request[10], 0, 9e15)
     and is_count(request[11], 0, 2) and is_count(request[12], 0, 1) and is_count(request[13], BY_VIEWER, BY_MEMBER)
-    and is_count(request[14], 0, UNITS_MAX) and (request[15] == 0 or is_count(request[15], request[6], 9e15))) then
+    and is_count(request[14], 0, UNITS_MAX) and (request[15] == 0 or is_count(request[15], request[6], DURATION_MS_MAX))) then
     return {MALFORMED}
   end
   local deal = deals[id]
@@ -1099,12 +1122,18 @@ do
     end
   end
   load(DEALS, deals, wanted_deals, unpack_one)
-  for i = 1, #requests do
+  -- The deals say what is counted, so they are read first.
+  local ruled = show_limit > 0
+  for _, deal in pairs(deals) do
+    ruled = ruled or (deal and deal[D_BY] + deal[D_ADDRESS_CAP] + deal[D_HOLD_CAP] > 0)
+  end
+  for i = 1, ruled and #requests or 0 do
     local request = requests[i]
     if well_formed[i] and request[1] == 1 then
-      request.rules = rules_of(request)     -- the deals say what is counted, so they are read first
-      if request.rules then
-        names_charged(request.rules.charged, wanted_fields)
+      local rules = rules_of(request)
+      request.rules = rules
+      if rules and rules ~= JUST_TIMED then
+        names_charged(rules.charged, wanted_fields)
       end
     end
   end
