@@ -49,6 +49,7 @@ class R(enum.Enum):
     PLACES_TAKEN = Refusal(210, "places_taken", "All places of this invitation are taken.", False, 403)
     WEAK_PASSWORD = Refusal(212, "weak_password", "This password is too easy to guess: {why}.", False, 422)
     CODE_SPENT = Refusal(213, "code_spent", "This link was used already or ran out. Ask for a new one.", False, 401)
+    WRONG_CODE = Refusal(214, "wrong_code", "This code is not right. Look at the newest message.", True, 422)
     SERVER_FULL = Refusal(211, "server_full", "The room is full right now. Try again in a moment.", True, 503)
     # shows
     SHOW_NOT_LIVE = Refusal(300, "show_not_live", "The show is not on air.", True, 409)

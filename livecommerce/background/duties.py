@@ -56,4 +56,5 @@ def duties_of(parts: PartsOfAWorker) -> list[Duty]:
         Repeated("outbox", parts.orders.run_outbox, 0.53),
         Repeated("deadlines", parts.orders.sweep_deadlines, 1.07),
         Repeated("unwritten", parts.orders.sweep_unwritten, 2.03),
+        Repeated("pulled", parts.orders.sweep_pulled, 1.13),
     ]

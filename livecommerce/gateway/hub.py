@@ -13,11 +13,13 @@ import secrets
 from collections.abc import Awaitable, Coroutine
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import structlog
 from redis.asyncio import Redis
 
 from livecommerce.clock import Clock
 from livecommerce.errors import Close, R, Refused
+from livecommerce.gateway.addresses import AddressMarks
 from livecommerce.gateway.admission import Admission, Credits
 from livecommerce.gateway.hall import DESK_ROLES, Hall
 from livecommerce.gateway.measures import ANSWER, LOOP_LAG, RELAY_UP, ROOMS, SOCKETS
@@ -96,6 +98,7 @@ class Hub:
         self.orders = orders
         self.process_id = secrets.token_hex(6)
         self.admission = Admission(settings, clock.monotonic())
+        self._marks = AddressMarks(settings.secret)
         self.wheel = Wheel(clock.monotonic())
         self.relay = Relay(redis, clock, self._heard, self._relay_changed)
         self.joins = asyncio.Semaphore(JOINS_MAX)
@@ -290,6 +293,7 @@ class Hub:
         socket.renewed(until_ms)
         socket.stream = "desk" if socket.role in DESK_ROLES else hello.device
         socket.token = socket.cookie = ""
+        socket.address_mark = self._marks.of(socket.address)
         staff_role = "" if socket.role == "viewer" else socket.role
         await self.shows.may_enter(socket.show_id, socket.identity, hello.invitation, staff_role=staff_role)
 
@@ -351,6 +355,8 @@ class Hub:
         assert socket.identity is not None
         if viewer.viewer_id != socket.identity.viewer_id:
             raise Refused(R.TOKEN_INVALID)
+        if viewer.verified:  # she confirmed her address while she watches
+            socket.identity = msgspec.structs.replace(socket.identity, verified=viewer.verified)
         socket.renewed(until_ms)
 
     # --- talk -------------------------------------------------------------------------------------------------------
@@ -438,7 +444,10 @@ class Hub:
             raise Refused(R.TOO_MANY, after_ms=1000)
         socket.hall.room.refuse_part_of_bundle(lines)
         self._answer_later(
-            socket, "reserve", rid, self.engine.reserve_soon(socket.show_id, socket.identity, rid, lines, wait)
+            socket,
+            "reserve",
+            rid,
+            self.engine.reserve_soon(socket.show_id, socket.identity, rid, lines, wait, socket.address_mark),
         )
 
     def _ask_engine(self, socket: LiveSocket, kind: str, rid: str, work: Coroutine[Any, Any, Hold]) -> None:

@@ -76,7 +76,7 @@ class LiveSocket(asyncio.Protocol):
     # fmt: off
     __slots__ = (
         "__weakref__", "_app_state", "_config", "_heard", "_inner", "_message", "_ping_at", "_server_state",
-        "_strikes", "_transport", "_warned", "_wire", "address", "admitted", "cookie", "credits", "early", "hall",
+        "_strikes", "_transport", "_warned", "_wire", "address", "address_mark", "admitted", "cookie", "credits", "early", "hall",
         "host", "identity", "in_flight", "origin", "outbox", "role", "show_id", "stage", "stream", "subprotocol",
         "token", "until_ms", "wheel_slot",
     )
@@ -100,6 +100,7 @@ class LiveSocket(asyncio.Protocol):
         self.wheel_slot = -1
         self.show_id = ""
         self.address = ""
+        self.address_mark = ""  # what limits per address count by
         self.admitted = False
         self.subprotocol: Subprotocol = JSON
         self.stream: Literal["phone", "desk"] = "phone"

@@ -119,8 +119,9 @@ def _row(viewer: ViewerIdentity, external_ref: str | None, now_ms: int) -> dict[
         "shop_id": viewer.shop_id,
         "link_id": viewer.link_id,
         "created_at_ms": now_ms,
+        "verified": viewer.verified,
     }
 
 
 def _identity(row: "Row[tuple[object, ...]]") -> ViewerIdentity:
-    return ViewerIdentity(row.id, row.name, row.kind, row.advisor_id, row.shop_id, row.link_id)
+    return ViewerIdentity(row.id, row.name, row.kind, row.advisor_id, row.shop_id, row.link_id, row.verified)

@@ -10,7 +10,7 @@ import asyncio
 import re
 import secrets
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 import msgpack
 import structlog
@@ -284,7 +284,7 @@ class ReservationEngine:
                 names = list(dict.fromkeys(msgpack.unpackb(packed, raw=True)[1:]))
                 records = await self._redis.hmget(keys.rids(show_id), names)
                 for name, raw in zip(names, records, strict=True):
-                    items = record(raw) if raw else None
+                    items = record(cast(bytes, raw)) if raw else None
                     if items and items[0] in IN_HELD and deal in items[LINES::2]:
                         found.append(_split(name))
         except (RedisError, OSError) as error:
