@@ -76,7 +76,8 @@ class LiveSocket(asyncio.Protocol):
     # fmt: off
     __slots__ = (
         "__weakref__", "_app_state", "_config", "_heard", "_inner", "_message", "_ping_at", "_server_state",
-        "_strikes", "_transport", "_warned", "_wire", "address", "address_mark", "admitted", "cookie", "credits", "early", "hall",
+        "_strikes", "_transport", "_warned", "_wire", "address", "address_mark", "admitted", "cookie", "credits",
+        "early", "hall",
         "host", "identity", "in_flight", "origin", "outbox", "role", "show_id", "stage", "stream", "subprotocol",
         "token", "until_ms", "wheel_slot",
     )

@@ -70,7 +70,7 @@ class Sweeps:
         """Cancel what is being paid of deals that were pulled with "cancel": link dead, then SQL, then Redis by errand.
         How many orders were cancelled.
 
-        Money that came meanwhile counts, and its order stays; a provider that is away keeps its orders until it is back.
+        Money that came meanwhile counts, and its order stays; a provider that is away keeps its orders until then.
         """
         query = (
             select(orders.c.id)

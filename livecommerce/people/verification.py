@@ -1,8 +1,8 @@
 """Verified guests: whoever types the code that was sent to an e-mail address is the person behind it.
 
 What arrives: a viewer and an address, later the code. What leaves: a letter, then the viewer with an opaque word for
-the address. The word is a keyed hash, the same for everybody who confirms the same mailbox, so limits can count a person
-over all her browsers; the address itself is kept nowhere. Six digits are enough because five wrong ones end them.
+the address. The word is a keyed hash, the same for everybody who confirms the same mailbox, so limits can count a
+person over all her browsers; the address itself is kept nowhere. Six digits do, because five wrong ones end them.
 """
 
 import hashlib
@@ -28,10 +28,21 @@ TRIES_MAX = 5
 
 # Subject and text by the shop's language.
 _LETTERS = {
-    "en": ("{code} is your code for {shop}", "Your code for {shop}: {code}\n\nIt is good for {minutes} minutes. If it was not you who asked for it, leave it be.\n"),  # noqa: E501
-    "fr": ("{code} est votre code pour {shop}", "Votre code pour {shop} : {code}\n\nIl est valable {minutes} minutes. Si vous ne l’avez pas demandé, ne faites rien.\n"),  # noqa: E501
-    "zh-Hans": ("{shop}验证码：{code}", "您在{shop}的验证码：{code}\n\n{minutes} 分钟内有效。如非本人操作，请忽略此邮件。\n"),
-}  # fmt: skip
+    "en": (
+        "{code} is your code for {shop}",
+        "Your code for {shop}: {code}\n\n"
+        "It is good for {minutes} minutes. If it was not you who asked for it, leave it be.\n",
+    ),
+    "fr": (
+        "{code} est votre code pour {shop}",
+        "Votre code pour {shop} : {code}\n\n"
+        "Il est valable {minutes} minutes. Si vous ne l’avez pas demandé, ne faites rien.\n",
+    ),
+    "zh-Hans": (
+        "{shop}验证码：{code}",
+        "您在{shop}的验证码：{code}\n\n{minutes} 分钟内有效。如非本人操作，请忽略此邮件。\n",
+    ),
+}
 
 
 class Verification:
@@ -55,9 +66,12 @@ class Verification:
         await self._attempts.count_letter(to, address)
         code = f"{secrets.randbelow(10**6):06}"
         row = {
-            "viewer_id": viewer.viewer_id, "code_hash": self._hash(viewer.viewer_id, code), "verified": self.word_of(to),
-            "tries": 0, "expires_at_ms": self._clock.now_ms() + CODE_MINUTES * 60_000,
-        }  # fmt: skip
+            "viewer_id": viewer.viewer_id,
+            "code_hash": self._hash(viewer.viewer_id, code),
+            "verified": self.word_of(to),
+            "tries": 0,
+            "expires_at_ms": self._clock.now_ms() + CODE_MINUTES * 60_000,
+        }
 
         async def work(connection: AsyncConnection) -> None:
             await connection.execute(delete(mail_codes).where(mail_codes.c.viewer_id == viewer.viewer_id))

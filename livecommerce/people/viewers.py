@@ -81,6 +81,13 @@ class Viewers:
 
         return await self._database.write(work)
 
+    async def verified(self, viewer: ViewerIdentity) -> ViewerIdentity:
+        """The same viewer with the address she has confirmed since her pass was signed; one without a row as she is."""
+        query = select(viewers.c.verified).where(viewers.c.id == viewer.viewer_id)
+        async with self._database.read() as connection:
+            word = (await connection.execute(query)).scalar_one_or_none()
+        return msgspec.structs.replace(viewer, verified=word) if word else viewer
+
     async def find(self, viewer_id: str) -> ViewerIdentity:
         """Raises `Refused(NOT_FOUND)`."""
         async with self._database.read() as connection:

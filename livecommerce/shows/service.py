@@ -710,10 +710,16 @@ class Shows:
     async def _refuse_rules(self, planned: Sequence[NewDeal | EditDeal]) -> None:
         """What a deal promises is looked at while it is planned: at its opening it would be too late."""
         for level in {deal.level for deal in planned if deal.level is not UNSET}:
-            await self.engine.check_level(level)
+            try:
+                await self.engine.check_level(level)
+            except Refused as refused:
+                refused.facts["field"] = "level"
+                raise
         if not self.settings.has_mail and any(deal.limit_by == "verified" for deal in planned):
             raise Refused(
-                R.MALFORMED, expected="a server that can send mail (MAIL_URL), so that guests can be verified"
+                R.MALFORMED,
+                expected="a server that can send mail (MAIL_URL), so that guests can be verified",
+                facts={"field": "limit_by"},
             )
 
     async def _variants_named(self, new: NewCard) -> dict[str, VariantFacts]:

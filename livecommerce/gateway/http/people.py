@@ -257,7 +257,8 @@ async def renew_viewer(call: Call) -> ViewerAnswer:
     people = call.parts.people
     bearer = bearer_of(call.request)
     if people.tokens.audience(bearer) == "viewer-renew":
-        return await _answer_viewer(call, people.tokens.viewer_renewal(bearer).viewer)
+        renewed = people.tokens.viewer_renewal(bearer).viewer
+        return await _answer_viewer(call, await people.viewers.verified(renewed))
     await call.parts.door.identify(call, "viewer", (), csrf=True)
     return await _answer_viewer(call, call.the_viewer())
 

@@ -26,6 +26,7 @@ export const REFUSAL = {
   PLACES_TAKEN: 210,
   WEAK_PASSWORD: 212,
   CODE_SPENT: 213,
+  WRONG_CODE: 214,
   SERVER_FULL: 211,
   SHOW_NOT_LIVE: 300,
   SHOW_OVER: 301,
@@ -50,6 +51,9 @@ export const REFUSAL = {
   REBUILDING: 411,
   STOCK_SHORT: 412,
   BUNDLE: 413,
+  VERIFIED_ONLY: 414,
+  MEMBERS_ONLY: 415,
+  HOLD_TIME: 416,
   PRICE: 500,
   PAYMENT_GONE: 501,
   SIGNATURE: 502,
@@ -245,6 +249,7 @@ export interface ShowFacts {
   started_at_ms: number | null;
   ended_at_ms: number | null;
   about: string;
+  limit_per_person: number;
 }
 
 /** Where the picture comes from. `loop` is a clip that starts over; `started_at_ms` is its programme's zero. */
@@ -285,6 +290,12 @@ export interface DealFacts {
   status: "announced" | "closed" | "closing" | "draft" | "open";
   opens_at_ms: number | null;
   closes_at_ms: number | null;
+  level: "fsync" | "ledger" | "soft";
+  head_wants_more: "skip" | "wait";
+  limit_by: "guest" | "member" | "verified";
+  address_cap: number;
+  hold_cap_seconds: number;
+  pulled: "" | "cancel" | "honour";
 }
 
 /** The numbers of one deal: `available + held + paying + sold = quota`. `waiting` is the length of the line. */
@@ -365,6 +376,7 @@ export interface DealClosed {
   kind: "deal_closed";
   deal_id: string;
   reason: "host" | "pulled" | "show_over" | "time";
+  pulled: "" | "cancel" | "honour";
 }
 
 export interface LinePinned {
@@ -556,11 +568,12 @@ export interface OpenDeal {
   for_seconds?: number | null;
 }
 
-/** No new holds; holds that exist may still be paid. `pulled` says that the host withdraws it. */
+/** No new holds, and who waits is told so. `pulled` says that the host withdraws it, `holds` what becomes of those who hold a unit: `honour`, they may still pay; `cancel`, what is not paid ends at once, with an apology. A deal that is closing can still be pulled, and one that was honoured can still be cancelled. */
 export interface CloseDeal {
   do: "close_deal";
   deal_id: string;
   pulled?: boolean;
+  holds?: "cancel" | "honour";
 }
 
 export interface HideLine {

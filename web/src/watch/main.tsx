@@ -1,12 +1,12 @@
 /** The viewer page: finds the show, lets her in, and wires the room to the views. */
 import "../shared/tokens.css";
 import "../shared/base.css";
-import { render } from "preact";
+import { render, type ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { api, type Refusal } from "../shared/api";
 import { refusalText, startI18n, t } from "../shared/i18n";
 import { CLOSE, REFUSAL, type CardFacts, type ShowFacts } from "../shared/protocol";
-import { IconButton, Sheet, Toasts } from "../shared/ui";
+import { IconButton, Sheet, toast, Toasts } from "../shared/ui";
 import "./watch.css";
 import { heard, spoken, startDigest } from "./announce";
 import { Bag } from "./Bag";
@@ -19,7 +19,7 @@ import { Header, LineBanner } from "./Header";
 import { HeartButton, Hearts } from "./Hearts";
 import { HoldBar, urgentHolds } from "./HoldBar";
 import { watchKeys } from "./keys";
-import { enterRoom, line, onAirCard, onEveryMessage, room, turnedAway, watchTheDevice } from "./room";
+import { enterRoom, line, onAirCard, onEveryMessage, room, turnedAway, verifyFor, watchTheDevice } from "./room";
 import { known } from "./session";
 import { After, Before, ClosedDoor, share, type DoorWord } from "./Slates";
 import { Stage } from "./Stage";
@@ -35,6 +35,21 @@ type Door = { word: "looking" } | { word: "entry" } | { word: "in" } | { word: "
 
 const showId = decodeURIComponent(location.pathname.split("/").filter(Boolean)[1] ?? "");
 const DESK = matchMedia("(min-width: 900px)");
+
+/** Few are ever asked for their address: the sheet is fetched when somebody is. */
+function Verify() {
+  const [View, setView] = useState<ComponentType | null>(null);
+  useEffect(() => {
+    import("./Verify").then(
+      (loaded) => setView(() => loaded.default),
+      () => {
+        verifyFor.value = null;
+        toast(t("refusal.0"), "bad");
+      },
+    );
+  }, []);
+  return View && <View />;
+}
 
 function useDesk(): boolean {
   const [desk, setDesk] = useState(DESK.matches);
@@ -146,6 +161,7 @@ function Room({ page }: { page: ShowPage }) {
         </Sheet>
       )}
       <Drawer open={open === "drawer"} onClose={close} />
+      {verifyFor.value && <Verify />}
       <Bag open={open === "bag"} onClose={close} />
       <Checkout />
       <Toasts />

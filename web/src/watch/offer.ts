@@ -26,7 +26,8 @@ export type Offer =
   | { word: "waiting"; hold: Hold; paying: number }
   | { word: "sold_out"; paying: number; held: number; waiting: number; mayWait: boolean }
   | { word: "limit"; confirmed: number }
-  | { word: "closed"; confirmed: number };
+  /** `pulled`: the shop took the deal back. `cancelled`: with it what she held. */
+  | { word: "closed"; confirmed: number; pulled: boolean; cancelled: boolean };
 
 /** Which of her holds speaks first where she has several on one card. */
 const FIRST: Partial<Record<Hold["state"], number>> = { offered: 0, held: 1, paying: 2, waiting: 3 };
@@ -48,7 +49,10 @@ export function offerOf(state: RoomState, card: CardFacts, deal: DealFacts | nul
 
 function withoutHold(state: RoomState, card: CardFacts, deals: readonly DealFacts[], numbers: Numbers, nowMs: number): Offer {
   const confirmed = Math.max(...deals.map((deal) => confirmedUnits(state, deal.deal_id)));
-  if (deals.some((deal) => deal.status === "closed" || deal.status === "closing")) return { word: "closed", confirmed };
+  if (deals.some((deal) => deal.status === "closed" || deal.status === "closing")) {
+    const pulled = deals.some((deal) => deal.pulled !== "");
+    return { word: "closed", confirmed, pulled, cancelled: pulled && deals.some((deal) => wasCancelled(state, deal.deal_id)) };
+  }
   const opensAtMs = Math.max(...deals.map((deal) => (deal.status === "announced" ? (deal.opens_at_ms ?? Infinity) : 0)));
   if (deals.some((deal) => deal.status === "draft") || opensAtMs === Infinity) return { word: "soon" };
   // The button opens by the server's clock, for everyone at one instant; the server's own word may come a moment later.
@@ -90,6 +94,22 @@ export function confirmedUnits(state: RoomState, dealId: string): number {
     .flatMap((one) => one.lines)
     .filter((line) => line.deal_id === dealId)
     .reduce((sum, line) => sum + line.qty, 0);
+}
+
+function wasCancelled(state: RoomState, dealId: string): boolean {
+  return Object.values(state.holds).some((hold) => hold.state === "cancelled" && hold.lines.some((line) => line.deal_id === dealId));
+}
+
+/**
+ * True where a hold of hers ends because the shop pulled its deal, so that the page says so. Held or offered, it can end
+ * as "cancelled" by nothing else; while it is being paid she may have cancelled it herself.
+ */
+export function endedByPull(before: RoomState, hold: Hold): boolean {
+  const was = before.holds[hold.rid]?.state;
+  if (hold.state !== "cancelled" || was === undefined || was === "cancelled") return false;
+  if (was === "held" || was === "offered") return true;
+  const deals = new Map(before.cards.flatMap((card) => card.deals.map((deal) => [deal.deal_id, deal] as const)));
+  return was === "paying" && hold.lines.some((line) => deals.get(line.deal_id)?.pulled === "cancel");
 }
 
 /** The deal a card opens on: the chosen one, else one she holds, else the first with stock, else the first. */
