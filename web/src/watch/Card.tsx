@@ -42,7 +42,7 @@ export function LiveCard({ card, inList }: { card: CardFacts; inList?: boolean }
             </p>
           )}
           <Price card={card} deal={deal} />
-          <ForWhom card={card} deal={deal} />
+          {deal && deal.limit_by !== "guest" && <p class="card-for">{t(`card.for_${deal.limit_by}`)}</p>}
         </div>
         {!inList && (
           <button type="button" class="card-fold" onClick={() => (folded.value = true)} aria-label={t("card.fold")}>
@@ -92,13 +92,6 @@ function Price({ card, deal, short }: { card: CardFacts; deal: DealFacts | null;
       )}
     </p>
   );
-}
-
-/** A deal for people whom the shop knows says so before anybody taps. */
-function ForWhom({ card, deal }: { card: CardFacts; deal: DealFacts | null }) {
-  const all = (card.kind === "bundle" ? card.deals : deal ? [deal] : []).map((one) => one.limit_by);
-  if (all.includes("member")) return <p class="card-for">{t("card.for_members")}</p>;
-  return all.includes("verified") ? <p class="card-for">{t("card.for_verified")}</p> : null;
 }
 
 function Shades({ card, deal }: { card: CardFacts; deal: DealFacts | null }) {
@@ -244,9 +237,9 @@ function useSettled(name: string): boolean {
 
 function actOf(offer: Offer, card: CardFacts, ids: readonly string[], refused: number): Act {
   const none = (label: string): Act => ({ name: `none:${offer.word}`, label, kind: "soft" });
-  const stranger = refused === REFUSAL.VERIFIED_ONLY && (offer.word === "open" || offer.word === "sold_out");
-  if (stranger) {
-    const again = { dealIds: ids, wait: offer.word === "sold_out" };
+  // Asked for her address: then the same tap is made again.
+  if (refused === REFUSAL.VERIFIED_ONLY && (offer.word === "open" || offer.word === "sold_out")) {
+    const again = (): void => reserve(ids, offer.word === "sold_out");
     return { name: "verify", label: t("act.verify"), kind: "primary", run: () => (verifyFor.value = again) };
   }
   switch (offer.word) {
@@ -340,18 +333,13 @@ function Sentence({ offer, deal, refusal }: { offer: Offer; deal: DealFacts | nu
       return <p class="act-say">{soldOutWords(offer, deal)}</p>;
     case "limit":
     case "closed":
-      if (offer.word === "closed" && offer.pulled && offer.confirmed === 0) {
-        return (
-          <p class="act-say is-bad" role="status">
-            {offer.cancelled ? t("say.pulled_yours") : t("say.pulled")}
-          </p>
-        );
-      }
       return offer.confirmed > 0 ? (
         <p class="act-say is-good" role="status">
           <Icon name="check" size={17} />
           <span>{t("say.yours")}</span>
         </p>
+      ) : offer.word === "closed" && offer.pulled ? (
+        <p class="act-say is-bad">{t(offer.cancelled ? "say.pulled_yours" : "say.pulled")}</p>
       ) : null;
     default:
       return null;

@@ -1,107 +1,74 @@
-/** "Confirm your e-mail": an address, then six digits, then the tap that was refused is made again. */
+/**
+ * "Confirm your e-mail": an address, then six digits. What leaves: the pass of a verified guest. It knows no room, so
+ * that it can be fetched by itself: few are ever asked.
+ */
 import { useState } from "preact/hooks";
 import { api, type Refusal } from "../shared/api";
 import { refusalText, t } from "../shared/i18n";
 import { Button, Sheet } from "../shared/ui";
-import { reserve, showPass, verifyFor } from "./room";
-import { keepPass } from "./session";
 
-const close = (): void => void (verifyFor.value = null);
+interface Props {
+  onClose: () => void;
+  onVerified: (pass: string) => void;
+}
 
-export default function Verify() {
+export default function Verify({ onClose, onVerified }: Props) {
   return (
-    <Sheet open={verifyFor.value !== null} title={t("verify.title")} onClose={close} shape="centre">
-      <Steps />
+    <Sheet open title={t("act.verify")} onClose={onClose} shape="centre">
+      <Steps onVerified={onVerified} />
     </Sheet>
   );
 }
 
-function Steps() {
-  const [email, setEmail] = useState("");
+function Steps({ onVerified }: Pick<Props, "onVerified">) {
   const [sentTo, setSentTo] = useState("");
-  const [code, setCode] = useState("");
+  const [typed, setTyped] = useState("");
   const [busy, setBusy] = useState(false);
   const [wrong, setWrong] = useState("");
+  const step = sentTo ? "code" : "email";
 
-  const doing = async (work: () => Promise<void>): Promise<void> => {
-    setBusy(true);
-    setWrong("");
-    try {
-      await work();
-    } catch (refusal) {
-      setWrong(refusalText(refusal as Refusal));
-    } finally {
-      setBusy(false);
-    }
-  };
   const next = async (): Promise<void> => {
     if (!sentTo) {
-      await api.post("/api/me/verification", { email: email.trim() });
-      setSentTo(email.trim());
+      await api.post("/api/me/verification", { email: typed });
+      setSentTo(typed);
+      setTyped("");
       return;
     }
-    const verified = await api.post<{ token: string }>("/api/me/verification/code", { code });
-    keepPass(verified.token);
-    showPass(verified.token);
-    const wanted = verifyFor.value;
-    close();
-    if (wanted) reserve(wanted.dealIds, wanted.wait);
+    onVerified((await api.post<{ token: string }>("/api/me/verification/code", { code: typed })).token);
   };
-  const typed = sentTo ? code : email;
+  const submit = (event: Event): void => {
+    event.preventDefault();
+    if (!typed) return setWrong(t(`verify.${step}_missing`));
+    setBusy(true);
+    setWrong("");
+    next()
+      .catch((refusal: Refusal) => setWrong(refusalText(refusal)))
+      .finally(() => setBusy(false));
+  };
   return (
-    <form
-      class="verify"
-      noValidate
-      onSubmit={(event) => {
-        event.preventDefault();
-        if (typed.trim()) void doing(next);
-        else setWrong(t(sentTo ? "verify.code_missing" : "verify.email_missing"));
-      }}
-    >
+    <form class="verify" noValidate onSubmit={submit}>
       <label class="field">
-        <span class="field-label">{t(sentTo ? "verify.code" : "verify.email")}</span>
-        {sentTo ? (
-          <input
-            key="code"
-            class="input tabular"
-            inputMode="numeric"
-            autocomplete="one-time-code"
-            maxLength={12}
-            value={code}
-            aria-invalid={wrong ? true : undefined}
-            aria-describedby="verify-hint"
-            onInput={(event) => setCode(event.currentTarget.value)}
-          />
-        ) : (
-          <input
-            key="email"
-            class="input"
-            type="email"
-            autocomplete="email"
-            maxLength={254}
-            value={email}
-            aria-invalid={wrong ? true : undefined}
-            aria-describedby="verify-hint"
-            onInput={(event) => setEmail(event.currentTarget.value)}
-          />
-        )}
+        <span class="field-label">{t(`verify.${step}`)}</span>
+        <input
+          key={step}
+          class="input"
+          inputMode={sentTo ? "numeric" : "email"}
+          autocomplete={sentTo ? "one-time-code" : "email"}
+          maxLength={254}
+          value={typed}
+          aria-invalid={wrong ? true : undefined}
+          aria-describedby="verify-hint"
+          onInput={(event) => setTyped(event.currentTarget.value.trim())}
+        />
         <span id="verify-hint" class={wrong ? "field-error" : "field-hint"} role={wrong ? "alert" : "status"}>
-          {wrong || (sentTo ? t("verify.sent", { email: sentTo }) : t("verify.why"))}
+          {wrong || t(`verify.${step}_hint`, { email: sentTo })}
         </span>
       </label>
       <Button type="submit" wide size="l" busy={busy}>
-        {t(sentTo ? "verify.confirm" : "verify.send")}
+        {t(`verify.${step}_send`)}
       </Button>
       {sentTo && (
-        <button
-          type="button"
-          class="text-button"
-          onClick={() => {
-            setSentTo("");
-            setCode("");
-            setWrong("");
-          }}
-        >
+        <button type="button" class="text-button" onClick={() => setSentTo("")}>
           {t("verify.again")}
         </button>
       )}

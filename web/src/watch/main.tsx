@@ -6,7 +6,7 @@ import { useEffect, useState } from "preact/hooks";
 import { api, type Refusal } from "../shared/api";
 import { refusalText, startI18n, t } from "../shared/i18n";
 import { CLOSE, REFUSAL, type CardFacts, type ShowFacts } from "../shared/protocol";
-import { IconButton, Sheet, toast, Toasts } from "../shared/ui";
+import { IconButton, Sheet, Toasts } from "../shared/ui";
 import "./watch.css";
 import { heard, spoken, startDigest } from "./announce";
 import { Bag } from "./Bag";
@@ -19,7 +19,7 @@ import { Header, LineBanner } from "./Header";
 import { HeartButton, Hearts } from "./Hearts";
 import { HoldBar, urgentHolds } from "./HoldBar";
 import { watchKeys } from "./keys";
-import { enterRoom, line, onAirCard, onEveryMessage, room, turnedAway, verifyFor, watchTheDevice } from "./room";
+import { enterRoom, line, onAirCard, onEveryMessage, room, turnedAway, verified, verifyFor, watchTheDevice } from "./room";
 import { known } from "./session";
 import { After, Before, ClosedDoor, share, type DoorWord } from "./Slates";
 import { Stage } from "./Stage";
@@ -36,19 +36,12 @@ type Door = { word: "looking" } | { word: "entry" } | { word: "in" } | { word: "
 const showId = decodeURIComponent(location.pathname.split("/").filter(Boolean)[1] ?? "");
 const DESK = matchMedia("(min-width: 900px)");
 
-/** Few are ever asked for their address: the sheet is fetched when somebody is. */
+/** Fetched when somebody is asked for her address; without a line she taps again. */
 function Verify() {
-  const [View, setView] = useState<ComponentType | null>(null);
-  useEffect(() => {
-    import("./Verify").then(
-      (loaded) => setView(() => loaded.default),
-      () => {
-        verifyFor.value = null;
-        toast(t("refusal.0"), "bad");
-      },
-    );
-  }, []);
-  return View && <View />;
+  const [View, setView] = useState<ComponentType<{ onClose: () => void; onVerified: (pass: string) => void }>>();
+  const close = (): void => void (verifyFor.value = null);
+  useEffect(() => void import("./Verify").then((loaded) => setView(() => loaded.default), close), []);
+  return View ? <View onClose={close} onVerified={verified} /> : null;
 }
 
 function useDesk(): boolean {

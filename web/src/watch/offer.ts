@@ -50,8 +50,11 @@ export function offerOf(state: RoomState, card: CardFacts, deal: DealFacts | nul
 function withoutHold(state: RoomState, card: CardFacts, deals: readonly DealFacts[], numbers: Numbers, nowMs: number): Offer {
   const confirmed = Math.max(...deals.map((deal) => confirmedUnits(state, deal.deal_id)));
   if (deals.some((deal) => deal.status === "closed" || deal.status === "closing")) {
-    const pulled = deals.some((deal) => deal.pulled !== "");
-    return { word: "closed", confirmed, pulled, cancelled: pulled && deals.some((deal) => wasCancelled(state, deal.deal_id)) };
+    const pulled = deals.find((deal) => deal.pulled);
+    const cancelled = Object.values(state.holds).some(
+      (hold) => hold.state === "cancelled" && hold.lines.some((line) => line.deal_id === pulled?.deal_id),
+    );
+    return { word: "closed", confirmed, pulled: !!pulled, cancelled };
   }
   const opensAtMs = Math.max(...deals.map((deal) => (deal.status === "announced" ? (deal.opens_at_ms ?? Infinity) : 0)));
   if (deals.some((deal) => deal.status === "draft") || opensAtMs === Infinity) return { word: "soon" };
@@ -96,20 +99,13 @@ export function confirmedUnits(state: RoomState, dealId: string): number {
     .reduce((sum, line) => sum + line.qty, 0);
 }
 
-function wasCancelled(state: RoomState, dealId: string): boolean {
-  return Object.values(state.holds).some((hold) => hold.state === "cancelled" && hold.lines.some((line) => line.deal_id === dealId));
-}
-
 /**
- * True where a hold of hers ends because the shop pulled its deal, so that the page says so. Held or offered, it can end
- * as "cancelled" by nothing else; while it is being paid she may have cancelled it herself.
+ * True where a hold of hers ends because the shop pulled its deal: held or offered, it can end as "cancelled" by nothing
+ * else. What was being paid is told with its order.
  */
 export function endedByPull(before: RoomState, hold: Hold): boolean {
   const was = before.holds[hold.rid]?.state;
-  if (hold.state !== "cancelled" || was === undefined || was === "cancelled") return false;
-  if (was === "held" || was === "offered") return true;
-  const deals = new Map(before.cards.flatMap((card) => card.deals.map((deal) => [deal.deal_id, deal] as const)));
-  return was === "paying" && hold.lines.some((line) => deals.get(line.deal_id)?.pulled === "cancel");
+  return hold.state === "cancelled" && (was === "held" || was === "offered");
 }
 
 /** The deal a card opens on: the chosen one, else one she holds, else the first with stock, else the first. */

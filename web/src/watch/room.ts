@@ -13,7 +13,7 @@ import { roomUrl, ShowSocket, type LineStatus } from "../shared/socket";
 import { serverClock } from "../shared/time";
 import { toast } from "../shared/ui";
 import { endedByPull, nameOf, type Asked } from "./offer";
-import { renewSocketPass, socketPass } from "./session";
+import { keepPass, renewSocketPass, socketPass } from "./session";
 
 /** Her own line before the server's receipt: sending, with a moderator, or refused with its reason. */
 export interface OwnLine {
@@ -32,7 +32,7 @@ export const votedFor = signal<ReadonlySet<string>>(new Set());
 /** The last refusal of a reservation, by the deals it was about: the card says it in place. */
 export const refusedDeal = signal<{ key: string; number: number; text: string; atMs: number } | null>(null);
 /** What she wanted when she was told to confirm her address; null: nobody asks her to. */
-export const verifyFor = signal<{ dealIds: readonly string[]; wait: boolean } | null>(null);
+export const verifyFor = signal<(() => void) | null>(null);
 /** The number of the refusal at the room's door, 0 where there was none. */
 export const turnedAway = signal(0);
 /** When the line went away on the local clock, null while it is there. */
@@ -160,9 +160,12 @@ export function reserve(dealIds: readonly string[], wait: boolean): void {
   socket?.ask({ t: "reserve", rid, lines: dealIds.map((deal_id) => ({ deal_id, qty: 1 })), wait });
 }
 
-/** The open line learns that she confirmed her address, so that her next tap counts as hers. */
-export function showPass(token: string): void {
+/** She confirmed her address: the open line learns it first, then the tap that was refused is made again. */
+export function verified(token: string): void {
+  keepPass(token);
   socket?.send({ t: "token", token });
+  verifyFor.value?.();
+  verifyFor.value = null;
 }
 
 export function giveBack(rid: string): void {
