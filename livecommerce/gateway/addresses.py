@@ -66,9 +66,10 @@ class AddressMarks:
     def of(self, address: str) -> str:
         """The word; "" for this machine itself and for what is no address: a proxy that is not on the list of trusted
         ones must not make one crowd of everybody behind it."""
-        if _parsed(address) is None or is_loopback(address):
+        parsed = _parsed(address)
+        if parsed is None or parsed.is_loopback:
             return ""
-        return hmac.new(self._key, address_group(address).encode(), "sha256").hexdigest()[:20]
+        return hmac.new(self._key, address_group(str(parsed)).encode(), "sha256").hexdigest()[:20]
 
 
 def _forwarded(headers: Headers) -> list[str]:

@@ -271,7 +271,9 @@ class Hub:
             case Vote(cid, question_id):
                 self._ask(socket, cid, self._vote(socket, cid, question_id))
             case Token(token):
-                self._ask(socket, "token", self._renew(socket, token))
+                renewed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                self._ask(socket, "token", self._renew(socket, token, renewed))
+                socket.renewing = renewed
 
     # --- hello ------------------------------------------------------------------------------------------------------
 
@@ -349,7 +351,15 @@ class Hub:
         after_ms = refused.after_ms if refused.after_ms is not None else 1000
         socket.close(code, refused.text, after_ms + random.randint(0, 2000))
 
-    async def _renew(self, socket: LiveSocket, token: str) -> None:
+    async def _renew(self, socket: LiveSocket, token: str, renewed: "asyncio.Future[None]") -> None:
+        try:
+            await self._take_over(socket, token)
+        finally:
+            renewed.set_result(None)
+            if socket.renewing is renewed:
+                socket.renewing = None
+
+    async def _take_over(self, socket: LiveSocket, token: str) -> None:
         proved = await self.door.verify_socket(token, "", socket.origin, socket.show_id, host=socket.host)
         viewer, _, until_ms = proved
         assert socket.identity is not None
@@ -443,12 +453,20 @@ class Hub:
         if socket.in_flight >= IN_FLIGHT_MAX:
             raise Refused(R.TOO_MANY, after_ms=1000)
         socket.hall.room.refuse_part_of_bundle(lines)
-        self._answer_later(
-            socket,
-            "reserve",
-            rid,
-            self.engine.reserve_soon(socket.show_id, socket.identity, rid, lines, wait, socket.address_mark),
-        )
+        if socket.renewing is not None:
+            later = self._reserve_as_renewed(socket, socket.renewing, rid, lines, wait)
+            self._answer_later(socket, "reserve", rid, asyncio.ensure_future(later))
+            return
+        asked = self.engine.reserve_soon(socket.show_id, socket.identity, rid, lines, wait, socket.address_mark)
+        self._answer_later(socket, "reserve", rid, asked)
+
+    async def _reserve_as_renewed(
+        self, socket: LiveSocket, renewed: "asyncio.Future[None]", rid: str, lines: list[tuple[str, int]], wait: bool
+    ) -> Hold:
+        """Her pass came before her tap and is still being looked at: who she is by it is who reserves."""
+        await asyncio.shield(renewed)
+        assert socket.identity is not None
+        return await self.engine.reserve(socket.show_id, socket.identity, rid, lines, wait, socket.address_mark)
 
     def _ask_engine(self, socket: LiveSocket, kind: str, rid: str, work: Coroutine[Any, Any, Hold]) -> None:
         if socket.in_flight >= IN_FLIGHT_MAX:

@@ -77,9 +77,8 @@ class LiveSocket(asyncio.Protocol):
     __slots__ = (
         "__weakref__", "_app_state", "_config", "_heard", "_inner", "_message", "_ping_at", "_server_state",
         "_strikes", "_transport", "_warned", "_wire", "address", "address_mark", "admitted", "cookie", "credits",
-        "early", "hall",
-        "host", "identity", "in_flight", "origin", "outbox", "role", "show_id", "stage", "stream", "subprotocol",
-        "token", "until_ms", "wheel_slot",
+        "early", "hall", "host", "identity", "in_flight", "origin", "outbox", "renewing", "role", "show_id", "stage",
+        "stream", "subprotocol", "token", "until_ms", "wheel_slot",
     )
     # fmt: on
 
@@ -115,6 +114,7 @@ class LiveSocket(asyncio.Protocol):
         self.hall: Hall | None = None
         self.early: list[ToViewer] | None = None  # own messages that came before the welcome
         self.in_flight = 0
+        self.renewing: asyncio.Future[None] | None = None  # a renewed pass that is being looked at
 
     def _move(self, stage: Stage) -> None:
         assert stage in _MOVES[self.stage], f"a socket does not go from {self.stage} to {stage}"

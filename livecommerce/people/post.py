@@ -35,12 +35,8 @@ class Post:
 
     async def send(self, to: str, subject: str, text: str) -> None:
         """Refuses UNAVAILABLE where the letter did not go. Cancelled, it may go all the same."""
-        letter = EmailMessage()
-        letter["From"] = self._settings.mail_from or "livecommerce@localhost"
-        letter["To"] = to
-        letter["Subject"] = subject
-        letter.set_content(text)
         try:
+            letter = self._written(to, subject, text)
             if self._settings.mail_url:
                 await asyncio.to_thread(self._carry, letter)
             elif self._settings.has_mail:
@@ -50,6 +46,14 @@ class Post:
         except (OSError, smtplib.SMTPException, ValueError) as error:
             log.error("letter_not_sent", why=type(error).__name__)
             raise Refused(R.UNAVAILABLE, after_ms=5000) from error
+
+    def _written(self, to: str, subject: str, text: str) -> EmailMessage:
+        letter = EmailMessage()
+        letter["From"] = self._settings.mail_from or "livecommerce@localhost"
+        letter["To"] = to
+        letter["Subject"] = subject
+        letter.set_content(text)
+        return letter
 
     def _carry(self, letter: EmailMessage) -> None:
         url = urlsplit(self._settings.mail_url)

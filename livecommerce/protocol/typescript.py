@@ -1,9 +1,9 @@
 """The protocol's types as TypeScript, for the pages in `web/`.
 
 What arrives: the msgspec types of this package. What leaves: the text of `web/src/shared/protocol.ts`, which
-`python -m livecommerce.protocol.typescript` prints, and with the word `refusals` that of `refusals.ts` beside it; a test
-holds the committed files to it. A field that has a default is optional in what a page sends, and always there in what
-the server sends. It does not know how a page uses them.
+`python -m livecommerce.protocol.typescript` prints, and with the word `refusals` that of `refusals.ts` beside it; a
+test holds the committed files to it. A field that has a default is optional in what a page sends, and always there in
+what the server sends. It does not know how a page uses them.
 """
 
 import json
