@@ -49,6 +49,7 @@ class R(enum.Enum):
     PLACES_TAKEN = Refusal(210, "places_taken", "All places of this invitation are taken.", False, 403)
     WEAK_PASSWORD = Refusal(212, "weak_password", "This password is too easy to guess: {why}.", False, 422)
     CODE_SPENT = Refusal(213, "code_spent", "This link was used already or ran out. Ask for a new one.", False, 401)
+    WRONG_CODE = Refusal(214, "wrong_code", "This code is not right. Look at the newest message.", True, 422)
     SERVER_FULL = Refusal(211, "server_full", "The room is full right now. Try again in a moment.", True, 503)
     # shows
     SHOW_NOT_LIVE = Refusal(300, "show_not_live", "The show is not on air.", True, 409)
@@ -64,7 +65,7 @@ class R(enum.Enum):
     EMPTY = Refusal(315, "empty", "There is nothing to send.", False, 422)
     # stock
     SOLD_OUT = Refusal(400, "sold_out", "Sold out.", True, 409)
-    LIMIT = Refusal(401, "limit", "You have reached the limit for this deal.", False, 409)
+    LIMIT = Refusal(401, "limit", "You have reached the limit for {what}.", False, 409)
     DEAL_NOT_OPEN = Refusal(402, "deal_not_open", "This deal opens soon.", True, 409)
     DEAL_CLOSED = Refusal(403, "deal_closed", "This deal is closed.", False, 409)
     UNKNOWN_DEAL = Refusal(404, "unknown_deal", "There is no such deal in this show.", False, 404)
@@ -77,6 +78,15 @@ class R(enum.Enum):
     REBUILDING = Refusal(411, "rebuilding", "Stock is being counted again. Try again in a moment.", True, 503)
     STOCK_SHORT = Refusal(412, "stock_short", "There are only {free} units left to give to this deal.", False, 409)
     BUNDLE = Refusal(413, "bundle", "This set is reserved whole, or not at all.", False, 422)
+    VERIFIED_ONLY = Refusal(
+        414, "verified_only", "This deal is for verified guests: confirm your e-mail address first.", False, 403
+    )
+    MEMBERS_ONLY = Refusal(
+        415, "members_only", "This deal is for members: come in through your member account.", False, 403
+    )
+    HOLD_TIME = Refusal(
+        416, "hold_time", "You have held this deal for as long as one person may without paying.", False, 409
+    )
     # money
     PRICE = Refusal(
         500, "price", "A price needs to be a whole number of the smallest coin, from 0 to {most}.", False, 422

@@ -77,6 +77,14 @@ class Settings:
         "REBUILD_SECONDS", "after Redis lost history: how long processes and viewers may prove their holds", 5
     )
 
+    mail_url: str = _setting(
+        "MAIL_URL",
+        "smtp(s)://user:password@host:port; empty: messages stay in the data folder",
+        "",
+        secret=True,
+    )
+    mail_from: str = _setting("MAIL_FROM", "sender of messages", "")
+
     secret: str = _setting("LIVECOMMERCE_SECRET", "signs tokens and cookies; made at first start", "", secret=True)
     webhook_secret: str = _setting("WEBHOOK_SECRET", "signs payment webhooks; made at first start", "", secret=True)
     metrics_token: str = _setting("METRICS_TOKEN", "bearer token for /metrics; empty: loopback only", "", secret=True)
@@ -123,6 +131,11 @@ class Settings:
     def sql_url(self) -> str:
         """The ledger's address, SQLite in the data folder where none was given."""
         return self.database_url or f"sqlite+aiosqlite:///{self.data.resolve() / 'ledger.sqlite3'}"
+
+    @property
+    def has_mail(self) -> bool:
+        """Whether a message can reach anybody. Where nothing is real yet, one in the data folder does."""
+        return bool(self.mail_url) or self.mode != "production"
 
     @property
     def embedded_redis(self) -> bool:
@@ -205,6 +218,12 @@ def _problems(settings: Settings) -> list[str]:
         problems.append("LOCALE must be en, fr or zh-Hans.")
     if settings.log_level not in ("debug", "info", "warning", "error"):
         problems.append("LOG_LEVEL must be debug, info, warning or error.")
+    if settings.mail_url:
+        mail = urlsplit(settings.mail_url)
+        if mail.scheme not in ("smtp", "smtps") or not mail.hostname:
+            problems.append("MAIL_URL must be smtp://host:port or smtps://user:password@host:port.")
+        if "@" not in settings.mail_from:
+            problems.append("MAIL_FROM must be the address that messages come from, where MAIL_URL is given.")
     if settings.public_url and urlsplit(settings.public_url).scheme not in ("http", "https"):
         problems.append("PUBLIC_URL must begin with http:// or https://.")
     if settings.database_url and not settings.database_url.startswith(

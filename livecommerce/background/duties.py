@@ -64,4 +64,5 @@ def duties_of(parts: PartsOfAWorker) -> list[Duty]:
         Repeated("unwritten", parts.orders.sweep_unwritten, 2.03),
         RebuildDuty(parts.redis, parts.database, parts.engine, parts.settings, parts.clock),
         Repeated("audit", watch.look, AUDIT_SECONDS),
+        Repeated("pulled", parts.orders.sweep_pulled, 1.13),
     ]

@@ -6,6 +6,7 @@ False`): it would put a forwarded address where this file expects the peer.
 """
 
 import functools
+import hmac
 import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -53,6 +54,22 @@ def address_group(address: str) -> str:
     if isinstance(parsed, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((parsed, 64), strict=False))
     return address
+
+
+class AddressMarks:
+    """Opaque words for network addresses, for counting without keeping them: the same address has the same word on
+    every process of this server, and nobody without its secret can tell which address it was."""
+
+    def __init__(self, secret: str) -> None:
+        self._key = hmac.digest(secret.encode(), b"network addresses", "sha256")
+
+    def of(self, address: str) -> str:
+        """The word; "" for this machine itself and for what is no address: a proxy that is not on the list of trusted
+        ones must not make one crowd of everybody behind it."""
+        parsed = _parsed(address)
+        if parsed is None or parsed.is_loopback:
+            return ""
+        return hmac.new(self._key, address_group(str(parsed)).encode(), "sha256").hexdigest()[:20]
 
 
 def _forwarded(headers: Headers) -> list[str]:

@@ -35,7 +35,9 @@ _LINK_DAYS = 30
 _DAY_SECONDS = 86_400
 _SAFE = ("GET", "HEAD", "OPTIONS")
 # Who somebody is, and for how long: a rehearsal's pass changes nothing here, else it would become one for every show.
-_OF_PERSONS = frozenset({"/api/viewers", "/api/viewers/token", "/api/me"})
+_OF_PERSONS = frozenset(
+    {"/api/viewers", "/api/viewers/token", "/api/me", "/api/me/verification", "/api/me/verification/code"}
+)
 
 # How a member of staff stands in the room of a show within her scope.
 _ROOM_ROLE: dict[StaffRole, Role] = {

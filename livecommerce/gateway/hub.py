@@ -13,11 +13,13 @@ import secrets
 from collections.abc import Awaitable, Coroutine
 from typing import TYPE_CHECKING, Any, get_args
 
+import msgspec
 import structlog
 from redis.asyncio import Redis
 
 from livecommerce.clock import Clock
 from livecommerce.errors import Close, R, Refused
+from livecommerce.gateway.addresses import AddressMarks
 from livecommerce.gateway.admission import Admission, Credits
 from livecommerce.gateway.asked import Asked
 from livecommerce.gateway.hall import DESK_ROLES, Hall
@@ -100,6 +102,7 @@ class Hub:
         self.orders = orders
         self.process_id = secrets.token_hex(6)
         self.admission = Admission(settings, clock.monotonic())
+        self._marks = AddressMarks(settings.secret)
         self.wheel = Wheel(clock.monotonic())
         self.relay = Relay(redis, clock, self._heard, self._relay_changed)
         self.joins = asyncio.Semaphore(JOINS_MAX)
@@ -272,7 +275,9 @@ class Hub:
             case Proof(token):
                 self.engine.prove(socket.show_id, socket.identity.viewer_id, token)
             case Token(token):
-                self._ask(socket, "token", self._renew(socket, token))
+                renewed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                self._ask(socket, "token", self._renew(socket, token, renewed))
+                socket.renewing = renewed
 
     # --- hello ------------------------------------------------------------------------------------------------------
 
@@ -294,6 +299,7 @@ class Hub:
         socket.renewed(until_ms)
         socket.stream = "desk" if socket.role in DESK_ROLES else hello.device
         socket.token = socket.cookie = ""
+        socket.address_mark = self._marks.of(socket.address)
         staff_role = "" if socket.role == "viewer" else socket.role
         await self.shows.may_enter(socket.show_id, socket.identity, hello.invitation, staff_role=staff_role)
 
@@ -349,12 +355,22 @@ class Hub:
         after_ms = refused.after_ms if refused.after_ms is not None else 1000
         socket.close(code, refused.text, after_ms + random.randint(0, 2000))
 
-    async def _renew(self, socket: LiveSocket, token: str) -> None:
+    async def _renew(self, socket: LiveSocket, token: str, renewed: "asyncio.Future[None]") -> None:
+        try:
+            await self._take_over(socket, token)
+        finally:
+            renewed.set_result(None)
+            if socket.renewing is renewed:
+                socket.renewing = None
+
+    async def _take_over(self, socket: LiveSocket, token: str) -> None:
         proved = await self.door.verify_socket(token, "", socket.origin, socket.show_id, host=socket.host)
         viewer, _, until_ms = proved
         assert socket.identity is not None
         if viewer.viewer_id != socket.identity.viewer_id:
             raise Refused(R.TOKEN_INVALID)
+        if viewer.verified:  # she confirmed her address while she watches
+            socket.identity = msgspec.structs.replace(socket.identity, verified=viewer.verified)
         socket.renewed(until_ms)
 
     # --- talk -------------------------------------------------------------------------------------------------------
@@ -445,8 +461,29 @@ class Hub:
         socket.hall.room.refuse_part_of_bundle(lines)
         rid = message.rid
         tell = self._teller(socket, "reserve", rid)
-        self.engine.reserve_soon(socket.show_id, socket.identity, rid, lines, message.wait, tell)
+        if socket.renewing is None:
+            mark = socket.address_mark
+            self.engine.reserve_soon(socket.show_id, socket.identity, rid, lines, message.wait, tell, mark)
+        else:
+            self.in_background(self._reserve_as_renewed(socket, socket.renewing, message, lines, tell))
         _is_asked(socket, rid)
+
+    async def _reserve_as_renewed(
+        self,
+        socket: LiveSocket,
+        renewed: "asyncio.Future[None]",
+        message: Reserve,
+        lines: list[tuple[str, int]],
+        tell: "Tell[Hold]",
+    ) -> None:
+        """Her pass came before her tap and is still being looked at: who she is by it is who reserves."""
+        await asyncio.shield(renewed)
+        assert socket.identity is not None
+        mark = socket.address_mark
+        try:
+            self.engine.reserve_soon(socket.show_id, socket.identity, message.rid, lines, message.wait, tell, mark)
+        except Refused as refused:
+            tell(None, refused, 0)
 
     def _release(self, socket: LiveSocket, rid: str) -> None:
         assert socket.identity is not None

@@ -77,9 +77,9 @@ class LiveSocket(asyncio.Protocol):
     # fmt: off
     __slots__ = (
         "__weakref__", "_app_state", "_config", "_heard", "_inner", "_message", "_ping_at", "_server_state",
-        "_strikes", "_transport", "_warned", "_wire", "address", "admitted", "asked", "cookie", "credits", "early",
-        "hall", "host", "identity", "in_flight", "origin", "outbox", "role", "show_id", "stage", "stream",
-        "subprotocol", "token", "until_ms", "wheel_slot",
+        "_strikes", "_transport", "_warned", "_wire", "address", "address_mark", "admitted", "asked", "cookie",
+        "credits", "early", "hall", "host", "identity", "in_flight", "origin", "outbox", "renewing", "role", "show_id",
+        "stage", "stream", "subprotocol", "token", "until_ms", "wheel_slot",
     )
     # fmt: on
 
@@ -101,6 +101,7 @@ class LiveSocket(asyncio.Protocol):
         self.wheel_slot = -1
         self.show_id = ""
         self.address = ""
+        self.address_mark = ""  # what limits per address count by
         self.admitted = False
         self.subprotocol: Subprotocol = JSON
         self.stream: Literal["phone", "desk"] = "phone"
@@ -115,6 +116,7 @@ class LiveSocket(asyncio.Protocol):
         self.early: list[ToViewer] | None = None  # own messages that came before the welcome
         self.in_flight = 0
         self.asked: Asked[ToViewer] | None = None  # made when first needed
+        self.renewing: asyncio.Future[None] | None = None  # a renewed pass that is being looked at
 
     def _move(self, stage: Stage) -> None:
         assert stage in _MOVES[self.stage], f"a socket does not go from {self.stage} to {stage}"

@@ -130,6 +130,17 @@ viewers = Table(
     Column("external_ref", Text, unique=True),  # the merchant's own customer id
     *_attribution(),
     _ms("created_at_ms", nullable=False),
+    Column("verified", Text, nullable=False, server_default=""),  # an opaque word for the address she confirmed
+)
+
+mail_codes = Table(
+    "mail_codes",
+    metadata,
+    Column("viewer_id", Text, primary_key=True),  # one at a time: the newest message counts
+    Column("code_hash", Text, nullable=False),
+    Column("verified", Text, nullable=False),  # what she is once she has typed the code
+    Column("tries", Integer, nullable=False, server_default="0"),
+    _ms("expires_at_ms", nullable=False),
 )
 
 bans = Table(
@@ -264,6 +275,7 @@ shows = Table(
     _ms("ended_at_ms"),
     _ms("created_at_ms", nullable=False),
     Column("version", Integer, nullable=False, server_default="1"),
+    Column("limit_per_person", Integer, nullable=False, server_default="0"),  # units in the whole show; 0: none
     CheckConstraint("status IN ('draft','scheduled','live','interrupted','ended','cancelled')", name="status"),
 )
 
@@ -307,6 +319,11 @@ deals = Table(
     Column("status", Text, nullable=False, server_default="draft"),
     _ms("opens_at_ms"),
     _ms("closes_at_ms"),
+    Column("head_wants_more", Text, nullable=False, server_default="skip"),  # skip | wait
+    Column("limit_by", Text, nullable=False, server_default="guest"),  # guest | verified | member
+    Column("address_cap", Integer, nullable=False, server_default="0"),  # units of one network address; 0: none
+    Column("hold_cap_seconds", Integer, nullable=False, server_default="0"),  # of one person in all; 0: none
+    Column("pulled", Text, nullable=False, server_default=""),  # "" | honour | cancel
     # No oversell, in SQL itself: whatever happens above, these rows cannot say otherwise.
     CheckConstraint("sold >= 0 AND paying >= 0 AND sold + paying <= allotted", name="no_oversell"),
     CheckConstraint("status IN ('draft','announced','open','closing','closed')", name="status"),

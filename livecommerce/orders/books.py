@@ -381,7 +381,8 @@ def _units_left(rows: dict[str, Any], lines: Sequence[Any]) -> bool:
 async def _can_resell(connection: AsyncConnection, order_id: str) -> bool:
     lines = await lines_of(connection, order_id)
     rows = await _lock_deals(connection, [line.deal_id for line in lines])
-    if not _units_left(rows, lines):
+    # A deal that the shop cancelled has units, and none that it wants to send: the money goes back.
+    if any(row.pulled == "cancel" for row in rows.values()) or not _units_left(rows, lines):
         return False
     wanted: dict[tuple[str, str], int] = {}
     for line in lines:

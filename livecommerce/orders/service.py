@@ -249,6 +249,12 @@ class Orders:
         self._errands.kick()
         return expired
 
+    async def sweep_pulled(self) -> int:
+        """Cancel what is being paid of deals that the host pulled and cancelled. How many orders were cancelled."""
+        cancelled = await self._sweeps.pulled()
+        self._errands.kick()
+        return cancelled
+
     async def sweep_unwritten(self) -> int:
         """Void and free what Redis has as PAYING past its time and SQL does not know. How many were healed."""
         return await self._sweeps.unwritten()

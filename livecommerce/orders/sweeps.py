@@ -10,7 +10,7 @@ from sqlalchemy import select
 from livecommerce.clock import Clock
 from livecommerce.errors import Refused
 from livecommerce.ledger.database import Database
-from livecommerce.ledger.tables import orders
+from livecommerce.ledger.tables import deals, order_lines, orders
 from livecommerce.orders import books
 from livecommerce.orders.links import Links
 from livecommerce.orders.moves import UNPAID, Event
@@ -47,7 +47,7 @@ class Sweeps:
         expired = 0
         for order_id in due:
             try:
-                expired += await self._expire(order_id)
+                expired += await self._end(order_id, Event.DEADLINE)
             except ProviderAway as away:
                 log.warning("deadline_waits_for_provider", order_id=order_id, why=str(away))
         return expired
@@ -66,11 +66,34 @@ class Sweeps:
                 log.warning("sweep_waits", show_id=show_id, why=refused.why.value.word)
         return followed
 
-    async def _expire(self, order_id: str) -> bool:
+    async def pulled(self) -> int:
+        """Cancel what is being paid of deals that were pulled with "cancel": link dead, then SQL, then Redis by errand.
+        How many orders were cancelled.
+
+        Money that came meanwhile counts, and its order stays; a provider that is away keeps its orders until then.
+        """
+        query = (
+            select(orders.c.id)
+            .distinct()
+            .join(order_lines, order_lines.c.order_id == orders.c.id)
+            .join(deals, deals.c.id == order_lines.c.deal_id)
+            .where(deals.c.pulled == "cancel", deals.c.status == "closing", orders.c.status.in_(UNPAID))
+        )
+        async with self._database.read() as connection:
+            found = (await connection.execute(query.limit(ROUND_MAX))).scalars().all()
+        cancelled = 0
+        for order_id in found:
+            try:
+                cancelled += await self._end(order_id, Event.CANCEL)
+            except ProviderAway as away:
+                log.warning("pulled_order_waits_for_provider", order_id=order_id, why=str(away))
+        return cancelled
+
+    async def _end(self, order_id: str, event: Event) -> bool:
         if await self._links.kill(order_id) == "captured":
             return False
         book = books.Book(self._settings, self._clock.now_ms())
-        return await self._database.write(lambda connection: books.happen(connection, book, order_id, Event.DEADLINE))
+        return await self._database.write(lambda connection: books.happen(connection, book, order_id, event))
 
     async def _follow(self, show_id: str, viewer_id: str, rid: str) -> bool:
         book = books.Book(self._settings, self._clock.now_ms())

@@ -32,6 +32,9 @@ class _Bound:
 PERSON_HERE_MAX = 6
 ADDRESS_MAX = 60
 ACCOUNT_MAX = 100
+# Letters with a code: nobody's mailbox is filled by strangers, and no script sends in our name.
+LETTERS_TO_ONE_MAX = 5
+LETTERS_FROM_ONE_MAX = 60
 # A hall full of people behind one address may come in together; a script that fills the viewers' table may not.
 NEWCOMERS_MAX = 3000
 
@@ -47,8 +50,16 @@ class Attempts:
     async def count(self, email: str, address: str) -> None:
         """Count one attempt. Raises `Refused(LOCKED_OUT)` where a bound is passed, `UNAVAILABLE` without Redis:
         a lock that cannot count must not stand open."""
+        await self._count(_bounds(email, address))
+
+    async def count_letter(self, email: str, address: str) -> None:
+        """Count one letter to a mailbox, asked for from an address. Refuses as `count`."""
+        await self._count(
+            (_Bound("letter_to", email, LETTERS_TO_ONE_MAX), _Bound("letter_from", address, LETTERS_FROM_ONE_MAX))
+        )
+
+    async def _count(self, bounds: tuple[_Bound, ...]) -> None:
         window, left_ms = self._window()
-        bounds = _bounds(email, address)
         try:
             pipeline = self._redis.pipeline(transaction=False)
             for bound in bounds:

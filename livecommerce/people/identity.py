@@ -16,6 +16,15 @@ class ViewerIdentity(msgspec.Struct, frozen=True):
     advisor_id: str = ""
     shop_id: str = ""
     link_id: str = ""
+    # An opaque word for the e-mail address she confirmed; the address itself is not kept.
+    verified: str = ""
+
+    @property
+    def person(self) -> str:
+        """Whom limits count beyond the guest: "m…" the merchant's customer, "v…" who confirmed an address, or ""."""
+        if self.kind == "merchant":
+            return f"m{self.viewer_id}"  # the same viewer for each customer, on every device
+        return self.verified
 
 
 class StaffIdentity(msgspec.Struct, frozen=True):

@@ -23,8 +23,10 @@ from livecommerce.people.links import Links, ShareLink
 from livecommerce.people.merchant import ApiKeys
 from livecommerce.people.organisation import Organisation, OrgUnit
 from livecommerce.people.passwords import Passwords
+from livecommerce.people.post import Post
 from livecommerce.people.sessions import NewSession, Sessions
 from livecommerce.people.tokens import Pass, Tokens
+from livecommerce.people.verification import Verification
 from livecommerce.people.viewers import NOBODY, Attribution, ViewerKind, Viewers
 from livecommerce.settings import Settings
 
@@ -66,6 +68,7 @@ class People:
         self.api_keys = ApiKeys(database, clock)
         self.bans = Bans(database, clock)
         self.attempts = Attempts(redis, settings, clock)
+        self.verification = Verification(database, self.attempts, Post(settings), settings, clock)
 
     # --- staff ------------------------------------------------------------------------------------------------------
 

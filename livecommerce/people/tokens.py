@@ -59,6 +59,7 @@ class _ViewerClaims(msgspec.Struct, frozen=True):
     shop: str
     link: str
     show: str = ""  # of passes for a rehearsal
+    ver: str = ""  # the word for the address she confirmed
 
 
 class _StaffClaims(msgspec.Struct, frozen=True):
@@ -139,7 +140,7 @@ class Tokens:
 
     def _viewer_pass(self, token: str, audience: Audience) -> ViewerPass:
         claims = self._proved(token, audience, _ViewerClaims)
-        viewer = ViewerIdentity(claims.sub, claims.name, claims.kind, claims.adv, claims.shop, claims.link)
+        viewer = ViewerIdentity(claims.sub, claims.name, claims.kind, claims.adv, claims.shop, claims.link, claims.ver)
         return ViewerPass(viewer, claims.exp * _MS, claims.show)
 
     def _staff_pass(self, token: str, audience: Audience) -> StaffPass:
@@ -172,4 +173,5 @@ def _claims(viewer: ViewerIdentity) -> dict[str, Any]:
         "adv": viewer.advisor_id,
         "shop": viewer.shop_id,
         "link": viewer.link_id,
+        **({"ver": viewer.verified} if viewer.verified else {}),
     }

@@ -81,6 +81,13 @@ class Viewers:
 
         return await self._database.write(work)
 
+    async def verified(self, viewer: ViewerIdentity) -> ViewerIdentity:
+        """The same viewer with the address she has confirmed since her pass was signed; one without a row as she is."""
+        query = select(viewers.c.verified).where(viewers.c.id == viewer.viewer_id)
+        async with self._database.read() as connection:
+            word = (await connection.execute(query)).scalar_one_or_none()
+        return msgspec.structs.replace(viewer, verified=word) if word else viewer
+
     async def find(self, viewer_id: str) -> ViewerIdentity:
         """Raises `Refused(NOT_FOUND)`."""
         async with self._database.read() as connection:
@@ -119,8 +126,9 @@ def _row(viewer: ViewerIdentity, external_ref: str | None, now_ms: int) -> dict[
         "shop_id": viewer.shop_id,
         "link_id": viewer.link_id,
         "created_at_ms": now_ms,
+        "verified": viewer.verified,
     }
 
 
 def _identity(row: "Row[tuple[object, ...]]") -> ViewerIdentity:
-    return ViewerIdentity(row.id, row.name, row.kind, row.advisor_id, row.shop_id, row.link_id)
+    return ViewerIdentity(row.id, row.name, row.kind, row.advisor_id, row.shop_id, row.link_id, row.verified)

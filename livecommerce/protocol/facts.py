@@ -14,6 +14,9 @@ Qty = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 ShowStatus = Literal["draft", "scheduled", "live", "interrupted", "ended", "cancelled"]
 CornerName = Literal["new_product_day", "family_day", "cloud_class", "flash_sale", "members_evening", "open_house"]
 DealStatus = Literal["draft", "announced", "open", "closing", "closed"]
+HoldLevel = Literal["soft", "fsync", "ledger"]  # what "held" promises, see docs/reservations.md
+LimitBy = Literal["guest", "verified", "member"]  # whom a deal's limit counts, and who may reserve
+Pulled = Literal["", "honour", "cancel"]  # how a deal that was pulled treats who held a unit
 Role = Literal["viewer", "host", "moderator", "manager", "admin"]
 
 
@@ -34,6 +37,12 @@ class DealFacts(msgspec.Struct, frozen=True):
     status: DealStatus
     opens_at_ms: int | None = None
     closes_at_ms: int | None = None
+    level: HoldLevel = "soft"
+    head_wants_more: Literal["skip", "wait"] = "skip"  # than came back: skipped for now, or waited for
+    limit_by: LimitBy = "guest"
+    address_cap: int = 0  # units of one network address; 0 is none
+    hold_cap_seconds: int = 0  # how long one person may hold in all without paying; 0 is none
+    pulled: Pulled = ""
 
 
 class CardFacts(msgspec.Struct, frozen=True):
@@ -75,6 +84,7 @@ class ShowFacts(msgspec.Struct, frozen=True):
     started_at_ms: int | None = None
     ended_at_ms: int | None = None
     about: str = ""
+    limit_per_person: int = 0  # units in the whole show; 0 is none
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -192,6 +202,7 @@ class DealOpened(Event, frozen=True, tag="deal_opened"):
 class DealClosed(Event, frozen=True, tag="deal_closed"):
     deal_id: str
     reason: Literal["time", "host", "pulled", "show_over"] = "host"
+    pulled: Pulled = ""  # "honour": who holds may still pay. "cancel": what is not paid ends, with an apology
 
 
 class LinePinned(Event, frozen=True, tag="line_pinned"):

@@ -51,10 +51,14 @@ class OpenDeal(Command, frozen=True, tag="open_deal"):
 
 
 class CloseDeal(Command, frozen=True, tag="close_deal"):
-    """No new holds; holds that exist may still be paid. `pulled` says that the host withdraws it."""
+    """No new holds, and who waits is told so. `pulled` says that the host withdraws it, `holds` what becomes of those
+    who hold a unit: `honour`, they may still pay; `cancel`, what is not paid ends at once, with an apology. A deal that
+    is closing can still be pulled, and one that was honoured can still be cancelled.
+    """
 
     deal_id: ShortId
     pulled: bool = False
+    holds: Literal["honour", "cancel"] = "honour"
 
 
 class HideLine(Command, frozen=True, tag="hide_line"):

@@ -1,11 +1,13 @@
 """The protocol's types as TypeScript, for the pages in `web/`.
 
 What arrives: the msgspec types of this package. What leaves: the text of `web/src/shared/protocol.ts`, which
-`python -m livecommerce.protocol.typescript` prints; a test holds the committed file to it. A field that has a default
-is optional in what a page sends, and always there in what the server sends. It does not know how a page uses them.
+`python -m livecommerce.protocol.typescript` prints, and with the word `refusals` that of `refusals.ts` beside it; a
+test holds the committed files to it. A field that has a default is optional in what a page sends, and always there in
+what the server sends. It does not know how a page uses them.
 """
 
 import json
+import sys
 from typing import Any, get_args
 
 import msgspec
@@ -45,14 +47,19 @@ def typescript() -> str:
     return "\n".join(parts)
 
 
+def refusals() -> str:
+    """The numbers in a module of their own, a constant each: a page carries those that it names, and no others."""
+    head = _HEAD.partition("\n")[0].replace("typescript`", "typescript refusals`")
+    return f"{head}\n" + "".join(f"export const {row.name} = {row.value.number};\n" for row in R)
+
+
 def _constants() -> str:
-    refusals = ",\n".join(f"  {row.name}: {row.value.number}" for row in R)
     closes = ",\n".join(f"  {row.name}: {row.value}" for row in Close)
     return (
         f'export const SUBPROTOCOL_MSGPACK = "{MSGPACK}";\n'
         f'export const SUBPROTOCOL_JSON = "{JSON}";\n\n'
         "/** Numbers of the closed list of refusals. */\n"
-        f"export const REFUSAL = {{\n{refusals},\n}} as const;\n\n"
+        'export * as REFUSAL from "./refusals";\n\n'
         "/** Close codes: below 4500 come back, from 4500 on do not. */\n"
         f"export const CLOSE = {{\n{closes},\n}} as const;\n"
     )
@@ -124,4 +131,4 @@ def _type(schema: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    print(typescript(), end="")
+    print(refusals() if sys.argv[1:] == ["refusals"] else typescript(), end="")

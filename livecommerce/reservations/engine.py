@@ -12,7 +12,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 import msgpack
 import msgspec
@@ -25,7 +25,7 @@ from livecommerce.errors import R, Refused
 from livecommerce.hot_state import as_cluster, masters
 from livecommerce.ids import is_rid
 from livecommerce.ledger.database import Database
-from livecommerce.protocol.facts import Hold, Level
+from livecommerce.protocol.facts import Hold, HoldLevel, Level, LimitBy
 from livecommerce.reservations import keys
 from livecommerce.reservations.batcher import (
     BUSY_AFTER_MS,
@@ -38,9 +38,9 @@ from livecommerce.reservations.batcher import (
 )
 from livecommerce.reservations.memory import Testimony
 from livecommerce.reservations.relay_format import DUE, LINES, TICKET, attribution_to, hold_of, record
-from livecommerce.reservations.states import DEAL_STATES, WORDS, DealState, DealWord, State
+from livecommerce.reservations.states import DEAL_STATES, IN_HELD, WORDS, DealState, DealWord, State
 from livecommerce.reservations.store import Store, StoreAway, StoreBroken
-from livecommerce.reservations.tokens import LEVELS, HoldLevel, HoldPromise, mint, read, token_key
+from livecommerce.reservations.tokens import LEVELS, HoldPromise, mint, read, token_key
 from livecommerce.reservations.witnesses import Told, Witnesses
 from livecommerce.settings import Settings
 
@@ -57,7 +57,11 @@ _REFUSALS = {
     _UNKNOWN_DEAL: R.UNKNOWN_DEAL, _QUANTITY: R.QUANTITY, _RID_REUSED: R.RID_REUSED, _HOLD_GONE: R.HOLD_GONE,
     _BUSY: R.BUSY, _ALREADY_WAITING: R.ALREADY_WAITING, _NOT_FOUND: R.NOT_FOUND, _CONFLICT: R.CONFLICT,
     _TOO_MANY: R.TOO_MANY, _MALFORMED: R.MALFORMED,
+    # Later ones go by the refusal's own number.
+    414: R.VERIFIED_ONLY, 415: R.MEMBERS_ONLY, 416: R.HOLD_TIME,
 }  # fmt: skip
+_LIMITED = {b"deal": "this deal", b"show": "this show", b"address": "one address"}
+LIMIT_BY: tuple[LimitBy, ...] = ("guest", "verified", "member")  # by the script's numbers
 _LEVEL = 5  # the place of a deal's level, after its five counters, in what a call answers
 
 LINES_MAX = 8
@@ -69,6 +73,8 @@ _HEARTBEAT_CALLS_MAX = 16
 # How often a process looks whether somebody rebuilds a show's books: many times in the shortest sensible window.
 _TESTIFY_SECONDS = 0.23
 _TESTIMONY_SECONDS = 600
+_CANCELLED_TOGETHER = 512
+_SCAN = 100  # queue entries, of up to 64 holds each, read at once where a deal is pulled
 
 # In the order of the script's counts.
 COUNTS = (
@@ -88,6 +94,9 @@ class Attributed(Protocol):
     def shop_id(self) -> str: ...
     @property
     def link_id(self) -> str: ...
+    @property
+    def person(self) -> str:
+        """Whom limits count where a deal asks for more than a guest: "v…" verified, "m…" a member, "" a guest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,10 @@ class DealStock:
     `level` says what "held" promises: `soft` (may be lost with what Redis had not on disk), `fsync` (on disk before
     the answer) or `ledger` (committed in SQL before the answer). `head_wants_more` says what happens when the head of
     the wait-list wants more than came back.
+
+    `limit` counts whom `limit_by` names: a guest (the viewer's id), a person who is verified, a member; the latter two
+    also say who may reserve at all. `address_cap` bounds the units of one network address, `hold_cap_ms` the time that
+    one of them may hold in all without paying: a multiple of `hold_ms` or at least that; 0 is no bound.
     """
 
     deal_id: str
@@ -110,6 +123,9 @@ class DealStock:
     move_id: str = "opening"
     level: HoldLevel = "soft"
     head_wants_more: Literal["skip", "wait"] = "skip"
+    limit_by: LimitBy = "guest"
+    address_cap: int = 0
+    hold_cap_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,14 +176,25 @@ class ReservationEngine:
 
     # --- stock, moved by the leader ---------------------------------------------------------------------------------
 
-    async def open_show(self, show_id: str) -> None:
-        """Make the show's books where they are missing; a second call changes nothing."""
+    async def open_show(self, show_id: str, limit: int | None = None) -> None:
+        """Make the show's books where they are missing; a second call changes nothing but the show's limit.
+
+        `limit` is how many units one person may have in the whole show, 0 for none; None leaves it as it is.
+        """
         async with self._admin_lock:
             try:
-                await self._admin.open_show(show_id, secrets.token_hex(8))
+                await self._admin.open_show(show_id, secrets.token_hex(8), limit)
             except (StoreAway, StoreBroken) as error:
                 raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
         await self._watch(show_id)
+
+    async def set_show_limit(self, show_id: str, limit: int) -> bool:
+        """Set the limit of books that exist; False where there are none: they are lost, and nobody makes them here."""
+        async with self._admin_lock:
+            try:
+                return bool(await self._admin.open_show(show_id, "", limit))
+            except (StoreAway, StoreBroken) as error:
+                raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
 
     async def put_deal(self, show_id: str, deal: DealStock) -> None:
         """Put a deal's stock and rules into the show. The units of a `move_id` count once; rules follow the last
@@ -180,7 +207,7 @@ class ReservationEngine:
         request = (
             _PUT_DEAL, deal.deal_id, deal.move_id, deal.quota, deal.limit, deal.hold_ms, deal.pay_ms,
             int(DEAL_STATES[deal.status]), deal.opens_at_ms or 0, deal.closes_at_ms or 0, LEVELS.index(deal.level),
-            int(deal.head_wants_more == "wait"),
+            int(deal.head_wants_more == "wait"), LIMIT_BY.index(deal.limit_by), deal.address_cap, deal.hold_cap_ms,
         )  # fmt: skip
         await self._batcher.ask(show_id, request, _done)
         await self._watch(show_id)
@@ -198,26 +225,40 @@ class ReservationEngine:
     # --- viewers ----------------------------------------------------------------------------------------------------
 
     async def reserve(
-        self, show_id: str, viewer: Attributed, rid: str, lines: list[tuple[str, int]], wait: bool = False
+        self,
+        show_id: str,
+        viewer: Attributed,
+        rid: str,
+        lines: list[tuple[str, int]],
+        wait: bool = False,
+        address: str = "",
     ) -> Hold:
         """Set units aside, every line or none. The same rid again answers with the hold as it stands now.
 
         With `wait` and one line, a sold-out deal answers with a place in its line (state "waiting"). Refused in the
         order in which the reasons win: RID_INVALID, RID_REUSED (same rid, other body), BUSY, UNKNOWN_DEAL, QUANTITY,
-        DEAL_NOT_OPEN / DEAL_CLOSED, TOO_MANY (live holds of one viewer), LIMIT, ALREADY_WAITING, SOLD_OUT. A refusal
-        moves nothing and its rid may be used again.
+        DEAL_NOT_OPEN / DEAL_CLOSED, VERIFIED_ONLY / MEMBERS_ONLY, TOO_MANY (live holds of one viewer), LIMIT (of a
+        deal, then of the show, then of the address), HOLD_TIME, ALREADY_WAITING, SOLD_OUT. A refusal moves nothing and
+        its rid may be used again. `address` is opaque: where it comes from matters only to a deal that caps it.
         """
-        return await self._batcher.ask(show_id, *self._to_reserve(show_id, viewer, rid, lines, wait))
+        return await self._batcher.ask(show_id, *self._to_reserve(show_id, viewer, rid, lines, wait, address))
 
     def reserve_soon(
-        self, show_id: str, viewer: Attributed, rid: str, lines: list[tuple[str, int]], wait: bool, tell: Tell[Hold]
+        self,
+        show_id: str,
+        viewer: Attributed,
+        rid: str,
+        lines: list[tuple[str, int]],
+        wait: bool,
+        tell: Tell[Hold],
+        address: str = "",
     ) -> None:
         """`reserve` without a task or a future of its own: `tell` hears the outcome. Raises at once what needs no
         Redis, and then `tell` is never called."""
-        self._batcher.ask_and_tell(show_id, *self._to_reserve(show_id, viewer, rid, lines, wait), tell)
+        self._batcher.ask_and_tell(show_id, *self._to_reserve(show_id, viewer, rid, lines, wait, address), tell)
 
     def _to_reserve(
-        self, show_id: str, viewer: Attributed, rid: str, lines: list[tuple[str, int]], wait: bool
+        self, show_id: str, viewer: Attributed, rid: str, lines: list[tuple[str, int]], wait: bool, address: str
     ) -> tuple[tuple[Any, ...], Finish[Hold]]:
         viewer_id = viewer.viewer_id
         if not is_rid(rid):
@@ -240,7 +281,7 @@ class ReservationEngine:
                 raise self._refused(answer, reply)
             return self._hold(show_id, viewer_id, rid, answer, reply)
 
-        return (_RESERVE, viewer_id, rid, 1 if wait else 0, attribution, *flat), finish
+        return (_RESERVE, viewer_id, rid, 1 if wait else 0, attribution, viewer.person, address, *flat), finish
 
     async def release(self, show_id: str, viewer_id: str, rid: str) -> Hold:
         """Give a hold, an offer or a place in the line back. A second call answers with the hold as it stands.
@@ -252,6 +293,46 @@ class ReservationEngine:
     def release_soon(self, show_id: str, viewer_id: str, rid: str, tell: Tell[Hold]) -> None:
         """`release`, as `reserve_soon`."""
         self._batcher.ask_and_tell(show_id, *self._to_move(show_id, viewer_id, rid, _RELEASE), tell)
+
+    async def cancel_unpaid(self, show_id: str, deal_id: str) -> int:
+        """End every hold and offer of a deal that is no longer open; how many ended. What is being paid stays: SQL
+        judges that. The units come back to the deal, which gives them to its pool.
+
+        May be cancelled and repeated anywhere: what ended has ended. Holds are found by the queues of their ends, which
+        are as long as there are live holds; an offer that is accepted meanwhile moves to another entry, so it looks
+        until a whole look finds nothing.
+        """
+        ended = 0
+        while found := await self._unpaid_of(show_id, deal_id):
+            for first in range(0, len(found), _CANCELLED_TOGETHER):
+                some = found[first : first + _CANCELLED_TOGETHER]
+                ended += sum(await asyncio.gather(*(self._cancel(show_id, *key) for key in some)))
+        return ended
+
+    async def _cancel(self, show_id: str, viewer_id: str, rid: str) -> bool:
+        try:
+            await self._move(show_id, viewer_id, rid, _RELEASE, int(State.CANCELLED))
+        except Refused as refused:
+            # Being paid for, or gone, between the look and the call: then it is no longer ours to end.
+            if refused.why in (R.CONFLICT, R.NOT_FOUND):
+                return False
+            raise
+        return True
+
+    async def _unpaid_of(self, show_id: str, deal_id: str) -> list[tuple[str, str]]:
+        deal = deal_id.encode()
+        found: list[tuple[str, str]] = []
+        try:
+            async for _, packed in self._redis.hscan_iter(keys.queues(show_id), count=_SCAN):
+                names = list(dict.fromkeys(msgpack.unpackb(packed, raw=True)[1:]))
+                records = await self._redis.hmget(keys.rids(show_id), names)
+                for name, raw in zip(names, records, strict=True):
+                    items = record(cast(bytes, raw)) if raw else None
+                    if items and items[0] in IN_HELD and deal in items[LINES::2]:
+                        found.append(_split(name))
+        except (RedisError, OSError) as error:
+            raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
+        return found
 
     async def accept(self, show_id: str, viewer_id: str, rid: str) -> Hold:
         """OFFERED becomes HELD with the deal's hold time; what is already held is answered as it stands.
@@ -529,10 +610,12 @@ class ReservationEngine:
             return _sold_out(answer, reply)
         why = _REFUSALS[code]
         if code == _LIMIT:
-            return Refused(why, facts={"deal_id": answer[1].decode(), "limit": answer[2], "yours": answer[3]})
+            return _over_the_limit(answer)
         if code == _QUANTITY:
             return Refused(why, facts={"deal_id": answer[1].decode(), "most": answer[2]}, most=answer[2])
-        if code in (_DEAL_CLOSED, _UNKNOWN_DEAL, _ALREADY_WAITING):
+        if why is R.HOLD_TIME:
+            return Refused(why, facts={"deal_id": answer[1].decode(), "most_ms": answer[2], "yours_ms": answer[3]})
+        if code in (_DEAL_CLOSED, _UNKNOWN_DEAL, _ALREADY_WAITING) or why in (R.VERIFIED_ONLY, R.MEMBERS_ONLY):
             return Refused(why, facts={"deal_id": answer[1].decode()})
         if code in (_HOLD_GONE, _CONFLICT):
             return Refused(why, facts={"state": WORDS[answer[1]]}, what="This reservation")
@@ -553,6 +636,12 @@ class ReservationEngine:
         """Holds of level `ledger` on the show's channel: the script left that to whoever commits them."""
         async with self._admin_lock:
             await self._admin.tell_witnessed(show_id, told)
+
+    async def check_level(self, level: HoldLevel) -> None:
+        """Whether this server offers a level, asked when a deal is planned. Refuses MALFORMED with what it offers, and
+        BUSY where Redis cannot be asked."""
+        if level != "soft":
+            await self._check_level(level)
 
     async def _check_level(self, level: HoldLevel) -> None:
         """`fsync` only where Redis (each master of a cluster) syncs before it answers, `ledger` only where there is
@@ -594,6 +683,14 @@ def _number(answer: list[Any], _reply: Reply) -> int:
     _done(answer, _reply)
     number: int = answer[1]
     return number
+
+
+def _over_the_limit(answer: list[Any]) -> Refused:
+    _, deal_id, limit, yours, what = answer
+    facts: dict[str, Any] = {"deal_id": deal_id.decode(), "limit": limit, "of": what.decode()}
+    if what != b"address":  # what others behind the same address have is not hers to know
+        facts["yours"] = yours
+    return Refused(R.LIMIT, facts=facts, what=_LIMITED[what])
 
 
 def _sold_out(answer: list[Any], reply: Reply) -> Refused:

@@ -7,7 +7,8 @@ what the tests compare the script with, and the shortest place to read the rules
 from dataclasses import dataclass, field
 
 from livecommerce.errors import R
-from livecommerce.reservations.states import LIVE, MOVES, DealState, Move, State
+from livecommerce.protocol.facts import LimitBy
+from livecommerce.reservations.states import IN_HELD, LIVE, MOVES, DealState, Move, State
 
 Key = tuple[str, str]  # (viewer_id, rid)
 Lines = tuple[tuple[str, int], ...]
@@ -23,6 +24,19 @@ class No(Exception):
         super().__init__(why.name)
 
 
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Who asks. `person` is "" for a guest, "v…" verified, "m…" a member; `address` "" is not counted."""
+
+    viewer_id: str
+    person: str = ""
+    address: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.viewer_id, f"~{self.person}") if self.person else (self.viewer_id,)
+
+
 @dataclass(slots=True)
 class ModelDeal:
     quota: int
@@ -32,6 +46,9 @@ class ModelDeal:
     status: DealState
     waits_for_head: bool = False
     available: int = 0
+    limit_by: LimitBy = "guest"
+    address_cap: int = 0
+    hold_cap_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -42,6 +59,9 @@ class ModelHold:
     ticket: int
     due: int = 0
     n: int = 0
+    # What it is counted under, as it was decided when it was made: (name, units).
+    charged: tuple[tuple[str, int], ...] = ()
+    times: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -55,6 +75,8 @@ class Model:
     holds: dict[Key, ModelHold] = field(default_factory=dict)
     moves: set[tuple[str, str]] = field(default_factory=set)
     freed: set[str] = field(default_factory=set)
+    show_limit: int = 0
+    held_ms: dict[str, int] = field(default_factory=dict)  # who/deal → how long units stood held unpaid
 
     # --- what can be asked ------------------------------------------------------------------------------------------
 
@@ -66,15 +88,17 @@ class Model:
     def place(self, key: Key) -> int:
         return self._line(self.holds[key].lines[0][0]).index(key) + 1
 
-    def units_of(self, viewer_id: str, deal_id: str) -> int:
-        """What counts toward her limit: all she waits for, holds, pays or bought."""
-        return sum(
-            qty
-            for (viewer, _), hold in self.holds.items()
-            if viewer == viewer_id and (hold.state in LIVE or hold.state == State.CONFIRMED)
-            for deal, qty in hold.lines
-            if deal == deal_id
-        )
+    def counts(self) -> dict[str, int]:
+        """name → units that count toward a limit: all that is waited for, held, paid or bought.
+
+        "who/deal", where who is the viewer or "~person"; "who/" for the whole show; "@address/deal".
+        """
+        counts: dict[str, int] = {}
+        for hold in self.holds.values():
+            if hold.state in LIVE or hold.state == State.CONFIRMED:
+                for name, units in hold.charged:
+                    counts[name] = counts.get(name, 0) + units
+        return counts
 
     def live_of(self, viewer_id: str) -> list[Key]:
         return [key for key, hold in self.holds.items() if key[0] == viewer_id and hold.state in LIVE]
@@ -89,6 +113,7 @@ class Model:
             known = self.deals[deal_id] = ModelDeal(0, deal.limit, deal.hold_ms, deal.pay_ms, deal.status)
         known.limit, known.hold_ms, known.pay_ms = deal.limit, deal.hold_ms, deal.pay_ms
         known.waits_for_head = deal.waits_for_head
+        known.limit_by, known.address_cap, known.hold_cap_ms = deal.limit_by, deal.address_cap, deal.hold_cap_ms
         known.quota += units
         known.available += units
         self.freed.add(deal_id)
@@ -110,7 +135,7 @@ class Model:
         self.freed.add(deal_id)
         return units
 
-    def reserve(self, key: Key, lines: Lines, wait: bool) -> ModelHold:
+    def reserve(self, key: Key, lines: Lines, wait: bool, person: str = "", address: str = "") -> ModelHold:
         self._run_out(key)
         if key in self.holds:
             hold = self.holds[key]
@@ -118,26 +143,34 @@ class Model:
                 raise No(R.RID_REUSED)
             return hold
         self._refuse_lines(lines)
-        self._refuse_viewer(key[0], lines)
+        who = Who(key[0], person, address)
+        self._refuse_viewer(who, lines)
         if not self._fits(lines):
             self.turn(0)
         if not self._fits(lines):
             if not wait or len(lines) != 1:
                 raise No(R.SOLD_OUT)
-            if any(self.holds[other].state == State.WAITING and self._is_for(other, lines[0][0])
-                   for other in self.live_of(key[0])):  # fmt: skip
+            mine = self._named(who, lines[0][0])
+            if any(hold.state == State.WAITING and hold.charged[0][0] == mine for hold in self.holds.values()):
                 raise No(R.ALREADY_WAITING)
-            return self._new(key, lines, wait, State.WAITING, 0)
+            return self._new(key, lines, wait, who, State.WAITING, 0)
         for deal_id, qty in lines:
             self.deals[deal_id].available -= qty
-        hold_ms = min(self.deals[deal_id].hold_ms for deal_id, _ in lines)
-        return self._new(key, lines, wait, State.HELD, self.now + hold_ms)
+        return self._new(key, lines, wait, who, State.HELD, self._hold_ms(lines))
 
-    def release(self, key: Key) -> ModelHold:
+    def release(self, key: Key, move: Move = Move.RELEASE) -> ModelHold:
+        """By her (RELEASE), or by the shop that pulls its deal (PULL)."""
         hold = self._known(key)
         if hold.state in (State.PAYING, State.CONFIRMED):
             raise No(R.CONFLICT)
-        return self._become(key, Move.RELEASE)
+        return self._become(key, move)
+
+    def cancel_unpaid(self, deal_id: str) -> int:
+        mine = [key for key, hold in self.holds.items() if hold.state in IN_HELD and self._is_for(key, deal_id)]
+        for key in mine:
+            self._run_out(key)
+            self._become(key, Move.PULL)
+        return len(mine)
 
     def accept(self, key: Key) -> ModelHold:
         hold = self._known(key)
@@ -212,12 +245,41 @@ class Model:
         if late:
             raise No(late)
 
-    def _refuse_viewer(self, viewer_id: str, lines: Lines) -> None:
-        if len(self.live_of(viewer_id)) >= LIVE_RIDS_MAX:
+    def _refuse_viewer(self, who: "Who", lines: Lines) -> None:
+        for deal_id, _ in lines:
+            limit_by = self.deals[deal_id].limit_by
+            if limit_by == "verified" and not who.person:
+                raise No(R.VERIFIED_ONLY)
+            if limit_by == "member" and not who.person.startswith("m"):
+                raise No(R.MEMBERS_ONLY)
+        if len(self.live_of(who.viewer_id)) >= LIVE_RIDS_MAX:
             raise No(R.TOO_MANY)
-        for deal_id, qty in _sums(lines).items():
-            if self.units_of(viewer_id, deal_id) + qty > self.deals[deal_id].limit:
-                raise No(R.LIMIT)
+        counts, sums = self.counts(), _sums(lines)
+        most = {self._named(who, deal_id): self.deals[deal_id].limit for deal_id in sums}
+        most |= {f"{name}/": self.show_limit for name in who.names}
+        most |= {f"@{who.address}/{deal_id}": self.deals[deal_id].address_cap for deal_id in sums}
+        if any(counts.get(name, 0) + units > most[name] for name, units in self._charged(who, lines)):
+            raise No(R.LIMIT)
+        for deal_id in sums:
+            used, cap = self.held_ms.get(self._named(who, deal_id), 0), self.deals[deal_id].hold_cap_ms
+            if cap and used + self._hold_ms(lines) > cap:
+                raise No(R.HOLD_TIME)
+
+    def _named(self, who: "Who", deal_id: str) -> str:
+        """Whom this deal counts."""
+        return f"{who.viewer_id if self.deals[deal_id].limit_by == 'guest' else '~' + who.person}/{deal_id}"
+
+    def _charged(self, who: "Who", lines: Lines) -> tuple[tuple[str, int], ...]:
+        sums = _sums(lines)
+        charged = [(self._named(who, deal_id), qty) for deal_id, qty in sums.items()]
+        if self.show_limit:
+            charged += [(f"{name}/", sum(sums.values())) for name in who.names]
+        if who.address:
+            charged += [(f"@{who.address}/{d}", qty) for d, qty in sums.items() if self.deals[d].address_cap]
+        return tuple(charged)
+
+    def _hold_ms(self, lines: Lines) -> int:
+        return min(self.deals[deal_id].hold_ms for deal_id, _ in lines)
 
     def _fits(self, lines: Lines) -> bool:
         self._offer_freed()
@@ -239,16 +301,31 @@ class Model:
         if hold and hold.state in (State.HELD, State.OFFERED) and hold.due <= self.now:
             self._become(key, Move.RUN_OUT)
 
-    def _new(self, key: Key, lines: Lines, wait: bool, state: State, due: int) -> ModelHold:
+    def _new(self, key: Key, lines: Lines, wait: bool, who: "Who", state: State, duration_ms: int) -> ModelHold:
         self.ticket += 1
-        self.holds[key] = ModelHold(lines, wait, state, self.ticket, due)
-        return self.holds[key]
+        # Where one of a cart's deals counts time, all of them do.
+        timed = any(self.deals[deal_id].hold_cap_ms for deal_id, _ in lines)
+        times = tuple(self._named(who, deal_id) for deal_id in _sums(lines)) if timed else ()
+        due = self.now + duration_ms if duration_ms else 0
+        hold = ModelHold(lines, wait, state, self.ticket, due, 0, self._charged(who, lines), times)
+        self.holds[key] = hold
+        self._charge_time(hold, duration_ms)
+        return hold
+
+    def _charge_time(self, hold: ModelHold, milliseconds: int) -> None:
+        for name in hold.times:
+            self.held_ms[name] = self.held_ms.get(name, 0) + milliseconds
 
     def _become(self, key: Key, move: Move, duration_ms: int = 0) -> ModelHold:
         hold = self.holds[key]
         new = MOVES.get((hold.state, move))
         if new is None:  # a second attempt: the answer is the state as it is
             return hold
+        # Time held unpaid is counted whole when it begins; what was not used comes back.
+        if hold.state in IN_HELD:
+            self._charge_time(hold, -max(0, hold.due - self.now))
+        if new in IN_HELD:
+            self._charge_time(hold, duration_ms)
         was, hold.state = hold.state, new
         hold.due = self.now + duration_ms if duration_ms else 0
         if was in QTY_UNITS_OF and new not in QTY_UNITS_OF:

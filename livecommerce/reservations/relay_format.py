@@ -13,7 +13,7 @@ from livecommerce.protocol.facts import Hold, HoldLine
 from livecommerce.reservations.states import WORDS, State
 
 # Places in the record, a flat msgpack array. Lua counts from 1, Python from 0.
-STATE, TICKET, DUE, AT, N, PLACE, ATTRIBUTION, WAIT, LINES = range(9)
+STATE, TICKET, DUE, AT, N, PLACE, ATTRIBUTION, WAIT, CHARGED, LINES = range(10)
 
 _WITH_DUE = (State.OFFERED, State.HELD, State.PAYING)
 

@@ -56,6 +56,7 @@ class Move(enum.Enum):
     RELEASE = "release"
     RUN_OUT = "run_out"  # its time on the hold clock is over, or its deal closes while it waits
     BEGIN_PAY = "begin_pay"
+    PULL = "pull"  # the shop takes its deal back and cancels what is not being paid
     SETTLE = "settle"
     FREE_EXPIRED = "free_expired"
     FREE_CANCELLED = "free_cancelled"
@@ -75,6 +76,9 @@ MOVES: MappingProxyType[tuple[State, Move], State] = MappingProxyType(
         (S.OFFERED, M.RUN_OUT): S.LAPSED,
         (S.HELD, M.RELEASE): S.RELEASED,
         (S.HELD, M.RUN_OUT): S.EXPIRED,
+        (S.WAITING, M.PULL): S.CANCELLED,
+        (S.OFFERED, M.PULL): S.CANCELLED,
+        (S.HELD, M.PULL): S.CANCELLED,
         (S.HELD, M.BEGIN_PAY): S.PAYING,
         # SQL is the judge from PAYING on: what it committed is followed even where Redis lost the begin_pay.
         (S.HELD, M.SETTLE): S.CONFIRMED,

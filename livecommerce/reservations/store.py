@@ -62,9 +62,11 @@ class Store:
         answer: list[Any] = msgpack.unpackb(raw, raw=True, strict_map_key=False)
         return answer
 
-    async def open_show(self, show_id: str, epoch: str) -> str:
-        """Make the books of the show where they are missing; the epoch that holds."""
-        return (await self._run(OPEN_SHOW, (keys.meta(show_id),), epoch.encode())).decode()
+    async def open_show(self, show_id: str, epoch: str, limit: int | None = None) -> str:
+        """Make the books of the show where they are missing, and set its limit where one is said; the epoch that
+        holds. With no epoch none are made: "" where there are none."""
+        arguments = (epoch.encode(), b"" if limit is None else b"%d" % limit)
+        return (await self._run(OPEN_SHOW, (keys.meta(show_id),), *arguments)).decode()
 
     async def tell_witnessed(self, show_id: str, told: Sequence[tuple[str, str, bytes]]) -> None:
         """Let everybody in the show know of holds that are committed in SQL; (viewer_id, rid, record) of each."""
@@ -78,12 +80,12 @@ class Store:
         names = self._keys[show_id] = keys.engine_keys(show_id)
         return names
 
-    async def _run(self, script: Script, names: tuple[str, ...], argument: bytes) -> bytes:
+    async def _run(self, script: Script, names: tuple[str, ...], *arguments: bytes) -> bytes:
         try:
             try:
-                return await self._wires.ask(script, True, names, argument)
+                return await self._wires.ask(script, True, names, *arguments)
             except NoScriptError:
-                return await self._wires.ask(script, False, names, argument)
+                return await self._wires.ask(script, False, names, *arguments)
         except (RedisConnectionError, OSError, TimeoutError) as error:
             raise StoreAway(str(error)) from error
         except ResponseError as error:

@@ -13,7 +13,8 @@ from typing import Literal
 
 import msgspec
 
-HoldLevel = Literal["soft", "fsync", "ledger"]
+from livecommerce.protocol.facts import HoldLevel
+
 LEVELS: tuple[HoldLevel, ...] = ("soft", "fsync", "ledger")
 TOKEN_CHARACTERS_MAX = 4096
 

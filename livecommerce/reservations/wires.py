@@ -1,6 +1,6 @@
 """The connections of the hot path: one to one server, or one to each node of a cluster that has a show of ours.
 
-What arrives: a script, its keys, its argument. What leaves: the raw answer, or redis-py's error. A wire carries one
+What arrives: a script, its keys, its arguments. What leaves: the raw answer, or redis-py's error. A wire carries one
 question at a time, and redis-py's own retries are off: an unknown outcome is asked for again under the same rid, by
 whoever asked. In a cluster MOVED, ASK and TRYAGAIN are followed here, within bounds: none of them ran the script.
 It does not know what scripts mean.
@@ -54,7 +54,7 @@ class Script:
 class Wires(Protocol):
     """What carries scripts to the server that has their keys."""
 
-    async def ask(self, script: Script, by_hash: bool, names: tuple[str, ...], argument: bytes) -> bytes: ...
+    async def ask(self, script: Script, by_hash: bool, names: tuple[str, ...], *arguments: bytes) -> bytes: ...
 
     async def aclose(self) -> None: ...
 
@@ -79,8 +79,8 @@ class Wire:
     async def aclose(self) -> None:
         await self._connection.disconnect(nowait=True)
 
-    async def ask(self, script: Script, by_hash: bool, names: tuple[str, ...], argument: bytes) -> bytes:
-        return await self.send(_packed(script, by_hash, names, argument))
+    async def ask(self, script: Script, by_hash: bool, names: tuple[str, ...], *arguments: bytes) -> bytes:
+        return await self.send(_packed(script, by_hash, names, *arguments))
 
     async def send(self, packed: bytes, asking: bool = False) -> bytes:
         """The answer to one command; with `asking`, as one who was sent here by ASK.
@@ -126,11 +126,11 @@ class ClusterWires:
         for wire, _ in self._wires.values():
             await wire.aclose()
 
-    async def ask(self, script: Script, by_hash: bool, names: tuple[str, ...], argument: bytes) -> bytes:
+    async def ask(self, script: Script, by_hash: bool, names: tuple[str, ...], *arguments: bytes) -> bytes:
         cluster = self._cluster
         if await cluster.shards_channels():
             script = script.sharded
-        packed = _packed(script, by_hash, names, argument)
+        packed = _packed(script, by_hash, names, *arguments)
         slot = key_slot(names[0].encode())
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + FOLLOW_SECONDS_MAX
@@ -171,9 +171,9 @@ class ClusterWires:
             return await wire.send(packed, asking)
 
 
-def _packed(script: Script, by_hash: bool, names: tuple[str, ...], argument: bytes) -> bytes:
+def _packed(script: Script, by_hash: bool, names: tuple[str, ...], *arguments: bytes) -> bytes:
     command = (b"EVALSHA", script.sha) if by_hash else (b"EVAL", script.body)
-    words: tuple[Any, ...] = (*command, len(names), *names, argument)
+    words: tuple[Any, ...] = (*command, len(names), *names, *arguments)
     packed: bytes = hiredis.pack_command(words)
     return packed
 

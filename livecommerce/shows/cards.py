@@ -26,6 +26,10 @@ from livecommerce.shows.state import PlannedCard, ShowState
 
 PRICE_MINOR_MAX = 100_000_000_000
 HOLD_SECONDS_MAX = 7 * 86_400
+HOLD_CAP_SECONDS_MAX = 30 * 86_400
+# What one person may hold in all without paying, unless the deal says otherwise: room to let go and think again, none
+# to keep a unit for the whole show.
+HOLDS_OF_ONE_PERSON = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +133,7 @@ async def copy_cards(connection: AsyncConnection, from_show_id: str, to_show_id:
         for deal in rows:
             reset = {
                 "id": new_id("dea"), "show_id": to_show_id, "card_id": copy_id, "status": "draft", "allotted": 0,
-                "paying": 0, "sold": 0, "opens_at_ms": None, "closes_at_ms": None,
+                "paying": 0, "sold": 0, "opens_at_ms": None, "closes_at_ms": None, "pulled": "",
             }  # fmt: skip
             await connection.execute(insert(deals).values({**deal._asdict(), **reset}))
 
@@ -169,6 +173,7 @@ def _deal_row(state: ShowState, new: NewDeal, around: Surroundings) -> dict[str,
         raise Refused(R.NOT_FOUND, what="variant")
     corner = corners.of(state.facts.corner)
     settings = around.settings
+    hold_seconds = _said(new.hold_seconds, corner.hold_seconds or settings.hold_seconds_default)
     row = {
         "id": new_id("dea"),
         "show_id": state.facts.show_id,
@@ -180,11 +185,16 @@ def _deal_row(state: ShowState, new: NewDeal, around: Surroundings) -> dict[str,
         "quota": new.quota,
         # A nought was said, and is refused; only what was left out is filled in.
         "limit_per_viewer": _said(new.limit_per_viewer, corner.limit_per_viewer),
-        "hold_seconds": _said(new.hold_seconds, corner.hold_seconds or settings.hold_seconds_default),
+        "hold_seconds": hold_seconds,
         "pay_seconds": _said(new.pay_seconds, settings.pay_seconds_default),
         "opens_at_ms": new.opens_at_ms,
         "closes_at_ms": new.closes_at_ms,
+        "level": new.level,
+        "head_wants_more": new.head_wants_more,
+        "limit_by": new.limit_by,
+        "address_cap": new.address_cap,
     }
+    row["hold_cap_seconds"] = _said(new.hold_cap_seconds, HOLDS_OF_ONE_PERSON * hold_seconds)
     _refuse_numbers(row)
     return row
 
@@ -204,6 +214,9 @@ async def _deal_edit(connection: AsyncConnection, card: PlannedCard, edit: EditD
     }
     if deal.status != "draft":
         raise Refused(R.WRONG_STATE, state="selling this deal")
+    if "hold_seconds" in values and deal.hold_cap_seconds == HOLDS_OF_ONE_PERSON * deal.hold_seconds:
+        # The cap was nobody's wish: it follows the hold it was made from.
+        values.setdefault("hold_cap_seconds", HOLDS_OF_ONE_PERSON * values["hold_seconds"])
     _refuse_numbers({**_numbers(deal), **values})
     if "location_id" in values:
         await _must_be_location(connection, values["location_id"])
@@ -213,7 +226,7 @@ async def _deal_edit(connection: AsyncConnection, card: PlannedCard, edit: EditD
 def _numbers(deal: DealFacts) -> dict[str, Any]:
     names = (
         "price_minor", "was_minor", "quota", "limit_per_viewer", "hold_seconds", "pay_seconds", "opens_at_ms",
-        "closes_at_ms",
+        "closes_at_ms", "address_cap", "hold_cap_seconds",
     )  # fmt: skip
     return {name: getattr(deal, name) for name in names}
 
@@ -230,6 +243,10 @@ def _refuse_numbers(row: dict[str, Any]) -> None:
         raise Refused(R.QUANTITY, most=LIMIT_MAX)
     if not (5 <= row["hold_seconds"] <= HOLD_SECONDS_MAX and 30 <= row["pay_seconds"] <= HOLD_SECONDS_MAX):
         raise Refused(R.MALFORMED, expected="holds of 5 seconds or more, 30 or more to pay, and a week at most")
+    if not 0 <= row["address_cap"] <= QUOTA_MAX:
+        raise Refused(R.QUANTITY, most=QUOTA_MAX)
+    if row["hold_cap_seconds"] and not row["hold_seconds"] <= row["hold_cap_seconds"] <= HOLD_CAP_SECONDS_MAX:
+        raise Refused(R.MALFORMED, expected="a cap on the time held of one whole hold or more, 30 days at most, or 0")
     opens, closes = row["opens_at_ms"], row["closes_at_ms"]
     if opens is not None and closes is not None and closes - opens < 5000:
         raise Refused(R.MALFORMED, expected="a closing at least 5 seconds after the opening")

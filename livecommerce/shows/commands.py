@@ -242,7 +242,22 @@ def _open_deal(state: ShowState, command: c.OpenDeal, _actor: Actor) -> Decision
 
 def _close_deal(state: ShowState, command: c.CloseDeal, _actor: Actor) -> Decision:
     _, deal = _deal(state, command.deal_id)
-    return _close(deal, "pulled" if command.pulled else "host")
+    if deal.status == "draft":
+        raise Refused(R.DEAL_NOT_OPEN)
+    if not command.pulled:
+        return _close(deal, "host")
+    if deal.pulled == command.holds or deal.status == "closed":
+        return NOTHING
+    if deal.status == "closing" and deal.pulled == "cancel":
+        raise Refused(R.DEAL_CLOSED)  # what was cancelled cannot be honoured any more
+    return _pull(deal, command.holds)
+
+
+def _pull(deal: DealFacts, holds: Literal["honour", "cancel"]) -> Decision:
+    """Also of a deal that is closing: who closed it may see only then that nobody can be served."""
+    status = "closing" if deal.status == "closing" else lifecycle.deal_moved(deal.status, "close")
+    change = SetDeal(deal.deal_id, {"status": status, "pulled": holds})
+    return Decision((change,), (DealClosed(deal.deal_id, "pulled", holds),))
 
 
 def _announce(deal: DealFacts, opens_at_ms: int, closes_at_ms: int | None = None) -> Decision:

@@ -17,7 +17,7 @@ from livecommerce.catalogue import pools
 from livecommerce.clock import Clock
 from livecommerce.errors import R, Refused
 from livecommerce.ledger.database import Database
-from livecommerce.ledger.tables import deals, show_books
+from livecommerce.ledger.tables import deals, show_books, shows
 from livecommerce.protocol.facts import AnyEvent, DealAnnounced, DealClosed, DealOpened, ShowChanged
 from livecommerce.reservations.batcher import REBUILDING_AFTER_MS
 from livecommerce.reservations.engine import DealStock, ReservationEngine
@@ -46,6 +46,11 @@ def stock_of(row: "Row[tuple[object, ...]]") -> DealStock:
         status=row.status,
         opens_at_ms=row.opens_at_ms,
         closes_at_ms=row.closes_at_ms,
+        level=row.level,
+        head_wants_more=row.head_wants_more,
+        limit_by=row.limit_by,
+        address_cap=row.address_cap,
+        hold_cap_ms=row.hold_cap_seconds * 1000,
     )
 
 
@@ -60,12 +65,14 @@ class DealStocks:
 
     async def follow(self, show_id: str, event: AnyEvent) -> None:
         """Make the engine's books agree with `event` before the room hears of it."""
-        if isinstance(event, ShowChanged) and event.show.status == "live":
-            await self._open_books(show_id)
+        if isinstance(event, ShowChanged) and event.show.status in ("live", "interrupted"):
+            await self._open_books(show_id, event.show.limit_per_person)
         elif isinstance(event, DealAnnounced | DealOpened):
             await self._put(show_id, event.deal_id)
         elif isinstance(event, DealClosed):
             await self._take_out(show_id, event.deal_id, "closing")
+            if event.pulled == "cancel":
+                await self._cancel(show_id, event.deal_id)
 
     async def finish(self, show_id: str, deal_id: str) -> bool:
         """A closing deal → closed, once nobody holds or pays; True where it was. Units freed meanwhile go back."""
@@ -73,6 +80,9 @@ class DealStocks:
         _, levels = await self.engine.levels(show_id)
         level = levels.get(deal_id)
         if level is not None and (level.held or level.paying):
+            # Held by somebody who slipped through while the deal was being pulled, or where the process died then.
+            if level.held and await self._is_cancelled(deal_id):
+                await self._cancel(show_id, deal_id)
             return False
 
         async def work(connection: AsyncConnection) -> bool:
@@ -88,20 +98,22 @@ class DealStocks:
 
         return await self.database.write(work)
 
-    async def _open_books(self, show_id: str) -> None:
+    async def _open_books(self, show_id: str, limit_per_person: int) -> None:
         """Make the show's books in Redis, once in its life: where they are missing later they were lost, and only a
-        rebuild may make them, from what is known and not from what was allotted. SQL remembers; `REBUILDING`."""
+        rebuild may make them, from what is known and not from what was allotted. SQL remembers; `REBUILDING`. The
+        show's limit is set each time."""
         row = {"show_id": show_id, "opened_at_ms": self.clock.now_ms()}
         fresh = await self.database.write(lambda connection: pools.insert_new(connection, show_books, **row))
         if fresh:
-            await self.engine.open_show(show_id)
-        elif not await self.engine.has_books(show_id):
+            await self.engine.open_show(show_id, limit_per_person)
+        elif not await self.engine.set_show_limit(show_id, limit_per_person):
             raise Refused(R.REBUILDING, after_ms=REBUILDING_AFTER_MS)
 
     async def _put(self, show_id: str, deal_id: str) -> None:
         async with self.database.read() as connection:
-            row = (await connection.execute(select(deals).where(deals.c.id == deal_id))).one()
-        await self._open_books(show_id)
+            query = select(deals, shows.c.limit_per_person).join(shows, shows.c.id == deals.c.show_id)
+            row = (await connection.execute(query.where(deals.c.id == deal_id))).one()
+        await self._open_books(show_id, row.limit_per_person)
         # Opened at the same instant as SQL says, never earlier than its own row: a deal that was closed meanwhile is
         # put in as announced, and the event that closes it follows.
         is_open = row.status == "open"
@@ -109,6 +121,17 @@ class DealStocks:
         await self.engine.put_deal(show_id, replace(stock, status="open" if is_open else "announced"))
         if is_open:  # the first `put_deal` may have been the announcement
             await self.engine.set_deal_status(show_id, deal_id, "open")
+
+    async def _is_cancelled(self, deal_id: str) -> bool:
+        async with self.database.read() as connection:
+            pulled = (await connection.execute(select(deals.c.pulled).where(deals.c.id == deal_id))).scalar_one()
+        return bool(pulled == "cancel")
+
+    async def _cancel(self, show_id: str, deal_id: str) -> None:
+        """Who holds is told at once, by the relay; what is being paid is SQL's, see `orders.sweeps.pulled`."""
+        ended = await self.engine.cancel_unpaid(show_id, deal_id)
+        log.info("deal_cancelled", show_id=show_id, deal_id=deal_id, holds=ended)
+        await self._take_out(show_id, deal_id, "closing")
 
     async def _take_out(self, show_id: str, deal_id: str, status: str) -> None:
         try:

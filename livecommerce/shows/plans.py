@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from livecommerce.protocol.facts import CardFacts, CornerName, ShowFacts
+from livecommerce.protocol.facts import CardFacts, CornerName, HoldLevel, LimitBy, ShowFacts
 from livecommerce.protocol.from_viewer import ShortId
 from livecommerce.shows.state import CardState
 
@@ -18,6 +18,7 @@ About = Annotated[str, Meta(max_length=2000)]
 InstantMs = Annotated[int, Meta(ge=0, le=32_503_680_000_000)]  # until the year 3000
 # An address of this server or one that a browser fetches by itself; never a script.
 Url = Annotated[str, Meta(max_length=2000, pattern=r"^(https?://[^\s]+|/[^\s]*)?$")]
+PersonLimit = Annotated[int, Meta(ge=0, le=100_000)]
 Access = Literal["public", "invited", "members"]
 
 QUOTA_MAX = 100_000
@@ -51,6 +52,7 @@ class NewShow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     org_unit_id: Annotated[str, Meta(max_length=40)] = ""
     host_account_id: Annotated[str, Meta(max_length=40)] = ""
     draft: bool = False  # keep it a draft although it has an instant
+    limit_per_person: PersonLimit = 0  # units of one person in the whole show; 0 is none
 
 
 class EditShow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,6 +67,7 @@ class EditShow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     video: NewVideo | UnsetType = UNSET
     corner_settings: dict[str, object] | UnsetType = UNSET
     slow_seconds: Annotated[int, Meta(ge=0, le=300)] | UnsetType = UNSET
+    limit_per_person: PersonLimit | UnsetType = UNSET
     move: Literal["schedule", "unschedule", "cancel"] | UnsetType = UNSET
 
 
@@ -82,6 +85,11 @@ class NewDeal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     label: Annotated[str, Meta(max_length=80)] = ""
     opens_at_ms: InstantMs | None = None
     closes_at_ms: InstantMs | None = None
+    level: HoldLevel = "soft"  # what "held" promises; one that this server does not offer is refused
+    head_wants_more: Literal["skip", "wait"] = "skip"
+    limit_by: LimitBy = "guest"
+    address_cap: int = 0  # units of one network address; 0 is none
+    hold_cap_seconds: int | None = None  # of one person, in all, without paying; None: three holds; 0 is none
 
 
 class NewCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -113,6 +121,11 @@ class EditDeal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     label: Annotated[str, Meta(max_length=80)] | UnsetType = UNSET
     opens_at_ms: InstantMs | UnsetType | None = UNSET
     closes_at_ms: InstantMs | UnsetType | None = UNSET
+    level: HoldLevel | UnsetType = UNSET
+    head_wants_more: Literal["skip", "wait"] | UnsetType = UNSET
+    limit_by: LimitBy | UnsetType = UNSET
+    address_cap: int | UnsetType = UNSET
+    hold_cap_seconds: int | UnsetType = UNSET
 
 
 class EditCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -112,6 +112,7 @@ def show_facts(row: Row[Any]) -> ShowFacts:
         started_at_ms=row.started_at_ms,
         ended_at_ms=row.ended_at_ms,
         about=row.about,
+        limit_per_person=row.limit_per_person,
     )
 
 
@@ -136,6 +137,12 @@ def deal_facts(row: Row[Any], looks: Looks) -> DealFacts:
         status=row.status,
         opens_at_ms=row.opens_at_ms,
         closes_at_ms=row.closes_at_ms,
+        level=row.level,
+        head_wants_more=row.head_wants_more,
+        limit_by=row.limit_by,
+        address_cap=row.address_cap,
+        hold_cap_seconds=row.hold_cap_seconds,
+        pulled=row.pulled,
     )
 
 

@@ -73,7 +73,18 @@ from livecommerce.shows.commands import (
 from livecommerce.shows.invitations import Invitation, NewInvitation
 from livecommerce.shows.log import LogRow
 from livecommerce.shows.news import News, TalkLine
-from livecommerce.shows.plans import EditCard, EditShow, NewCard, NewShow, NewVideo, ShowList, StaffCard, StaffShow
+from livecommerce.shows.plans import (
+    EditCard,
+    EditDeal,
+    EditShow,
+    NewCard,
+    NewDeal,
+    NewShow,
+    NewVideo,
+    ShowList,
+    StaffCard,
+    StaffShow,
+)
 from livecommerce.shows.reading import (
     PLAIN,
     Looks,
@@ -187,6 +198,7 @@ class Shows:
             "video": _video(new.video),
             "scheduled_at_ms": new.scheduled_at_ms,
             "launch_at_ms": new.launch_at_ms,
+            "limit_per_person": new.limit_per_person,
             "created_at_ms": self.clock.now_ms(),
         }
 
@@ -238,6 +250,7 @@ class Shows:
                     host_account_id=staff.account_id,
                     org_unit_id=row.org_unit_id,
                     video=msgspec.to_builtins(video),
+                    limit_per_person=row.limit_per_person,
                     created_at_ms=state.now_ms,
                 )
             )
@@ -251,7 +264,9 @@ class Shows:
         return facts
 
     async def add_card(self, staff: StaffIdentity, show_id: str, new: NewCard) -> StaffCard:
-        """A card at the end of the rundown; the refusals are those of `cards.add_card`."""
+        """A card at the end of the rundown; refuses as `cards.add_card`, and before that MALFORMED for a rule that
+        this server cannot keep."""
+        await self._refuse_rules(new.deals)
         named = await self._variants_named(new)
         around = rundown.Surroundings(named, await self.catalogue.default_location(), self.settings)
 
@@ -261,7 +276,9 @@ class Shows:
         return await self._card_changed(staff, show_id, named, work)
 
     async def edit_card(self, staff: StaffIdentity, show_id: str, card_id: str, edit: EditCard) -> StaffCard:
-        """A card with its changes; the refusals are those of `cards.edit_card`."""
+        """A card with its changes; refuses as `cards.edit_card`, and before that MALFORMED for a rule that this server
+        cannot keep."""
+        await self._refuse_rules(edit.deals)
 
         async def work(connection: AsyncConnection, state: ShowState) -> str:
             await rundown.edit_card(connection, state, card_id, edit)
@@ -690,6 +707,21 @@ class Shows:
 
         return await self._planned(staff, show_id, changed)
 
+    async def _refuse_rules(self, planned: Sequence[NewDeal | EditDeal]) -> None:
+        """What a deal promises is looked at while it is planned: at its opening it would be too late."""
+        for level in {deal.level for deal in planned if deal.level is not UNSET}:
+            try:
+                await self.engine.check_level(level)
+            except Refused as refused:
+                refused.facts["field"] = "level"
+                raise
+        if not self.settings.has_mail and any(deal.limit_by == "verified" for deal in planned):
+            raise Refused(
+                R.MALFORMED,
+                expected="a server that can send mail (MAIL_URL), so that guests can be verified",
+                facts={"field": "limit_by"},
+            )
+
     async def _variants_named(self, new: NewCard) -> dict[str, VariantFacts]:
         if new.product_handle and not new.deals:
             product = await self.catalogue.product(new.product_handle, published_only=False)
@@ -729,9 +761,12 @@ class Shows:
         on_air = facts.status in ("live", "interrupted")
         values: dict[str, Any] = {
             name: value
-            for name in ("title", "about", "corner", "access", "scheduled_at_ms", "launch_at_ms", "slow_seconds")
+            for name in (
+                "title", "about", "corner", "access", "scheduled_at_ms", "launch_at_ms", "slow_seconds",
+                "limit_per_person",
+            )
             if (value := getattr(edit, name)) is not UNSET
-        }
+        }  # fmt: skip
         values = {name: value for name, value in values.items() if value != _now(state, name)}
         if on_air and {"corner", "scheduled_at_ms", "launch_at_ms"} & values.keys():
             raise Refused(R.WRONG_STATE, state=facts.status)

@@ -55,7 +55,7 @@ def _batch(requests: list[list[object]]) -> bytes:
 
 
 def _request(number: int) -> list[object]:
-    return [_RESERVE_VERB, f"vwr_raw{number // _EACH:06d}", f"rid-raw-{number:06d}", 0, "", DEAL, 1]
+    return [_RESERVE_VERB, f"vwr_raw{number // _EACH:06d}", f"rid-raw-{number:06d}", 0, "", "", "", DEAL, 1]
 
 
 @contextlib.contextmanager
@@ -101,7 +101,7 @@ def _call_by_redis_benchmark(lab: Lab, show_id: str, asked: int, sold_out: bool)
     assert not sold_out
     names = keys.engine_keys(show_id)
     sha = lab.redis.script_load(RESERVE.body.decode())
-    request: list[object] = [_RESERVE_VERB, f"vwr_{_RANDOM}", f"rid-{_RANDOM}", 1, "", DEAL, 1]
+    request: list[object] = [_RESERVE_VERB, f"vwr_{_RANDOM}", f"rid-{_RANDOM}", 1, "", "", "", DEAL, 1]
     command = [
         program, "-s", str(lab.valkey_socket), "-n", str(asked), "-c", str(_CONNECTIONS), "-r", str(_RANDOM_BELOW),
         "--csv", "-x", "EVALSHA", sha, str(len(names)), *names,

@@ -23,6 +23,7 @@ NOTHING_TAKEN = frozenset(
     refusal.value.number
     for refusal in (
         R.SOLD_OUT, R.LIMIT, R.DEAL_NOT_OPEN, R.DEAL_CLOSED, R.UNKNOWN_DEAL, R.QUANTITY, R.ALREADY_WAITING, R.BUNDLE,
+        R.VERIFIED_ONLY, R.MEMBERS_ONLY, R.HOLD_TIME,
     )
 )  # fmt: skip
 # Her units are set aside in these states.

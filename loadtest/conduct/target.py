@@ -164,7 +164,7 @@ class Target:
         deals = [
             {
                 "variant_id": variant_id, "quota": quota, "limit_per_viewer": limit, "hold_seconds": hold_seconds,
-                "pay_seconds": pay_seconds,
+                "pay_seconds": pay_seconds, "hold_cap_seconds": 0,  # viewers that never tire
             }
             for variant_id in variant_ids
         ]  # fmt: skip

@@ -95,6 +95,7 @@ class StandInDoor:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.life_ms = 600_000
+        self.verified: dict[str, str] = {}  # viewer → the word for the address she confirmed
 
     async def verify_socket(
         self, token: str, cookie_header: str, origin: str, show_id: str, host: str = ""
@@ -106,7 +107,8 @@ class StandInDoor:
             raise Refused(R.TOKEN_EXPIRED)
         if role not in ("viewer", "host", "moderator"):
             raise Refused(R.TOKEN_INVALID)
-        return ViewerIdentity(viewer_id, viewer_id.title()), role, self.clock.now_ms() + self.life_ms
+        word = self.verified.get(viewer_id, "")
+        return ViewerIdentity(viewer_id, viewer_id.title(), verified=word), role, self.clock.now_ms() + self.life_ms
 
 
 @dataclass

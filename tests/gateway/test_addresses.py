@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from livecommerce.gateway.addresses import address_group, client_address, is_loopback, was_forwarded
+from livecommerce.gateway.addresses import AddressMarks, address_group, client_address, is_loopback, was_forwarded
 from livecommerce.settings import Settings, SettingsError, read_settings
 
 
@@ -53,3 +53,22 @@ def test_loopback_and_forwarding_are_told_apart() -> None:
     ]  # fmt: skip
     assert was_forwarded([(b"x-forwarded-for", b"1.2.3.4")])
     assert not was_forwarded([(b"host", b"shop")])
+
+
+def test_an_address_has_one_word_that_only_this_server_can_make() -> None:
+    marks = AddressMarks("secret")
+    assert marks.of("198.51.100.9") == AddressMarks("secret").of("198.51.100.9")
+    assert marks.of("198.51.100.9") != marks.of("198.51.100.8")
+    assert marks.of("198.51.100.9") != AddressMarks("another").of("198.51.100.9")
+    assert "198" not in marks.of("198.51.100.9")
+
+
+def test_one_customers_network_counts_as_one_address() -> None:
+    marks = AddressMarks("secret")
+    assert marks.of("2001:db8::1") == marks.of("2001:db8::ffff") != marks.of("2001:db8:0:1::1")
+    assert marks.of("::ffff:198.51.100.9") == marks.of("198.51.100.9")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "unix", "", "nonsense"])
+def test_what_stands_before_everybody_is_nobodys_address(address: str) -> None:
+    assert AddressMarks("secret").of(address) == ""

@@ -12,7 +12,7 @@ from livecommerce.errors import Close, R
 from livecommerce.gateway import hall
 from livecommerce.gateway.outbox import Lane, Outbox, send_to_all
 from livecommerce.protocol.facts import CardHidden, Level, Note, RoomRules
-from livecommerce.protocol.from_viewer import Accept, Ping, React, Release, Reserve, Say, Vote, WantLine
+from livecommerce.protocol.from_viewer import Accept, Ping, React, Release, Reserve, Say, Token, Vote, WantLine
 from livecommerce.protocol.to_viewer import (
     Answer,
     AnyToViewer,
@@ -27,6 +27,7 @@ from livecommerce.protocol.to_viewer import (
     State,
     Talk,
 )
+from livecommerce.reservations import DealStock, keys
 from livecommerce.rooms.room import ToAll
 from livecommerce.settings import Settings
 from tests.gateway.live import SHOW, Live, Raw, live, open_deal, seat, until
@@ -251,6 +252,46 @@ class TestStock:
             b.send(Reserve("rid_00000001", (WantLine("dl_1", 1),)))
             refused = await b.read_until(RefusedMessage)
             assert (refused.number, refused.text) == (R.SOLD_OUT.value.number, R.SOLD_OUT.value.text)
+
+    async def test_a_pass_that_came_before_the_tap_says_who_taps(self, one: Live) -> None:
+        """She confirms her address while she watches: the page renews the pass and taps again in one go."""
+        await one.engine.put_deal(SHOW, DealStock("dl_v", 5, 2, 300_000, 600_000, "open", limit_by="verified"))
+        raw, _ = await seat(one, "a")
+        tap = (WantLine("dl_v"),)
+        raw.send(Reserve("rid-0001", tap))
+        refused = await raw.read_until(RefusedMessage)
+        assert (refused.number, refused.facts) == (R.VERIFIED_ONLY.value.number, {"deal_id": "dl_v"})
+        one.door.verified["a"] = "v_ana"
+        raw.send(Token("viewer.a"))
+        raw.send(Reserve("rid-0001", tap))
+        assert (await raw.read_until(Answer)).hold.state == "held"
+        raw.send(Reserve("rid-0002", tap))
+        assert (await raw.read_until(Answer)).hold.state == "held"
+
+    async def test_a_pass_that_is_refused_keeps_nobodys_tap_waiting(self, one: Live) -> None:
+        raw, _ = await seat(one, "a")
+        raw.send(Token("viewer.b"))
+        raw.send(Reserve("rid-0001", (WantLine("dl_1"),)))
+        found = await collect(raw, RefusedMessage, Answer)
+        assert found.keys() >= {RefusedMessage, Answer}
+
+    async def test_where_she_comes_from_is_counted_where_a_deal_caps_it(
+        self, redis: Redis, settings: Settings, clock: TestClock
+    ) -> None:
+        trusting = dataclasses.replace(settings, trusted_proxies=("127.0.0.1",))
+        async with live(redis, trusting, clock) as running:
+            await running.engine.open_show(SHOW)
+            deal = DealStock("dl_1", 9, 2, 300_000, 600_000, "open", address_cap=1)
+            await running.engine.put_deal(SHOW, deal)
+            answers = []
+            for name, address in (("a", "198.51.100.9"), ("b", "198.51.100.9"), ("c", "198.51.100.8")):
+                raw, _ = await seat(running, name, headers={"x-forwarded-for": address})
+                raw.send(Reserve("rid-0001", (WantLine("dl_1"),)))
+                answers.append(await raw.read_until((Answer, RefusedMessage)))
+            assert [type(answer) for answer in answers] == [Answer, RefusedMessage, Answer]
+            assert answers[1].facts == {"deal_id": "dl_1", "limit": 1, "of": "address"}
+            kept = b" ".join(await redis.hkeys(keys.viewers(SHOW)))
+            assert b"198" not in kept
 
     async def test_too_many_requests_are_refused_and_not_asked(self, one: Live) -> None:
         a, _ = await seat(one, "a")

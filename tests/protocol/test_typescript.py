@@ -2,14 +2,21 @@
 
 from pathlib import Path
 
-from livecommerce.protocol.typescript import typescript
+from livecommerce.protocol.typescript import refusals, typescript
 
 FILE = Path(__file__).parents[2] / "web" / "src" / "shared" / "protocol.ts"
+REFUSALS = FILE.with_name("refusals.ts")
 
 
 def test_the_committed_file_is_what_the_types_say() -> None:
     assert FILE.read_text() == typescript(), (
         "run `python -m livecommerce.protocol.typescript > web/src/shared/protocol.ts`"
+    )
+
+
+def test_the_committed_refusals_are_the_closed_list() -> None:
+    assert REFUSALS.read_text() == refusals(), (
+        "run `python -m livecommerce.protocol.typescript refusals > web/src/shared/refusals.ts`"
     )
 
 

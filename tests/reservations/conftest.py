@@ -1,7 +1,7 @@
 """An engine on the real Valkey, viewers, and the one lever of these tests: the field that is the hold clock."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, Literal
 
 import msgpack
 import pytest
@@ -18,8 +18,9 @@ HOLD_MS = 100_000
 PAY_MS = 200_000
 
 
-def viewer(number: int) -> ViewerIdentity:
-    return ViewerIdentity(f"vw_{number}", f"Viewer {number}", "guest", "ac_1", "ou_1", "ln_1")
+def viewer(number: int, verified: str = "", *, member: bool = False) -> ViewerIdentity:
+    kind: Literal["guest", "merchant"] = "merchant" if member else "guest"
+    return ViewerIdentity(f"vw_{number}", f"Viewer {number}", kind, "ac_1", "ou_1", "ln_1", verified)
 
 
 def deal(deal_id: str = "dl_a", quota: int = 2, **changes: Any) -> DealStock:

@@ -26,17 +26,25 @@ async def call(store: Store, *requests: Any) -> list[Any]:
 BAD_REQUESTS: list[Any] = [
     7, "reserve", [], {}, [0], [13], [1.5], ["1"], [None],
     [1], [1, "vw_1"], [1, "vw_1", "rid-0001"], [1, "vw_1", "rid-0001", 0, ""],
-    [1, "vw_1", "rid-0001", 0, "", "dl_a"], [1, "vw_1", "rid-0001", 2, "", "dl_a", 1],
-    [1, "vw_1", "rid-0001", 0, None, "dl_a", 1], [1, "vw_1", "rid-0001", 0, "", "dl_a", "1"],
-    [1, "vw_1", "rid-0001", 0, "", 5, 1], [1, "vw_1", "rid-0001", 0, "", None, 1],
-    [1, "vw 1", "rid-0001", 0, "", "dl_a", 1],
-    [1, "vw/1", "rid-0001", 0, "", "dl_a", 1], [1, "vw_1", "rid/0001", 0, "", "dl_a", 1],
-    [1, "vw_1", "short", 0, "", "dl_a", 1], [1, "vw_1", "r" * 41, 0, "", "dl_a", 1],
-    [1, "v" * 65, "rid-0001", 0, "", "dl_a", 1], [1, "vw_1", "rid-0001", 0, "", *(["dl_a", 1] * 9)],
-    [1, ["vw_1"], "rid-0001", 0, "", "dl_a", 1],
-    [2, "vw_1"], [4, "vw_1", "rid-held", "x"], [4, "vw_1", "rid-held", -5], [4, "vw_1", "rid-held", float("nan")],
+    [1, "vw_1", "rid-0001", 0, "", "", "", "dl_a"], [1, "vw_1", "rid-0001", 2, "", "", "", "dl_a", 1],
+    [1, "vw_1", "rid-0001", 0, None, "", "", "dl_a", 1],
+    [1, "vw_1", "rid-0001", 0, "", None, "", "dl_a", 1], [1, "vw_1", "rid-0001", 0, "", "", 7, "dl_a", 1],
+    [1, "vw_1", "rid-0001", 0, "", "a/b", "", "dl_a", 1], [1, "vw_1", "rid-0001", 0, "", "", "@x", "dl_a", 1],
+    [1, "vw_1", "rid-0001", 0, "", "p" * 65, "", "dl_a", 1], [1, "~vw_1", "rid-0001", 0, "", "", "", "dl_a", 1],
+    [1, "vw_1", "rid-0001", 0, "", "", "", "dl_a", "1"],
+    [1, "vw_1", "rid-0001", 0, "", "", "", 5, 1], [1, "vw_1", "rid-0001", 0, "", "", "", None, 1],
+    [1, "vw 1", "rid-0001", 0, "", "", "", "dl_a", 1],
+    [1, "vw/1", "rid-0001", 0, "", "", "", "dl_a", 1], [1, "vw_1", "rid/0001", 0, "", "", "", "dl_a", 1],
+    [1, "vw_1", "short", 0, "", "", "", "dl_a", 1], [1, "vw_1", "r" * 41, 0, "", "", "", "dl_a", 1],
+    [1, "v" * 65, "rid-0001", 0, "", "", "", "dl_a", 1], [1, "vw_1", "rid-0001", 0, "", "", "", *(["dl_a", 1] * 9)],
+    [1, ["vw_1"], "rid-0001", 0, "", "", "", "dl_a", 1],
+    [2, "vw_1"], [2, "vw_1", "rid-held", 7], [2, "vw_1", "rid-held", "x"],
+    [4, "vw_1", "rid-held", "x"], [4, "vw_1", "rid-held", -5], [4, "vw_1", "rid-held", float("nan")],
     [6, "vw_1", "rid-held", 3], [6, "vw_1", "rid-held"],
-    [9], [9, "dl_a"], [9, "dl_z", "m", 1, 1, 1000, 1000, 5, 0, 0, 0, 0], [10, "dl_a", 9], [10, "dl_a", None],
+    [9], [9, "dl_a"], [9, "dl_z", "m", 1, 1, 1000, 1000, 5, 0, 0, 0, 0, 0, 0, 0],
+    [9, "dl_z", "m", 1, 1, 1000, 1000, 1, 0, 0, 0, 0, 3, 0, 0],
+    [9, "dl_z", "m", 1, 1, 1000, 1000, 1, 0, 0, 0, 0, 0, -1, 0],
+    [9, "dl_z", "m", 1, 1, 1000, 1000, 1, 0, 0, 0, 0, 0, 0, 999], [10, "dl_a", 9], [10, "dl_a", None],
     [11], [11, 5],
 ]  # fmt: skip
 
@@ -52,7 +60,7 @@ async def test_a_malformed_request_is_refused_alone(
     [answer] = await call(store, request_)
     assert answer[0] == MALFORMED
     assert await books() == before
-    mixed = await call(store, request_, [1, "vw_2", "rid-0001", 0, "", "dl_a", 1], request_)
+    mixed = await call(store, request_, [1, "vw_2", "rid-0001", 0, "", "", "", "dl_a", 1], request_)
     assert [answer[0] for answer in mixed] == [MALFORMED, 0, MALFORMED]
     await store.aclose()
 
@@ -83,7 +91,7 @@ async def test_broken_books_stop_the_call_before_anything_is_written(
     before = await books()
     store = Store(redis)
     with pytest.raises(StoreBroken, match="conservation"):
-        await call(store, [1, "vw_1", "rid-0001", 0, "", "dl_a", 1])
+        await call(store, [1, "vw_1", "rid-0001", 0, "", "", "", "dl_a", 1])
     assert await books() == before
     await store.aclose()
 
@@ -142,6 +150,6 @@ async def test_a_foreign_type_under_a_key_fails_before_any_write(engine: Reserva
     before = await redis.hgetall(keys.meta(SHOW))
     store = Store(redis)
     with pytest.raises((StoreBroken, ResponseError)):
-        await call(store, [1, "vw_1", "rid-0001", 0, "", "dl_a", 1])
+        await call(store, [1, "vw_1", "rid-0001", 0, "", "", "", "dl_a", 1])
     assert await redis.hgetall(keys.meta(SHOW)) == before
     await store.aclose()

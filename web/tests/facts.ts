@@ -16,6 +16,12 @@ export const aDeal = (given: Partial<DealFacts> = {}): DealFacts => ({
   status: "open",
   opens_at_ms: null,
   closes_at_ms: null,
+  level: "soft",
+  head_wants_more: "skip",
+  limit_by: "guest",
+  address_cap: 0,
+  hold_cap_seconds: 900,
+  pulled: "",
   ...given,
 });
 
@@ -44,6 +50,7 @@ export const aShow = (given: Partial<ShowFacts> = {}): ShowFacts => ({
   started_at_ms: null,
   ended_at_ms: null,
   about: "",
+  limit_per_person: 0,
   ...given,
 });
 

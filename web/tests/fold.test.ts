@@ -67,7 +67,10 @@ describe("events of the show", () => {
     expect(dealOf(announced, "d1")?.deal).toMatchObject({ status: "announced", opens_at_ms: 77 });
     const open = after(announced, { kind: "deal_opened", deal_id: "d1", closes_at_ms: 99 });
     expect(dealOf(open, "d1")?.deal).toMatchObject({ status: "open", closes_at_ms: 99 });
-    expect(dealOf(after(open, { kind: "deal_closed", deal_id: "d1", reason: "pulled" }), "d1")?.deal.status).toBe("closed");
+    expect(dealOf(after(open, { kind: "deal_closed", deal_id: "d1", reason: "pulled", pulled: "cancel" }), "d1")?.deal).toMatchObject({
+      status: "closed",
+      pulled: "cancel",
+    });
   });
 
   test("a hidden line leaves the talk and the pins", () => {
@@ -109,7 +112,7 @@ describe("a picture that lags", () => {
   });
 
   test("stock, openings and closings never wait", () => {
-    const closed = fold(welcomed, { t: "state", epoch: "e", events: [{ offset: 1, at_ms: 9e9, event: { kind: "deal_closed", deal_id: "d1", reason: "host" } }] }, true);
+    const closed = fold(welcomed, { t: "state", epoch: "e", events: [{ offset: 1, at_ms: 9e9, event: { kind: "deal_closed", deal_id: "d1", reason: "host", pulled: "" } }] }, true);
     expect(dealOf(closed, "d1")?.deal.status).toBe("closed");
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { EMPTY, type RoomState } from "../src/shared/fold";
 import type { CardFacts, Hold, Level, OrderFacts } from "../src/shared/protocol";
-import { dealToShow, nameOf, offerOf, priceOf, type Asked } from "../src/watch/offer";
+import { dealToShow, endedByPull, nameOf, offerOf, priceOf, type Asked } from "../src/watch/offer";
 import { aCard, aDeal, aHold, anOrder } from "./facts";
 
 const NOW = 10_000;
@@ -17,6 +17,35 @@ function offer(given: { card?: CardFacts; levels?: Record<string, Level>; holds?
   };
   return offerOf(state, card, card.deals[0] ?? null, NOW, given.asked ?? []);
 }
+
+describe("a deal that the shop took back", () => {
+  const pulled = aCard({ deals: [aDeal({ status: "closing", pulled: "cancel" })] });
+
+  test("is closed, and says so to everybody", () => {
+    expect(offer({ card: pulled })).toEqual({ word: "closed", confirmed: 0, pulled: true, cancelled: false });
+  });
+
+  test("owes an apology to who held it", () => {
+    expect(offer({ card: pulled, holds: [aHold({ state: "cancelled" })] })).toMatchObject({ pulled: true, cancelled: true });
+  });
+
+  test("lets her pay what is honoured", () => {
+    const honoured = aCard({ deals: [aDeal({ status: "closing", pulled: "honour" })] });
+    expect(offer({ card: honoured, holds: [aHold({ state: "held" })] }).word).toBe("held");
+  });
+
+  test.each([
+    ["held", "cancelled", true],
+    ["offered", "cancelled", true],
+    ["paying", "cancelled", false], // told with its order
+    ["cancelled", "cancelled", false], // told already
+    ["held", "expired", false],
+    ["held", "released", false],
+  ] as const)("a hold that goes from %s to %s was ended by it: %s", (was, is, told) => {
+    const before: RoomState = { ...EMPTY, holds: { r1: aHold({ rid: "r1", state: was }) } };
+    expect(endedByPull(before, aHold({ rid: "r1", state: is }))).toBe(told);
+  });
+});
 
 describe("what the button says", () => {
   test("a product without a deal is something to look at", () => {
@@ -74,7 +103,12 @@ describe("what the button says", () => {
   });
 
   test("a closed deal is closed, whatever is left", () => {
-    expect(offer({ card: aCard({ deals: [aDeal({ status: "closing" })] }) })).toEqual({ word: "closed", confirmed: 0 });
+    expect(offer({ card: aCard({ deals: [aDeal({ status: "closing" })] }) })).toEqual({
+      word: "closed",
+      confirmed: 0,
+      pulled: false,
+      cancelled: false,
+    });
   });
 });
 

@@ -50,6 +50,18 @@ class RenameRequest(msgspec.Struct, frozen=True):
     name: Short
 
 
+class VerificationRequest(msgspec.Struct, frozen=True):
+    """Where the code goes. The address is used for this one letter and not kept."""
+
+    email: Short
+
+
+class CodeRequest(msgspec.Struct, frozen=True):
+    """The six digits of the newest letter; spaces between them do no harm."""
+
+    code: Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
+
+
 class ViewerAnswer(msgspec.Struct, frozen=True):
     """`token` opens the socket and the API until `expires_at_ms`; it is renewed before that."""
 
@@ -245,7 +257,8 @@ async def renew_viewer(call: Call) -> ViewerAnswer:
     people = call.parts.people
     bearer = bearer_of(call.request)
     if people.tokens.audience(bearer) == "viewer-renew":
-        return await _answer_viewer(call, people.tokens.viewer_renewal(bearer).viewer)
+        renewed = people.tokens.viewer_renewal(bearer).viewer
+        return await _answer_viewer(call, await people.viewers.verified(renewed))
     await call.parts.door.identify(call, "viewer", (), csrf=True)
     return await _answer_viewer(call, call.the_viewer())
 
@@ -254,6 +267,31 @@ async def renew_viewer(call: Call) -> ViewerAnswer:
 async def rename(call: Call, body: RenameRequest) -> ViewerAnswer:
     """Another display name. The old token stays good until it runs out; use the new one from now on."""
     return await _answer_viewer(call, await call.parts.people.change_viewer(call.the_viewer(), body.name))
+
+
+@table.post(
+    "/api/me/verification",
+    auth="viewer",
+    body=VerificationRequest,
+    refuses=(R.MALFORMED, R.LOCKED_OUT, R.UNAVAILABLE),
+)
+async def send_code(call: Call, body: VerificationRequest) -> Nothing:
+    """Send a code to the viewer's e-mail address, so that she can reserve deals for verified guests."""
+    address = address_group(call.parts.door.address(call.request))
+    await call.parts.people.verification.send(call.the_viewer(), body.email, address)
+    return Nothing()
+
+
+@table.post(
+    "/api/me/verification/code",
+    auth="viewer",
+    body=CodeRequest,
+    answer=ViewerAnswer,
+    refuses=(R.WRONG_CODE, R.CODE_SPENT),
+)
+async def confirm_code(call: Call, body: CodeRequest) -> ViewerAnswer:
+    """Confirm the address with the code. Use the new token from now on, also on the open socket (`token`)."""
+    return await _answer_viewer(call, await call.parts.people.verification.confirm(call.the_viewer(), body.code))
 
 
 @table.get("/api/me", answer=MeAnswer)

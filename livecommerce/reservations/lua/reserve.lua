@@ -15,9 +15,14 @@
 --
 -- Records
 --   deal      [status, quota, available, held, paying, sold, waiting, limit, hold_ms, pay_ms, opens_at_ms, closes_at_ms,
---              units taken out so far, level, rule for a head that wants more (0 skip, 1 wait), offers owed (0, 1)]
---   hold      [state, ticket, due, at, n, place, attribution, wait, deal, qty, deal, qty, …]; due and at on the hold clock
---   viewers   "viewer" → her live rids; "viewer/deal" → 2 × her units + 1 where she waits
+--              units taken out so far, level, rule for a head that wants more (0 skip, 1 wait), offers owed (0, 1),
+--              whom the limit counts (0 the viewer, 1 who is verified, 2 a member), cap per address, cap on hold time in ms]
+--   hold      [state, ticket, due, at, n, place, attribution, wait, charged, deal, qty, deal, qty, …]; due and at on the
+--             hold clock; charged is 0 where only units of "viewer/deal" are counted, 1 where its time held is too, else
+--             [how many of the names that follow count time, name, amount, name, amount, …]
+--   viewers   "viewer" → her live rids; "viewer/deal" → ms held unpaid × 2^20 + 2 × her units + 1 where she waits. Where
+--             rules ask for more: "~person/deal" in its place for deals that count persons, "@address/deal" → units of
+--             an address, "viewer/" and "~person/" → units in the whole show
 --   queues    "duration:i" → [due, viewer/rid, …], heads and tails in meta: one entry per call and duration, so the
 --             price of the queue is shared by the batch, and since each queue has one duration it is in order of due
 
@@ -26,13 +31,18 @@ local PAYING_SET, MOVES, JOURNAL, TIPS, CHANNEL = KEYS[7], KEYS[8], KEYS[9], KEY
 
 local WAITING, OFFERED, HELD, PAYING, CONFIRMED, RELEASED, EXPIRED, LAPSED, CANCELLED = 1, 2, 3, 4, 5, 6, 7, 8, 9
 local ANNOUNCED, OPEN, CLOSING, CLOSED = 1, 2, 3, 4
+local BY_VIEWER, BY_VERIFIED, BY_MEMBER = 0, 1, 2     -- whom a deal's limit counts
 -- Places in the records.
 local D_STATUS, D_QUOTA, D_AVAILABLE, D_HELD, D_PAYING, D_SOLD, D_WAITING, D_LIMIT = 1, 2, 3, 4, 5, 6, 7, 8
 local D_HOLD_MS, D_PAY_MS, D_OPENS, D_CLOSES, D_TAKEN, D_LEVEL, D_RULE, D_OWED = 9, 10, 11, 12, 13, 14, 15, 16
-local H_STATE, H_TICKET, H_DUE, H_AT, H_N, H_PLACE, H_ATTRIBUTION, H_WAIT, H_LINES = 1, 2, 3, 4, 5, 6, 7, 8, 9
+local D_BY, D_ADDRESS_CAP, D_HOLD_CAP = 17, 18, 19
+local H_STATE, H_TICKET, H_DUE, H_AT, H_N, H_PLACE, H_ATTRIBUTION, H_WAIT, H_CHARGED = 1, 2, 3, 4, 5, 6, 7, 8, 9
+local H_LINES = 10
+local R_LINES = 8            -- the place of the first line in a reserve request
 -- Codes of answers.
 local OK, SOLD_OUT, LIMIT, NOT_OPEN, DEAL_CLOSED, UNKNOWN_DEAL, QUANTITY, RID_REUSED = 0, 1, 2, 3, 4, 5, 6, 7
 local HOLD_GONE, BUSY, ALREADY_WAITING, NOT_FOUND, CONFLICT, TOO_MANY, MALFORMED = 8, 9, 10, 11, 12, 13, 14
+local VERIFIED_ONLY, MEMBERS_ONLY, HOLD_TIME = 414, 415, 416     -- the refusals' own numbers
 -- Counts since the show began, in this order in meta.
 -- (A table, not locals: Lua allows 200 locals.)
 local C = {
@@ -53,6 +63,9 @@ local STEP_MS_MAX = 2000     -- a jump of the machine's clock or an outage lengt
 local TIPS_RING = 65536
 local PART = 1000            -- words given to one command: Lua's stack holds 8,000; even, so that pairs stay together
 local DURATION_MS_MIN, DURATION_MS_MAX = 1000, 2592000000
+-- A step of the time in a count. 90 days of holds, offers and caps at their longest stay below 2^53 with it, which a Lua
+-- number holds exactly; half a million units stay below it.
+local TIME_STEP = 1048576
 
 local call, pack, unpack_one, floor = redis.call, cmsgpack.pack, cmsgpack.unpack, math.floor
 
@@ -68,7 +81,8 @@ if type(tip) ~= 'string' or type(offer_ms) ~= 'number' or type(journal_max) ~= '
   return redis.error_reply('MALFORMED header')
 end
 
-local meta = call('HMGET', META, 'epoch', 'seq', 'clk', 'last', 'ticket', 'queues', 'counts', 'todo', 'paused', 'floor')
+local meta = call('HMGET', META, 'epoch', 'seq', 'clk', 'last', 'ticket', 'queues', 'counts', 'todo', 'paused', 'floor',
+  'limit')
 local epoch = meta[1]
 if not epoch then
   return pack({false, NOBODY.MISSING})
@@ -94,6 +108,7 @@ do
   end
 end
 local seq, ticket = tonumber(meta[2]) + 1, tonumber(meta[5])
+local show_limit = tonumber(meta[11] or 0)     -- units of one person in the whole show; 0 is none
 local queues = meta[6] and unpack_one(meta[6]) or {}
 local counts = meta[7] and unpack_one(meta[7]) or {}
 for i = #counts + 1, COUNTS do
@@ -152,17 +167,28 @@ local function owner_of(key)
   return owner
 end
 
--- Deals, units and live rids of the viewers of these holds, in two calls.
+-- The names that a hold is counted under, beyond "viewer/deal", added to a list.
+local function names_charged(charged, names)
+  for i = 2, #charged, 2 do
+    names[#names + 1] = charged[i]
+  end
+end
+
+-- Deals, counts and live rids of the viewers of these holds, in two calls.
 local function load_around(keys)
   local wanted_deals, wanted_fields = {}, {}
   for i = 1, #keys do
     local hold = holds[keys[i]]
     if hold then
       local viewer = owner_of(keys[i])[1]
+      local charged = hold[H_CHARGED]
       wanted_fields[#wanted_fields + 1] = viewer
       for at = H_LINES, #hold, 2 do
         wanted_deals[#wanted_deals + 1] = hold[at]
         wanted_fields[#wanted_fields + 1] = viewer .. '/' .. hold[at]
+      end
+      if type(charged) == 'table' then
+        names_charged(charged, wanted_fields)
       end
     end
   end
@@ -208,8 +234,37 @@ local function log(kind, key, hold)
   events[#events + 1] = event
 end
 
+local function add_to(name, amount)
+  fields[name] = tonumber(fields[name] or 0) + amount
+  changed(fields_changed, fields_seen, name)
+end
+
+-- Time held unpaid is counted whole when it begins; what of it was not used comes back when it ends.
+local function charge_time(viewer, hold, state, due)
+  local was, charged, ms = hold[H_STATE], hold[H_CHARGED], 0
+  if state == OFFERED or state == HELD then
+    ms = due - clk
+  end
+  if was == OFFERED or was == HELD then
+    ms = ms - math.max(0, hold[H_DUE] - clk)
+  end
+  if ms == 0 then
+    return
+  end
+  if charged == 1 then
+    add_to(viewer .. '/' .. hold[H_LINES], ms * TIME_STEP)
+  else
+    for i = 2, 2 * charged[1], 2 do
+      add_to(charged[i], ms * TIME_STEP)
+    end
+  end
+end
+
 -- Gives a hold its new state. The units have been moved by the caller.
 local function become(key, hold, state, due, kind)
+  if hold[H_CHARGED] ~= 0 then
+    charge_time(owner_of(key)[1], hold, state, due)
+  end
   hold[H_STATE] = state
   hold[H_DUE] = due
   hold[H_AT] = clk
@@ -230,8 +285,16 @@ local function move_units(hold, from, to)
   end
 end
 
--- `sign` 1 takes the hold's units into the viewer's limit, -1 gives them back.
-local function charge_viewer(viewer, hold, sign)
+-- `sign` 1 takes the hold's units into the limits, -1 gives them back: exactly what the record says was charged, whatever
+-- the rules say by now.
+local function charge_units(viewer, hold, sign)
+  local charged = hold[H_CHARGED]
+  if type(charged) == 'table' then
+    for i = 2, #charged, 2 do
+      add_to(charged[i], sign * charged[i + 1])
+    end
+    return
+  end
   for at = H_LINES, #hold, 2 do
     local name = viewer .. '/' .. hold[at]
     fields[name] = tonumber(fields[name] or 0) + sign * 2 * hold[at + 1]
@@ -239,10 +302,9 @@ local function charge_viewer(viewer, hold, sign)
   end
 end
 
-local function mark_waiting(viewer, id, mark)
-  local name = viewer .. '/' .. id
-  fields[name] = tonumber(fields[name] or 0) + mark
-  changed(fields_changed, fields_seen, name)
+-- The count that carries the mark "waits" of a hold with one line; its name stands first in the record.
+local function name_of_place(viewer, charged, id)
+  return type(charged) == 'table' and charged[2] or viewer .. '/' .. id
 end
 
 local function add_live(viewer, rid)
@@ -284,10 +346,10 @@ local function leave_list(key, hold)
   deal[D_WAITING] = deal[D_WAITING] - 1
   changed(deals_changed, deals_seen, hold[H_LINES])
   waits_gone[wait_member(key, hold)] = true
-  mark_waiting(owner_of(key)[1], hold[H_LINES], -1)
+  add_to(name_of_place(owner_of(key)[1], hold[H_CHARGED], hold[H_LINES]), -1)
 end
 
--- Ends a hold of any live state: units back, limit given back.
+-- Ends a hold of any live state: units back, limits given back.
 local function finish(key, hold, state, kind)
   local owner = owner_of(key)
   local was = hold[H_STATE]
@@ -300,7 +362,7 @@ local function finish(key, hold, state, kind)
   else
     move_units(hold, D_HELD, D_AVAILABLE)
   end
-  charge_viewer(owner[1], hold, -1)
+  charge_units(owner[1], hold, -1)
   drop_live(owner[1], owner[2])
   become(key, hold, state, 0, kind)
 end
@@ -456,6 +518,11 @@ end
 -- ------------------------------------------------------------------------------------------------- planning: the verbs
 
 local VERBS = {}
+local rules_of
+-- The rules of a request that counts as a plain one does, and its time beside it: the common case, made without a table.
+local JUST_TIMED = {charged = 1}
+
+do     -- What only the verbs use is local to this block: Lua allows 200 locals at a time.
 
 -- What anyone may take now. Those who wait come first.
 local function public_units(id)
@@ -482,7 +549,7 @@ end
 -- Everything about the lines that needs no count: an answer that refuses them, or nil and the units per deal.
 local function refuse_lines(request)
   local sums, status = {}, nil
-  for at = 6, #request, 2 do
+  for at = R_LINES, #request, 2 do
     local id, qty = request[at], request[at + 1]
     local deal = deals[id]
     if not deal then
@@ -499,56 +566,163 @@ local function refuse_lines(request)
   return status, sums
 end
 
-local function refuse_viewer(viewer, sums)
+-- What this request is counted under where its deals or its show have more rules than a limit per viewer: what the record
+-- will carry, and the checks in the order in which they win, [code, deal, name, a step of the count, more, most, what].
+-- Nil for the plain case, whose only count is "viewer/deal".
+function rules_of(request)
+  local plain, timed = show_limit == 0, false
+  for at = R_LINES, #request, 2 do
+    local deal = deals[request[at]]
+    if deal then
+      plain = plain and deal[D_BY] + deal[D_ADDRESS_CAP] == 0
+      timed = timed or deal[D_HOLD_CAP] > 0
+    end
+  end
+  if plain and not timed then
+    return nil
+  end
+  if plain and #request == R_LINES + 1 then
+    return JUST_TIMED
+  end
+  local viewer, person, address = request[2], request[6], request[7]
+  local ids, sums, total, hold_ms = {}, {}, 0, DURATION_MS_MAX
+  for at = R_LINES, #request, 2 do
+    local id, qty = request[at], request[at + 1]
+    if deals[id] then
+      if not sums[id] then
+        ids[#ids + 1] = id
+      end
+      sums[id] = (sums[id] or 0) + qty
+      total = total + qty
+      hold_ms = math.min(hold_ms, deals[id][D_HOLD_MS])
+    end
+  end
+  local charged, checks = {timed and #ids or 0}, {}
+  local function counts(name, amount)
+    charged[#charged + 1] = name
+    charged[#charged + 1] = amount
+  end
+  local who = {}
+  for _, id in ipairs(ids) do
+    who[id] = (deals[id][D_BY] == BY_VIEWER and viewer or '~' .. person) .. '/' .. id
+    counts(who[id], 2 * sums[id])
+    checks[#checks + 1] = {LIMIT, id, who[id], 2, sums[id], deals[id][D_LIMIT], 'deal'}
+  end
+  if show_limit > 0 then
+    -- Both, so that who is verified in the middle of a show does not begin anew.
+    for _, name in ipairs(person == '' and {viewer .. '/'} or {viewer .. '/', '~' .. person .. '/'}) do
+      counts(name, total)
+      checks[#checks + 1] = {LIMIT, ids[1], name, 1, total, show_limit, 'show'}
+    end
+  end
+  for _, id in ipairs(ids) do
+    if deals[id][D_ADDRESS_CAP] > 0 and address ~= '' then
+      local name = '@' .. address .. '/' .. id
+      counts(name, sums[id])
+      checks[#checks + 1] = {LIMIT, id, name, 1, sums[id], deals[id][D_ADDRESS_CAP], 'address'}
+    end
+  end
+  for _, id in ipairs(ids) do
+    if deals[id][D_HOLD_CAP] > 0 then
+      checks[#checks + 1] = {HOLD_TIME, id, who[id], TIME_STEP, hold_ms, deals[id][D_HOLD_CAP], 'time'}
+    end
+  end
+  return {charged = charged, checks = checks}
+end
+
+-- A deal may be for people whom the shop knows; the request says whether she is one.
+local function refuse_stranger(request)
+  for at = R_LINES, #request, 2 do
+    local by = deals[request[at]][D_BY]
+    if by == BY_VERIFIED and request[6] == '' then
+      return {VERIFIED_ONLY, request[at]}
+    end
+    if by == BY_MEMBER and string.sub(request[6], 1, 1) ~= 'm' then
+      return {MEMBERS_ONLY, request[at]}
+    end
+  end
+end
+
+local function refuse_by_rules(rules)
+  for _, check in ipairs(rules.checks) do
+    local code, id, name, step, more, most, what = unpack(check)
+    local had = tonumber(fields[name] or 0)
+    had = floor((step == TIME_STEP and had or had % TIME_STEP) / step)
+    if had + more > most then
+      return {code, id, most, had, what}
+    end
+  end
+end
+
+local function refuse_viewer(request, sums, rules)
+  local viewer = request[2]
+  local ruled = rules and rules ~= JUST_TIMED
+  local stranger = ruled and refuse_stranger(request)
+  if stranger then
+    return stranger
+  end
   local live = fields[viewer]
   if live and select(2, string.gsub(live, ' ', ' ')) >= LIVE_RIDS_MAX - 1 then
     return {TOO_MANY}
   end
+  if ruled then
+    return refuse_by_rules(rules)
+  end
   for id, qty in pairs(sums) do
-    local units = floor(tonumber(fields[viewer .. '/' .. id] or 0) / 2)
-    if units + qty > deals[id][D_LIMIT] then
-      return {LIMIT, id, deals[id][D_LIMIT], units}
+    local deal, had = deals[id], tonumber(fields[viewer .. '/' .. id] or 0)
+    local units = floor(had % TIME_STEP / 2)
+    if units + qty > deal[D_LIMIT] then
+      return {LIMIT, id, deal[D_LIMIT], units, 'deal'}
+    end
+    if rules and floor(had / TIME_STEP) + deal[D_HOLD_MS] > deal[D_HOLD_CAP] then
+      return {HOLD_TIME, id, deal[D_HOLD_CAP], floor(had / TIME_STEP), 'time'}
     end
   end
 end
 
 local function is_same_request(hold, request)
   -- A hold that was restored after a loss may not know whether she would have waited (2): either is the same request.
-  if #hold - H_LINES ~= #request - 6 or (hold[H_WAIT] ~= request[4] and hold[H_WAIT] ~= 2) then
+  if #hold - H_LINES ~= #request - R_LINES or (hold[H_WAIT] ~= request[4] and hold[H_WAIT] ~= 2) then
     return false
   end
-  for at = 6, #request do
-    if hold[at + H_LINES - 6] ~= request[at] then
+  for at = R_LINES, #request do
+    if hold[at + H_LINES - R_LINES] ~= request[at] then
       return false
     end
   end
   return true
 end
 
-local function new_hold(key, request, state, due)
+local function new_hold(key, request, rules, state, due)
   ticket = ticket + 1
-  local hold = {state, ticket, due, clk, 0, 0, request[5], request[4], request[6], request[7]}
-  for at = 8, #request do
-    hold[at + H_LINES - 6] = request[at]
+  local charged = rules and rules.charged or 0
+  local hold = {WAITING, ticket, due, clk, 0, 0, request[5], request[4], charged, request[8], request[9]}
+  for at = R_LINES + 2, #request do
+    hold[at + H_LINES - R_LINES] = request[at]
   end
+  if rules then
+    charge_time(request[2], hold, state, due)
+  end
+  hold[H_STATE] = state
   holds[key] = hold
   changed(holds_changed, holds_seen, key)
   add_live(request[2], request[3])
-  charge_viewer(request[2], hold, 1)
+  charge_units(request[2], hold, 1)
   return hold
 end
 
-local function join_list(key, request)
-  local viewer, id = request[2], request[6]
-  if tonumber(fields[viewer .. '/' .. id] or 0) % 2 == 1 then
+local function join_list(key, request, rules)
+  local viewer, id = request[2], request[R_LINES]
+  local name = name_of_place(viewer, rules and rules.charged or 0, id)
+  if tonumber(fields[name] or 0) % 2 == 1 then
     return {ALREADY_WAITING, id}
   end
   local deal = deals[id]
-  local hold = new_hold(key, request, WAITING, 0)
+  local hold = new_hold(key, request, rules, WAITING, 0)
   deal[D_WAITING] = deal[D_WAITING] + 1
   changed(deals_changed, deals_seen, id)
   hold[H_PLACE] = deal[D_WAITING]
-  mark_waiting(viewer, id, 1)
+  add_to(name, 1)
   local member = wait_member(key, hold)
   waits_new[#waits_new + 1] = member
   waits_new_of[id] = waits_new_of[id] or {}
@@ -558,7 +732,7 @@ local function join_list(key, request)
   return {OK, key}
 end
 
-local function refuse_stock(key, request, sums)
+local function refuse_stock(key, request, sums, rules)
   local short = first_short(sums)
   if not short then
     return nil
@@ -572,15 +746,29 @@ local function refuse_stock(key, request, sums)
   if not none_due then
     return {BUSY}
   end
-  if request[4] == 1 and #request == 7 then
-    return join_list(key, request)
+  if request[4] == 1 and #request == R_LINES + 1 then
+    return join_list(key, request, rules)
   end
   local deal = deals[short]
   return {SOLD_OUT, short, deal[D_AVAILABLE], deal[D_HELD], deal[D_PAYING], deal[D_SOLD], deal[D_WAITING]}
 end
 
 local journal_full = nil
+local rules_moved = false     -- a deal was put in this call: what was read off its rules before may be stale
 
+local function rules_now(request)
+  if rules_moved then
+    request.rules = rules_of(request)
+    local names = {}
+    if request.rules and request.rules ~= JUST_TIMED then
+      names_charged(request.rules.charged, names)
+    end
+    load(VIEWERS, fields, names)
+  end
+  return request.rules
+end
+
+-- The refusal, or the answer of the line she joined, or nil; and the rules under which she is counted.
 local function refuse_reserve(key, request)
   if journal_full == nil then
     journal_full = call('XLEN', JOURNAL) >= journal_max
@@ -589,10 +777,15 @@ local function refuse_reserve(key, request)
     return {BUSY}
   end
   local refused, sums = refuse_lines(request)
-  return refused or refuse_viewer(request[2], sums) or refuse_stock(key, request, sums)
+  if refused then
+    return refused
+  end
+  local rules = rules_now(request)
+  return refuse_viewer(request, sums, rules) or refuse_stock(key, request, sums, rules), rules
 end
 
--- reserve: [1, viewer, rid, wait (0, 1), attribution, deal, qty, …] → [0, hold, place] or a refusal. All lines or none.
+-- reserve: [1, viewer, rid, wait (0, 1), attribution, person, address, deal, qty, …] → [0, hold, place] or a refusal. All
+-- lines or none. person: '' a guest, 'v…' verified, 'm…' a member. address: opaque, '' is not counted.
 VERBS[1] = function(request, key)
   count(C.ASKED)
   local hold = current(key)
@@ -605,7 +798,7 @@ VERBS[1] = function(request, key)
     return {OK, key}
   end
   owners[key] = {request[2], request[3]}
-  local answer = refuse_reserve(key, request)
+  local answer, rules = refuse_reserve(key, request)
   if answer then
     if answer[1] == SOLD_OUT then
       count(C.SOLD_OUT)
@@ -615,10 +808,10 @@ VERBS[1] = function(request, key)
     return answer
   end
   local hold_ms = DURATION_MS_MAX
-  for at = 6, #request, 2 do
+  for at = R_LINES, #request, 2 do
     hold_ms = math.min(hold_ms, deals[request[at]][D_HOLD_MS])
   end
-  hold = new_hold(key, request, HELD, clk + hold_ms)
+  hold = new_hold(key, request, rules, HELD, clk + hold_ms)
   move_units(hold, D_AVAILABLE, D_HELD)
   enqueue(hold_ms, key)
   count(C.HELD)
@@ -626,15 +819,19 @@ VERBS[1] = function(request, key)
   return {OK, key}
 end
 
--- release: [2, viewer, rid] → the hold as it stands now.
+-- release: [2, viewer, rid, RELEASED (also where it is left out) or CANCELLED] → the hold as it stands now. CANCELLED is
+-- the shop's: it pulled the deal.
 VERBS[2] = function(request, key, hold)
-  local state = hold[H_STATE]
+  local state, new = hold[H_STATE], request[4] or RELEASED
+  if new ~= RELEASED and new ~= CANCELLED then
+    return {MALFORMED}
+  end
   if state == PAYING or state == CONFIRMED then
     return {CONFLICT, state}     -- released in SQL first, then here by `free`
   end
   if state <= HELD then
     count(C.RELEASED)
-    finish(key, hold, RELEASED, 'released')
+    finish(key, hold, new, new == RELEASED and 'released' or 'cancelled')
   end
   return {OK, key}
 end
@@ -743,7 +940,7 @@ VERBS[7] = function(request, key, hold)
   local owner = owner_of(key)
   hold[H_N] = hold[H_N] + 1
   count(C.REACQUIRED)
-  charge_viewer(owner[1], hold, 1)
+  charge_units(owner[1], hold, 1)
   add_live(owner[1], owner[2])
   start_paying(key, hold, D_AVAILABLE, pay_ms, 'reacquired')
   return {OK, key}
@@ -772,14 +969,16 @@ local function is_name(text)
   return type(text) == 'string' and #text <= 64 and string.find(text, '^[%w_.-]+$') ~= nil
 end
 
--- put_deal: [9, deal, move id, units, limit, hold_ms, pay_ms, status, opens_at_ms, closes_at_ms, level, rule] → [0, units
--- added]. The units of a move count once; rules follow the last call; status is set by the first call only.
+-- put_deal: [9, deal, move id, units, limit, hold_ms, pay_ms, status, opens_at_ms, closes_at_ms, level, rule, whom the
+-- limit counts, cap per address or 0, cap on hold time in ms or 0] → [0, units added]. The units of a move count once;
+-- rules follow the last call; status is set by the first call only.
 VERBS[9] = function(request)
   local id, move, units = request[2], request[3], request[4]
   if not (is_name(id) and is_name(move) and is_count(units, 0, UNITS_MAX) and is_count(request[5], 1, QTY_MAX)
     and is_count(request[6], DURATION_MS_MIN, DURATION_MS_MAX) and is_count(request[7], 1, DURATION_MS_MAX)
     and is_count(request[8], ANNOUNCED, CLOSED) and is_count(request[9], 0, 9e15) and is_count(request[10], 0, 9e15)
-    and is_count(request[11], 0, 2) and is_count(request[12], 0, 1)) then
+    and is_count(request[11], 0, 2) and is_count(request[12], 0, 1) and is_count(request[13], BY_VIEWER, BY_MEMBER)
+    and is_count(request[14], 0, UNITS_MAX) and (request[15] == 0 or is_count(request[15], request[6], DURATION_MS_MAX))) then
     return {MALFORMED}
   end
   local deal = deals[id]
@@ -787,7 +986,7 @@ VERBS[9] = function(request)
     return {MALFORMED}
   end
   if not deal then
-    deal = {request[8], 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+    deal = {request[8], 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
     deals[id] = deal
   end
   local name = id .. '/' .. move
@@ -801,6 +1000,8 @@ VERBS[9] = function(request)
   deal[D_AVAILABLE] = deal[D_AVAILABLE] + units
   deal[D_LIMIT], deal[D_HOLD_MS], deal[D_PAY_MS] = request[5], request[6], request[7]
   deal[D_OPENS], deal[D_CLOSES], deal[D_LEVEL], deal[D_RULE] = request[9], request[10], request[11], request[12]
+  deal[D_BY], deal[D_ADDRESS_CAP], deal[D_HOLD_CAP] = request[13], request[14], request[15]
+  rules_moved = true
   freed[id] = true
   changed(deals_changed, deals_seen, id)
   return {OK, units}
@@ -870,23 +1071,30 @@ VERBS[12] = function()
   return {OK}
 end
 
+end     -- of the verbs
+
 -- ------------------------------------------------------------------------------------------------ planning: the batch
 
 local function is_viewer(text)
-  return type(text) == 'string' and #text >= 1 and #text <= 64 and not string.find(text, '[/%s]')
+  return type(text) == 'string' and #text >= 1 and #text <= 64 and not string.find(text, '[/%s~@]')
 end
 
 local function is_rid(text)
   return type(text) == 'string' and #text >= 8 and #text <= 40 and not string.find(text, '[^%w_-]')
 end
 
+-- An opaque word, or nothing.
+local function is_opaque(text)
+  return text == '' or is_viewer(text)
+end
+
 local function has_lines(request)
-  local lines = (#request - 5) / 2
+  local lines = (#request - R_LINES + 1) / 2
   if floor(lines) ~= lines or lines < 1 or lines > LINES_MAX or type(request[5]) ~= 'string' or #request[5] > 200
-    or (request[4] ~= 0 and request[4] ~= 1) then
+    or (request[4] ~= 0 and request[4] ~= 1) or not is_opaque(request[6]) or not is_opaque(request[7]) then
     return false
   end
-  for at = 6, #request, 2 do
+  for at = R_LINES, #request, 2 do
     if type(request[at]) ~= 'string' or #request[at] > 64 or type(request[at + 1]) ~= 'number' then
       return false
     end
@@ -933,13 +1141,28 @@ do
     if well_formed[i] and request[1] == 1 then
       local viewer = request[2]
       wanted_fields[#wanted_fields + 1] = viewer
-      for at = 6, #request, 2 do
+      for at = R_LINES, #request, 2 do
         wanted_deals[#wanted_deals + 1] = request[at]
         wanted_fields[#wanted_fields + 1] = viewer .. '/' .. request[at]
       end
     end
   end
   load(DEALS, deals, wanted_deals, unpack_one)
+  -- The deals say what is counted, so they are read first.
+  local ruled = show_limit > 0
+  for _, deal in pairs(deals) do
+    ruled = ruled or (deal and deal[D_BY] + deal[D_ADDRESS_CAP] + deal[D_HOLD_CAP] > 0)
+  end
+  for i = 1, ruled and #requests or 0 do
+    local request = requests[i]
+    if well_formed[i] and request[1] == 1 then
+      local rules = rules_of(request)
+      request.rules = rules
+      if rules and rules ~= JUST_TIMED then
+        names_charged(rules.charged, wanted_fields)
+      end
+    end
+  end
   load(VIEWERS, fields, wanted_fields)
   load_around(keys)
 end

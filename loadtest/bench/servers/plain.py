@@ -80,7 +80,7 @@ class Room:
 
     async def _reserve(self, show_id: str, viewer_id: str, asked: dict[str, Any]) -> bytes:
         lines = [word for line in asked["lines"] for word in (line["deal_id"], line["qty"])]
-        request = [_RESERVE_VERB, viewer_id, asked["rid"], 0, "", *lines]
+        request = [_RESERVE_VERB, viewer_id, asked["rid"], 0, "", "", "", *lines]
         batch = msgpack.packb([secrets.token_bytes(8), _OFFER_MS, _JOURNAL_MAX, [request]], use_bin_type=False)
         names = keys.engine_keys(show_id)
         answer = msgpack.unpackb(await self._redis.evalsha(self._sha, len(names), *names, batch), raw=True)

@@ -172,10 +172,15 @@ export class Desk {
     await this.showCard(this.next.value, seconds);
   }
 
-  /** Close every open deal of the card on the picture; `pulled` says that the host takes the offer back. */
-  async closeDeals(pulled: boolean): Promise<void> {
-    for (const deal of openDeals(this.now.value))
-      await this.command({ do: "close_deal", deal_id: deal.deal_id, pulled });
+  /** Close every open deal of the card on the picture. */
+  async closeDeals(): Promise<void> {
+    for (const deal of openDeals(this.now.value)) await this.command({ do: "close_deal", deal_id: deal.deal_id });
+  }
+
+  /** Take every deal of this card back: no new holds from now on, and those that are there are paid or end. */
+  async pullDeals(card: CardFacts | undefined, holds: "honour" | "cancel"): Promise<void> {
+    for (const deal of pullable(card, (one) => this.numbers(one)))
+      await this.command({ do: "close_deal", deal_id: deal.deal_id, pulled: true, holds });
   }
 
   async pause(text: string): Promise<void> {
@@ -283,6 +288,17 @@ export class Desk {
 /** The deals of a card that a viewer can take right now. */
 export function openDeals(card: CardFacts | undefined): DealFacts[] {
   return card?.deals.filter((deal) => deal.status === "open" || deal.status === "announced") ?? [];
+}
+
+/** Deals that can still be pulled: on sale, or closed with units that somebody holds or is paying for. */
+export function pullable(card: CardFacts | undefined, numbers: (deal: DealFacts) => Numbers): DealFacts[] {
+  return (
+    card?.deals.filter((deal) => {
+      if (deal.status === "open" || deal.status === "announced") return true;
+      const { held, paying } = numbers(deal);
+      return deal.status !== "draft" && deal.pulled !== "cancel" && held + paying > 0;
+    }) ?? []
+  );
 }
 
 function lineAlert(tone: Alert["tone"], says: string): Alert {

@@ -4,7 +4,7 @@
  */
 import { signal } from "@preact/signals";
 import { api } from "../shared/api";
-import type { CardFacts, HostCommand, OrderFacts, ShowFacts } from "../shared/protocol";
+import type { CardFacts, DealFacts, HostCommand, OrderFacts, ShowFacts } from "../shared/protocol";
 import { staffRequest } from "./session";
 
 const at = (showId: string, rest = ""): string => `/api/staff/shows/${encodeURIComponent(showId)}${rest}`;
@@ -59,6 +59,7 @@ export interface ShowDraft {
   access: ShowFacts["access"];
   scheduled_at_ms: number | null;
   launch_at_ms: number | null;
+  limit_per_person: number;
   video: Pick<ShowFacts["video"], "kind" | "url" | "alternates" | "poster" | "loop">;
 }
 
@@ -71,6 +72,11 @@ export interface DealDraft {
   limit_per_viewer: number;
   hold_seconds: number;
   pay_seconds: number;
+  level: DealFacts["level"];
+  head_wants_more: DealFacts["head_wants_more"];
+  limit_by: DealFacts["limit_by"];
+  address_cap: number;
+  hold_cap_seconds: number;
 }
 
 export interface CardDraft {

@@ -205,7 +205,7 @@ function applyEvent(state: RoomState, stamped: Stamped): RoomState {
     case "deal_opened":
       return withDeal(state, event.deal_id, { status: "open", closes_at_ms: event.closes_at_ms });
     case "deal_closed":
-      return withDeal(state, event.deal_id, { status: "closed" });
+      return withDeal(state, event.deal_id, { status: "closed", pulled: event.pulled });
     case "line_pinned":
       return {
         ...state,

@@ -90,8 +90,15 @@ export function count(value: number): string {
 }
 
 /** A refusal in the reader's language, falling back to the server's own sentence. */
-export function refusalText(refusal: { number: number; word?: string; message?: string; text?: string }): string {
-  const own = messages.value[`refusal.${refusal.number}`];
+export function refusalText(refusal: {
+  number: number;
+  word?: string;
+  message?: string;
+  text?: string;
+  facts?: Readonly<Record<string, unknown>>;
+}): string {
+  // A limit says whose it is: of the deal, of the show, of the address.
+  const own = messages.value[`refusal.${refusal.number}.${refusal.facts?.["of"]}`] ?? messages.value[`refusal.${refusal.number}`];
   if (own !== undefined) return fill(own, {}, locale.value);
   return refusal.message || refusal.text || t("refusal.0");
 }

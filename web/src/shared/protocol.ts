@@ -5,62 +5,7 @@ export const SUBPROTOCOL_MSGPACK = "livecommerce.v1.msgpack";
 export const SUBPROTOCOL_JSON = "livecommerce.v1.json";
 
 /** Numbers of the closed list of refusals. */
-export const REFUSAL = {
-  MALFORMED: 100,
-  TOO_LARGE: 101,
-  TOO_MANY: 102,
-  NOT_FOUND: 103,
-  CONFLICT: 104,
-  UNKNOWN_TYPE: 105,
-  EXISTS: 106,
-  SIGN_IN: 200,
-  TOKEN_EXPIRED: 201,
-  TOKEN_INVALID: 202,
-  FORBIDDEN: 203,
-  WRONG_PASSWORD: 204,
-  LOCKED_OUT: 205,
-  CSRF: 206,
-  ORIGIN: 207,
-  BANNED: 208,
-  NOT_INVITED: 209,
-  PLACES_TAKEN: 210,
-  WEAK_PASSWORD: 212,
-  CODE_SPENT: 213,
-  SERVER_FULL: 211,
-  SHOW_NOT_LIVE: 300,
-  SHOW_OVER: 301,
-  WRONG_STATE: 302,
-  SLOW_MODE: 310,
-  HELD_BACK: 311,
-  WORDS: 312,
-  REPEATED: 313,
-  MUTED: 314,
-  EMPTY: 315,
-  SOLD_OUT: 400,
-  LIMIT: 401,
-  DEAL_NOT_OPEN: 402,
-  DEAL_CLOSED: 403,
-  UNKNOWN_DEAL: 404,
-  QUANTITY: 405,
-  RID_REUSED: 406,
-  RID_INVALID: 407,
-  HOLD_GONE: 408,
-  BUSY: 409,
-  ALREADY_WAITING: 410,
-  REBUILDING: 411,
-  STOCK_SHORT: 412,
-  BUNDLE: 413,
-  PRICE: 500,
-  PAYMENT_GONE: 501,
-  SIGNATURE: 502,
-  DELIVERY: 503,
-  ALREADY_PAID: 504,
-  IMPORT: 600,
-  IMAGE: 601,
-  IN_USE: 602,
-  INTERNAL: 900,
-  UNAVAILABLE: 901,
-} as const;
+export * as REFUSAL from "./refusals";
 
 /** Close codes: below 4500 come back, from 4500 on do not. */
 export const CLOSE = {
@@ -253,6 +198,7 @@ export interface ShowFacts {
   started_at_ms: number | null;
   ended_at_ms: number | null;
   about: string;
+  limit_per_person: number;
 }
 
 /** Where the picture comes from. `loop` is a clip that starts over; `started_at_ms` is its programme's zero. */
@@ -293,6 +239,12 @@ export interface DealFacts {
   status: "announced" | "closed" | "closing" | "draft" | "open";
   opens_at_ms: number | null;
   closes_at_ms: number | null;
+  level: "fsync" | "ledger" | "soft";
+  head_wants_more: "skip" | "wait";
+  limit_by: "guest" | "member" | "verified";
+  address_cap: number;
+  hold_cap_seconds: number;
+  pulled: "" | "cancel" | "honour";
 }
 
 /** The numbers of one deal: `available + held + paying + sold = quota`. `waiting` is the length of the line. */
@@ -373,6 +325,7 @@ export interface DealClosed {
   kind: "deal_closed";
   deal_id: string;
   reason: "host" | "pulled" | "show_over" | "time";
+  pulled: "" | "cancel" | "honour";
 }
 
 export interface LinePinned {
@@ -571,11 +524,12 @@ export interface OpenDeal {
   for_seconds?: number | null;
 }
 
-/** No new holds; holds that exist may still be paid. `pulled` says that the host withdraws it. */
+/** No new holds, and who waits is told so. `pulled` says that the host withdraws it, `holds` what becomes of those who hold a unit: `honour`, they may still pay; `cancel`, what is not paid ends at once, with an apology. A deal that is closing can still be pulled, and one that was honoured can still be cancelled. */
 export interface CloseDeal {
   do: "close_deal";
   deal_id: string;
   pulled?: boolean;
+  holds?: "cancel" | "honour";
 }
 
 export interface HideLine {

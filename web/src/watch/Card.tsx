@@ -4,11 +4,11 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { numbersOf } from "../shared/fold";
 import { t } from "../shared/i18n";
 import { percentOff } from "../shared/money";
-import type { CardFacts, DealFacts, Hold } from "../shared/protocol";
+import { REFUSAL, type CardFacts, type DealFacts, type Hold } from "../shared/protocol";
 import { Button, Countdown, CountdownRing, Icon, Picture, StockBar, Swatch, useNowMs } from "../shared/ui";
 import { openCheckout } from "./checkout";
 import { cardNumbers, dealToShow, offerOf, type Offer } from "./offer";
-import { accept, asked, giveBack, refusedDeal, reserve, room } from "./room";
+import { accept, asked, giveBack, refusedDeal, reserve, room, verifyFor } from "./room";
 import { at, place, price, shadeWords, stockWords } from "./words";
 
 /** The shade chosen on each card; it stays while the card comes and goes. */
@@ -42,6 +42,7 @@ export function LiveCard({ card, inList }: { card: CardFacts; inList?: boolean }
             </p>
           )}
           <Price card={card} deal={deal} />
+          {deal && deal.limit_by !== "guest" && <p class="card-for">{t(`card.for_${deal.limit_by}`)}</p>}
         </div>
         {!inList && (
           <button type="button" class="card-fold" onClick={() => (folded.value = true)} aria-label={t("card.fold")}>
@@ -189,10 +190,10 @@ function Action({ card, deal }: { card: CardFacts; deal: DealFacts | null }) {
   const nowMs = useNowMs();
   const offer = offerOf(room.value, card, deal, nowMs, asked.value);
   const ids = card.kind === "bundle" ? card.deals.map((one) => one.deal_id) : deal ? [deal.deal_id] : [];
-  const act = actOf(offer, card, ids);
+  const refusal = refusedDeal.value?.key === ids.join(" ") ? refusedDeal.value : null;
+  const act = actOf(offer, card, ids, refusal?.number ?? 0);
   const settled = useSettled(act.name);
   if (offer.word === "look") return null;
-  const refusal = refusedDeal.value?.key === ids.join(" ") ? refusedDeal.value : null;
   return (
     <div class={`act act-${offer.word}`}>
       <Sentence offer={offer} deal={deal} refusal={offer.word === "open" || offer.word === "sold_out" ? refusal : null} />
@@ -234,8 +235,13 @@ function useSettled(name: string): boolean {
   return !settling && (before.current === name || before.current === "none:opening");
 }
 
-function actOf(offer: Offer, card: CardFacts, ids: readonly string[]): Act {
+function actOf(offer: Offer, card: CardFacts, ids: readonly string[], refused: number): Act {
   const none = (label: string): Act => ({ name: `none:${offer.word}`, label, kind: "soft" });
+  // Asked for her address: then the same tap is made again.
+  if (refused === REFUSAL.VERIFIED_ONLY && (offer.word === "open" || offer.word === "sold_out")) {
+    const again = (): void => reserve(ids, offer.word === "sold_out");
+    return { name: "verify", label: t("act.verify"), kind: "primary", run: () => (verifyFor.value = again) };
+  }
   switch (offer.word) {
     case "look":
       return none("");
@@ -278,7 +284,7 @@ function actOf(offer: Offer, card: CardFacts, ids: readonly string[]): Act {
 
 function Sentence({ offer, deal, refusal }: { offer: Offer; deal: DealFacts | null; refusal: { number: number; text: string } | null }) {
   if (refusal) {
-    const soldOut = offer.word === "sold_out";
+    const soldOut = offer.word === "sold_out" && refusal.number === REFUSAL.SOLD_OUT;
     return (
       <p class="act-say is-bad" role="alert">
         {soldOut ? soldOutWords(offer, deal) : refusal.text}
@@ -332,6 +338,8 @@ function Sentence({ offer, deal, refusal }: { offer: Offer; deal: DealFacts | nu
           <Icon name="check" size={17} />
           <span>{t("say.yours")}</span>
         </p>
+      ) : offer.word === "closed" && offer.pulled ? (
+        <p class="act-say is-bad">{t(offer.cancelled ? "say.pulled_yours" : "say.pulled")}</p>
       ) : null;
     default:
       return null;

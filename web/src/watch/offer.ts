@@ -26,7 +26,8 @@ export type Offer =
   | { word: "waiting"; hold: Hold; paying: number }
   | { word: "sold_out"; paying: number; held: number; waiting: number; mayWait: boolean }
   | { word: "limit"; confirmed: number }
-  | { word: "closed"; confirmed: number };
+  /** `pulled`: the shop took the deal back. `cancelled`: with it what she held. */
+  | { word: "closed"; confirmed: number; pulled: boolean; cancelled: boolean };
 
 /** Which of her holds speaks first where she has several on one card. */
 const FIRST: Partial<Record<Hold["state"], number>> = { offered: 0, held: 1, paying: 2, waiting: 3 };
@@ -48,7 +49,13 @@ export function offerOf(state: RoomState, card: CardFacts, deal: DealFacts | nul
 
 function withoutHold(state: RoomState, card: CardFacts, deals: readonly DealFacts[], numbers: Numbers, nowMs: number): Offer {
   const confirmed = Math.max(...deals.map((deal) => confirmedUnits(state, deal.deal_id)));
-  if (deals.some((deal) => deal.status === "closed" || deal.status === "closing")) return { word: "closed", confirmed };
+  if (deals.some((deal) => deal.status === "closed" || deal.status === "closing")) {
+    const pulled = deals.find((deal) => deal.pulled);
+    const cancelled = Object.values(state.holds).some(
+      (hold) => hold.state === "cancelled" && hold.lines.some((line) => line.deal_id === pulled?.deal_id),
+    );
+    return { word: "closed", confirmed, pulled: !!pulled, cancelled };
+  }
   const opensAtMs = Math.max(...deals.map((deal) => (deal.status === "announced" ? (deal.opens_at_ms ?? Infinity) : 0)));
   if (deals.some((deal) => deal.status === "draft") || opensAtMs === Infinity) return { word: "soon" };
   // The button opens by the server's clock, for everyone at one instant; the server's own word may come a moment later.
@@ -90,6 +97,15 @@ export function confirmedUnits(state: RoomState, dealId: string): number {
     .flatMap((one) => one.lines)
     .filter((line) => line.deal_id === dealId)
     .reduce((sum, line) => sum + line.qty, 0);
+}
+
+/**
+ * True where a hold of hers ends because the shop pulled its deal: held or offered, it can end as "cancelled" by nothing
+ * else. What was being paid is told with its order.
+ */
+export function endedByPull(before: RoomState, hold: Hold): boolean {
+  const was = before.holds[hold.rid]?.state;
+  return hold.state === "cancelled" && (was === "held" || was === "offered");
 }
 
 /** The deal a card opens on: the chosen one, else one she holds, else the first with stock, else the first. */

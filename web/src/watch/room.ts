@@ -12,8 +12,8 @@ import { REFUSAL, type CardFacts, type FromViewer, type ShowFacts, type ToViewer
 import { roomUrl, ShowSocket, type LineStatus } from "../shared/socket";
 import { serverClock } from "../shared/time";
 import { toast } from "../shared/ui";
-import type { Asked } from "./offer";
-import { renewSocketPass, socketPass } from "./session";
+import { endedByPull, nameOf, type Asked } from "./offer";
+import { keepPass, renewSocketPass, socketPass } from "./session";
 
 /** Her own line before the server's receipt: sending, with a moderator, or refused with its reason. */
 export interface OwnLine {
@@ -31,6 +31,8 @@ export const ownLines = signal<readonly OwnLine[]>([]);
 export const votedFor = signal<ReadonlySet<string>>(new Set());
 /** The last refusal of a reservation, by the deals it was about: the card says it in place. */
 export const refusedDeal = signal<{ key: string; number: number; text: string; atMs: number } | null>(null);
+/** What she wanted when she was told to confirm her address; null: nobody asks her to. */
+export const verifyFor = signal<(() => void) | null>(null);
 /** The number of the refusal at the room's door, 0 where there was none. */
 export const turnedAway = signal(0);
 /** When the line went away on the local clock, null while it is there. */
@@ -102,6 +104,9 @@ function programmeMs(): number {
 
 function received(message: ToViewer): void {
   batch(() => {
+    if (message.t === "own" && message.hold && endedByPull(room.value, message.hold)) {
+      toast(t("say.pulled_cancelled", { title: nameOf(room.value, message.hold).title }), "bad");
+    }
     room.value = fold(room.value, message, programmeMs() !== Infinity);
     if (message.t === "answer") settle(message.rid);
     if (message.t === "own" && message.hold) settle(message.hold.rid);
@@ -153,6 +158,14 @@ export function reserve(dealIds: readonly string[], wait: boolean): void {
   asked.value = [...asked.value, { rid, dealIds, wait }];
   refusedDeal.value = null;
   socket?.ask({ t: "reserve", rid, lines: dealIds.map((deal_id) => ({ deal_id, qty: 1 })), wait });
+}
+
+/** She confirmed her address: the open line learns it first, then the tap that was refused is made again. */
+export function verified(token: string): void {
+  keepPass(token);
+  socket?.send({ t: "token", token });
+  verifyFor.value?.();
+  verifyFor.value = null;
 }
 
 export function giveBack(rid: string): void {

@@ -55,8 +55,26 @@ describe("a card from what was typed", () => {
           limit_per_viewer: 2,
           hold_seconds: 300,
           pay_seconds: 600,
+          level: "soft",
+          head_wants_more: "skip",
+          limit_by: "guest",
+          address_cap: 0,
+          hold_cap_seconds: 900,
         },
       ],
+    });
+  });
+  test("further rules as they were chosen, and no cap where the field is empty", () => {
+    const chosen = cardOf(
+      typed({ limitBy: "verified", addressCap: " 6 ", heldTimes: "", headWaits: true, level: "fsync" }),
+      "EUR",
+    );
+    expect("deals" in chosen && chosen.deals[0]).toMatchObject({
+      limit_by: "verified",
+      address_cap: 6,
+      hold_cap_seconds: 0,
+      head_wants_more: "wait",
+      level: "fsync",
     });
   });
   test("a product card carries no deals", () => {

@@ -16,6 +16,7 @@ const show = (show_id: string, status: ShowFacts["status"], at: number | null): 
   started_at_ms: null,
   ended_at_ms: null,
   about: "",
+  limit_per_person: 0,
 });
 
 test("on air first, the soonest of what comes, drafts, then the newest of the past", () => {

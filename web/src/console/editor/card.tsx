@@ -69,7 +69,7 @@ export function CardComposer({ launches, onAdd }: Props): JSX.Element {
     try {
       await onAdd(card);
     } catch (error) {
-      setComplaint(error instanceof Refusal ? refusalText(error) : String(error));
+      setComplaint(error instanceof Refusal ? complaintOf(error) : String(error));
     } finally {
       setBusy(false);
     }
@@ -168,6 +168,7 @@ export function CardComposer({ launches, onAdd }: Props): JSX.Element {
               </Field>
             </div>
           )}
+          {typed.kind !== "product" && <MoreRules typed={typed} change={change} />}
           {launches && (
             <label class="tick">
               <input
@@ -202,6 +203,84 @@ export function CardComposer({ launches, onAdd }: Props): JSX.Element {
         {t("console.add_card")}
       </Button>
     </form>
+  );
+}
+
+/** What this server cannot keep is said in words of the form, not of the API. */
+function complaintOf(refusal: Refusal): string {
+  if (refusal.facts["field"] === "level") return t("console.wrong_level");
+  return refusal.facts["field"] === "limit_by" ? t("console.wrong_limit_by") : refusalText(refusal);
+}
+
+const LIMIT_BY = ["guest", "verified", "member"] as const;
+const LEVELS = ["soft", "fsync", "ledger"] as const;
+
+/** Rules that most deals leave as they are. */
+function MoreRules({ typed, change }: { typed: Typed; change: (part: Partial<Typed>) => void }): JSX.Element {
+  return (
+    <details class="more-rules">
+      <summary>{t("console.more_rules")}</summary>
+      <fieldset class="choice-row">
+        <legend class="labelled-name">{t("console.limit_by")}</legend>
+        {LIMIT_BY.map((one) => (
+          <label key={one} class={`chip ${typed.limitBy === one ? "chosen" : ""}`}>
+            <input
+              type="radio"
+              name="limit-by"
+              class="sr-only"
+              checked={typed.limitBy === one}
+              onChange={() => change({ limitBy: one })}
+            />
+            {t(`console.limit_by_${one}`)}
+          </label>
+        ))}
+        <p class="labelled-help">{t(`console.limit_by_${typed.limitBy}_is`)}</p>
+      </fieldset>
+      <div class="pair">
+        <Field label={t("console.address_cap")} help={t("console.address_cap_help")}>
+          <input
+            id="card-address-cap"
+            class="input"
+            inputMode="numeric"
+            placeholder={t("console.no_cap")}
+            value={typed.addressCap}
+            onInput={(event) => change({ addressCap: event.currentTarget.value })}
+          />
+        </Field>
+        <Field label={t("console.held_times")} help={t("console.held_times_help")}>
+          <input
+            id="card-held-times"
+            class="input"
+            inputMode="numeric"
+            placeholder={t("console.no_cap")}
+            value={typed.heldTimes}
+            onInput={(event) => change({ heldTimes: event.currentTarget.value })}
+          />
+        </Field>
+      </div>
+      <label class="tick">
+        <input
+          type="checkbox"
+          checked={typed.headWaits}
+          onChange={(event) => change({ headWaits: event.currentTarget.checked })}
+        />
+        {t("console.head_waits")}
+      </label>
+      <Field label={t("console.level")} help={t(`console.level_${typed.level}_is`)}>
+        <select
+          id="card-level"
+          class="input"
+          value={typed.level}
+          onChange={(event) => change({ level: event.currentTarget.value as Typed["level"] })}
+        >
+          {LEVELS.map((one) => (
+            <option key={one} value={one}>
+              {t(`console.level_${one}`)}
+            </option>
+          ))}
+        </select>
+      </Field>
+    </details>
   );
 }
 

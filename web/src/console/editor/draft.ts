@@ -2,6 +2,7 @@
  * A card while it is being put together: what was typed, and what of it is wrong. What arrives: variants chosen and
  * texts typed. What leaves: a card for the API, or the first complaint and the field it is about.
  */
+import type { DealFacts } from "../../shared/protocol";
 import { decimalsOf, minorOf, textOf } from "../money";
 import { freeUnits, type CardDraft, type StaffProduct, type StaffVariant } from "../server";
 
@@ -26,6 +27,11 @@ export interface Typed {
   limit: string;
   holdMinutes: string;
   payMinutes: string;
+  limitBy: DealFacts["limit_by"];
+  addressCap: string;
+  heldTimes: string;
+  headWaits: boolean;
+  level: DealFacts["level"];
 }
 
 export const NOTHING_TYPED: Typed = {
@@ -40,6 +46,11 @@ export const NOTHING_TYPED: Typed = {
   limit: "2",
   holdMinutes: "5",
   payMinutes: "10",
+  limitBy: "guest",
+  addressCap: "",
+  heldTimes: "3",
+  headWaits: false,
+  level: "soft",
 };
 const QUOTA_FIRST = 24;
 
@@ -77,7 +88,12 @@ export function cardOf(typed: Typed, currency: string): CardDraft | Wrong {
   const limit = whole(typed.limit, 1, 1000);
   const hold = whole(typed.holdMinutes, 1, 1440);
   const pay = whole(typed.payMinutes, 1, 1440);
+  // Nothing typed is no cap.
+  const addressCap = typed.addressCap.trim() ? whole(typed.addressCap, 0, 100_000) : 0;
+  const heldTimes = typed.heldTimes.trim() ? whole(typed.heldTimes, 0, 20) : 0;
   if (limit === null) return wrong("limit", "card-limit");
+  if (addressCap === null) return wrong("address_cap", "card-address-cap");
+  if (heldTimes === null) return wrong("held_times", "card-held-times");
   if (hold === null) return wrong("minutes", "card-hold");
   if (pay === null) return wrong("minutes", "card-pay");
   const deals = [];
@@ -102,6 +118,11 @@ export function cardOf(typed: Typed, currency: string): CardDraft | Wrong {
       limit_per_viewer: limit,
       hold_seconds: hold * 60,
       pay_seconds: pay * 60,
+      level: typed.level,
+      head_wants_more: typed.headWaits ? ("wait" as const) : ("skip" as const),
+      limit_by: typed.limitBy,
+      address_cap: addressCap,
+      hold_cap_seconds: heldTimes * hold * 60,
     });
   }
   return {

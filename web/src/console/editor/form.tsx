@@ -34,6 +34,7 @@ export function ShowForm({ show, submit, onSubmit }: Props): JSX.Element {
   const [access, setAccess] = useState<ShowFacts["access"]>(show?.access ?? "public");
   const [videoUrl, setVideoUrl] = useState(show?.video.url ?? "");
   const [loop, setLoop] = useState(show?.video.loop ?? false);
+  const [limit, setLimit] = useState(show?.limit_per_person ? String(show.limit_per_person) : "");
   const [complaint, setComplaint] = useState("");
   const [busy, setBusy] = useState(false);
 
@@ -42,6 +43,11 @@ export function ShowForm({ show, submit, onSubmit }: Props): JSX.Element {
     if (!title.trim()) {
       setComplaint(t("console.title_missing"));
       document.getElementById("show-title")?.focus();
+      return;
+    }
+    if (!/^\s*\d{0,5}\s*$/.test(limit)) {
+      setComplaint(t("console.wrong_show_limit"));
+      document.getElementById("show-limit")?.focus();
       return;
     }
     setBusy(true);
@@ -54,6 +60,7 @@ export function ShowForm({ show, submit, onSubmit }: Props): JSX.Element {
         access,
         scheduled_at_ms: instantOf(starts),
         launch_at_ms: corner === "new_product_day" ? instantOf(launch) : null,
+        limit_per_person: Number(limit.trim() || 0),
         video: {
           kind: videoKind(videoUrl),
           url: videoUrl.trim(),
@@ -137,6 +144,16 @@ export function ShowForm({ show, submit, onSubmit }: Props): JSX.Element {
         ))}
         <p class="labelled-help">{t(`console.access_${access}_is`)}</p>
       </fieldset>
+      <Field label={t("console.show_limit")} help={t("console.show_limit_help")}>
+        <input
+          id="show-limit"
+          class="input"
+          inputMode="numeric"
+          placeholder={t("console.no_cap")}
+          value={limit}
+          onInput={(event) => setLimit(event.currentTarget.value)}
+        />
+      </Field>
       <Field label={t("console.video")} help={t("console.video_help")}>
         <input
           class="input"

@@ -2,7 +2,9 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../../shared/i18n";
-import { openDeals, type Desk } from "../desk";
+import { Sheet } from "../../shared/ui";
+import type { CardFacts } from "../../shared/protocol";
+import { openDeals, pullable, type Desk } from "../desk";
 import { TwoStep } from "../parts";
 
 const SLOW_STEPS = [0, 10, 30, 60] as const;
@@ -37,15 +39,9 @@ export function ActionBar({ desk, seconds }: { desk: Desk; seconds: number }): J
         label={t("console.close_deal")}
         sure={t("console.close_deal_sure")}
         disabled={!running || open.length === 0}
-        onSure={() => void desk.closeDeals(false)}
+        onSure={() => void desk.closeDeals()}
       />
-      <TwoStep
-        class="button-danger"
-        label={t("console.pull_deal")}
-        sure={t("console.pull_deal_sure")}
-        disabled={!running || open.length === 0}
-        onSure={() => void desk.closeDeals(true)}
-      />
+      <Pull desk={desk} card={running ? now : undefined} />
       <Menu label={t("console.promise")} disabled={!running || !now}>
         {(close) =>
           PROMISES.map((preset) => (
@@ -99,6 +95,43 @@ export function ActionBar({ desk, seconds }: { desk: Desk; seconds: number }): J
         {t(status === "interrupted" ? "console.back_on_air" : "console.be_right_back")} <kbd>B</kbd>
       </button>
     </div>
+  );
+}
+
+/** Pulling a deal: one button, one question. New holds stop with either answer; a host in a hurry taps twice. */
+function Pull({ desk, card }: { desk: Desk; card: CardFacts | undefined }): JSX.Element {
+  const [asked, setAsked] = useState<CardFacts | null>(null);
+  const deals = pullable(asked ?? card, (deal) => desk.numbers(deal));
+  const held = deals.reduce((sum, deal) => sum + desk.numbers(deal).held + desk.numbers(deal).paying, 0);
+  const pull = (holds: "honour" | "cancel"): void => {
+    void desk.pullDeals(asked ?? undefined, holds);
+    setAsked(null);
+  };
+  return (
+    <>
+      <button
+        type="button"
+        class="button button-danger"
+        aria-haspopup="dialog"
+        disabled={deals.length === 0}
+        onClick={() => setAsked(card ?? null)}
+      >
+        {t("console.pull_deal")}
+      </button>
+      <Sheet open={asked !== null} title={t("console.pull_title")} onClose={() => setAsked(null)} shape="centre">
+        <p>{t("console.pull_holds", { count: held })}</p>
+        <div class="pull-choices">
+          <button type="button" class="button button-quiet pull-choice" onClick={() => pull("honour")}>
+            <strong>{t("console.pull_honour")}</strong>
+            <span>{t("console.pull_honour_is")}</span>
+          </button>
+          <button type="button" class="button button-danger pull-choice" onClick={() => pull("cancel")}>
+            <strong>{t("console.pull_cancel")}</strong>
+            <span>{t("console.pull_cancel_is")}</span>
+          </button>
+        </div>
+      </Sheet>
+    </>
   );
 }
 

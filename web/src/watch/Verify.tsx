@@ -1,0 +1,77 @@
+/**
+ * "Confirm your e-mail": an address, then six digits. What leaves: the pass of a verified guest. It knows no room, so
+ * that it can be fetched by itself: few are ever asked.
+ */
+import { useState } from "preact/hooks";
+import { api, type Refusal } from "../shared/api";
+import { refusalText, t } from "../shared/i18n";
+import { Button, Sheet } from "../shared/ui";
+
+interface Props {
+  onClose: () => void;
+  onVerified: (pass: string) => void;
+}
+
+export default function Verify({ onClose, onVerified }: Props) {
+  return (
+    <Sheet open title={t("act.verify")} onClose={onClose} shape="centre">
+      <Steps onVerified={onVerified} />
+    </Sheet>
+  );
+}
+
+function Steps({ onVerified }: Pick<Props, "onVerified">) {
+  const [sentTo, setSentTo] = useState("");
+  const [typed, setTyped] = useState("");
+  const [busy, setBusy] = useState(false);
+  const [wrong, setWrong] = useState("");
+  const step = sentTo ? "code" : "email";
+
+  const next = async (): Promise<void> => {
+    if (!sentTo) {
+      await api.post("/api/me/verification", { email: typed });
+      setSentTo(typed);
+      setTyped("");
+      return;
+    }
+    onVerified((await api.post<{ token: string }>("/api/me/verification/code", { code: typed })).token);
+  };
+  const submit = (event: Event): void => {
+    event.preventDefault();
+    if (!typed) return setWrong(t(`verify.${step}_missing`));
+    setBusy(true);
+    setWrong("");
+    next()
+      .catch((refusal: Refusal) => setWrong(refusalText(refusal)))
+      .finally(() => setBusy(false));
+  };
+  return (
+    <form class="verify" noValidate onSubmit={submit}>
+      <label class="field">
+        <span class="field-label">{t(`verify.${step}`)}</span>
+        <input
+          key={step}
+          class="input"
+          inputMode={sentTo ? "numeric" : "email"}
+          autocomplete={sentTo ? "one-time-code" : "email"}
+          maxLength={254}
+          value={typed}
+          aria-invalid={wrong ? true : undefined}
+          aria-describedby="verify-hint"
+          onInput={(event) => setTyped(event.currentTarget.value.trim())}
+        />
+        <span id="verify-hint" class={wrong ? "field-error" : "field-hint"} role={wrong ? "alert" : "status"}>
+          {wrong || t(`verify.${step}_hint`, { email: sentTo })}
+        </span>
+      </label>
+      <Button type="submit" wide size="l" busy={busy}>
+        {t(`verify.${step}_send`)}
+      </Button>
+      {sentTo && (
+        <button type="button" class="text-button" onClick={() => setSentTo("")}>
+          {t("verify.again")}
+        </button>
+      )}
+    </form>
+  );
+}
