@@ -9,6 +9,7 @@ no payments, no sockets.
 import asyncio
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -33,7 +34,8 @@ log = structlog.get_logger(__name__)
 
 # The verbs of `reserve.lua`.
 _RESERVE, _RELEASE, _ACCEPT, _BEGIN_PAY, _SETTLE, _FREE, _REACQUIRE = range(1, 8)
-_HEARTBEAT, _PUT_DEAL, _STATUS, _HOLDS, _LEVELS = range(8, 13)
+_HEARTBEAT, _PUT_DEAL, _STATUS, _HOLDS, _LEVELS, _TAKE_OUT = range(8, 14)
+_KEEP, _REPLACE = 16, 17
 # Its codes.
 _OK, _SOLD_OUT, _LIMIT, _NOT_OPEN, _DEAL_CLOSED, _UNKNOWN_DEAL, _QUANTITY, _RID_REUSED = range(8)
 _HOLD_GONE, _BUSY, _ALREADY_WAITING, _NOT_FOUND, _CONFLICT, _TOO_MANY, _MALFORMED = range(8, 15)
@@ -170,23 +172,33 @@ class ReservationEngine:
         await self._watch(show_id)
         return units
 
+    async def take_out(self, show_id: str, deal_id: str, move_id: str, units: int) -> int:
+        """Take up to `units` that anyone could have out of a deal; how many they were. The caller puts them elsewhere
+        in SQL. A `move_id` takes once and always answers with what it took. Raises `Refused(UNKNOWN_DEAL)`."""
+        return await self._batcher.ask(show_id, (_TAKE_OUT, deal_id, move_id, units), _number)
+
     # --- viewers ----------------------------------------------------------------------------------------------------
 
     async def reserve(
-        self, show_id: str, viewer: Attributed, rid: str, lines: list[tuple[str, int]], wait: bool = False
-    ) -> Hold:
+        self, show_id: str, viewer: Attributed, rid: str, lines: list[tuple[str, int]], wait: bool = False,
+        instead_of: str = "",
+    ) -> Hold:  # fmt: skip
         """Set units aside, every line or none. The same rid again answers with the hold as it stands now.
 
         With `wait` and one line, a sold-out deal answers with a place in its line (state "waiting"). Refused in the
         order in which the reasons win: RID_INVALID, RID_REUSED (same rid, other body), BUSY, UNKNOWN_DEAL, QUANTITY,
         DEAL_NOT_OPEN / DEAL_CLOSED, TOO_MANY (live holds of one viewer), LIMIT, ALREADY_WAITING, SOLD_OUT. A refusal
         moves nothing and its rid may be used again.
+
+        `instead_of` names a hold of hers that ends in the same instant, its units free for these lines; where these
+        are refused it stays. Refused further with NOT_FOUND, HOLD_GONE or CONFLICT (paying, or others wait for it).
         """
-        return await self.reserve_soon(show_id, viewer, rid, lines, wait)
+        return await self.reserve_soon(show_id, viewer, rid, lines, wait, instead_of)
 
     def reserve_soon(
-        self, show_id: str, viewer: Attributed, rid: str, lines: list[tuple[str, int]], wait: bool = False
-    ) -> "asyncio.Future[Hold]":
+        self, show_id: str, viewer: Attributed, rid: str, lines: list[tuple[str, int]], wait: bool = False,
+        instead_of: str = "",
+    ) -> "asyncio.Future[Hold]":  # fmt: skip
         """`reserve` without a task of its own: a future with its outcome. Raises at once what needs no Redis."""
         viewer_id = viewer.viewer_id
         if not is_rid(rid):
@@ -209,7 +221,10 @@ class ReservationEngine:
                 raise self._refused(answer, reply)
             return self._hold(show_id, viewer_id, rid, answer, reply)
 
-        request = (_RESERVE, viewer_id, rid, 1 if wait else 0, attribution, *flat)
+        request: tuple[Any, ...] = (_RESERVE, viewer_id, rid, 1 if wait else 0, attribution, *flat)
+        if instead_of:
+            _check_rid(instead_of)
+            request = (_REPLACE, instead_of, request)
         return self._batcher.ask(show_id, request, finish)
 
     async def release(self, show_id: str, viewer_id: str, rid: str) -> Hold:
@@ -225,6 +240,13 @@ class ReservationEngine:
         Raises `Refused(NOT_FOUND)`, `Refused(CONFLICT)` while still waiting, `Refused(HOLD_GONE)` after its end.
         """
         return await self._move(show_id, viewer_id, rid, _ACCEPT)
+
+    async def keep(self, show_id: str, viewer_id: str, rid: str, keep_ms: int) -> Hold:
+        """Let a hold last for `keep_ms` from now, where it was to last for less; asked again it changes nothing.
+
+        Raises `Refused(NOT_FOUND)`, `Refused(CONFLICT)` for what waits or is only offered, `Refused(HOLD_GONE)`.
+        """
+        return await self._move(show_id, viewer_id, rid, _KEEP, keep_ms)
 
     async def holds_of(self, show_id: str, viewer_id: str) -> tuple[Hold, ...]:
         """This viewer's live holds, offers, places in the line and payments, in the order in which they came."""
@@ -313,6 +335,18 @@ class ReservationEngine:
 
         return await self._batcher.ask(show_id, (_LEVELS,), finish)
 
+    async def levels_of(self, show_id: str, deal_ids: Sequence[str]) -> dict[str, Level]:
+        """The levels of these deals as they stand, without a call of the script: for books of thousands of deals, of
+        which a page asks a few. Deals that the books do not know are left out."""
+        if not deal_ids:
+            return {}
+        try:
+            found: list[bytes | None] = await self._redis.hmget(keys.deals(show_id), list(deal_ids))
+        except (RedisError, OSError) as error:
+            raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
+        pairs = zip(deal_ids, found, strict=True)
+        return {deal_id: Level(*msgpack.unpackb(raw)[2:7]) for deal_id, raw in pairs if raw is not None}
+
     async def counts(self, show_id: str) -> dict[str, int]:
         """What happened since the show's books were made, by the words of `COUNTS`; all 0 where nothing did."""
         try:
@@ -327,6 +361,15 @@ class ReservationEngine:
         try:
             names: set[Any] = await self._redis.smembers(keys.SHOWS)
             return tuple(sorted(name.decode() for name in names))
+        except (RedisError, OSError) as error:
+            raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
+
+    async def watch_if_busy(self, show_id: str) -> None:
+        """See to it that a worker looks at these books while anybody holds or pays anything in them, or their journal
+        waits: for books that are not watched all the time."""
+        try:
+            if not await self._is_quiet(show_id):
+                await self._redis.sadd(keys.SHOWS, show_id)
         except (RedisError, OSError) as error:
             raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
 
@@ -354,6 +397,8 @@ class ReservationEngine:
             or await redis.zcard(keys.paying(show_id))
         ):
             return False
+        if keys.location_of(show_id):
+            return True  # its deals stand open for years; whoever holds something has the books watched again
         deals = await redis.hvals(keys.deals(show_id))
         return bool(deals) and all(msgpack.unpackb(deal)[0] == DealState.CLOSED for deal in deals)
 

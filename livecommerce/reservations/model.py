@@ -42,6 +42,7 @@ class ModelHold:
     ticket: int
     due: int = 0
     n: int = 0
+    at: int = 0
 
 
 @dataclass(slots=True)
@@ -54,6 +55,7 @@ class Model:
     deals: dict[str, ModelDeal] = field(default_factory=dict)
     holds: dict[Key, ModelHold] = field(default_factory=dict)
     moves: set[tuple[str, str]] = field(default_factory=set)
+    taken: dict[tuple[str, str], int] = field(default_factory=dict)
     freed: set[str] = field(default_factory=set)
 
     # --- what can be asked ------------------------------------------------------------------------------------------
@@ -109,6 +111,49 @@ class Model:
                 self._become(key, Move.RUN_OUT)
         self.freed.add(deal_id)
         return units
+
+    def take_out(self, deal_id: str, move_id: str, units: int) -> int:
+        if (deal_id, move_id) in self.taken:
+            return self.taken[deal_id, move_id]
+        if deal_id not in self.deals:
+            raise No(R.UNKNOWN_DEAL)
+        self._offer_freed()
+        if self._public(deal_id) < units:
+            self.turn(0)
+        taken = min(units, self._public(deal_id))
+        self.deals[deal_id].available -= taken
+        self.deals[deal_id].quota -= taken
+        self.taken[deal_id, move_id] = taken
+        return taken
+
+    def keep(self, key: Key, keep_ms: int) -> ModelHold:
+        hold = self._known(key)
+        if hold.state in (State.WAITING, State.OFFERED):
+            raise No(R.CONFLICT)
+        if hold.state > State.CONFIRMED:
+            raise No(R.HOLD_GONE)
+        if hold.state == State.HELD and hold.due - hold.at < keep_ms:
+            hold.at, hold.due = self.now, self.now + keep_ms
+        return hold
+
+    def replace(self, key: Key, old_key: Key, lines: Lines) -> ModelHold:
+        self._run_out(key)
+        if key in self.holds:
+            return self.reserve(key, lines, False)
+        old = self._known(old_key)
+        if old.state != State.HELD:
+            raise No(R.HOLD_GONE if old.state > State.CONFIRMED else R.CONFLICT)
+        if any(self._line(deal_id) for deal_id, _ in old.lines):
+            raise No(R.CONFLICT)
+        due, at = old.due, old.at
+        self._become(old_key, Move.RELEASE)
+        try:
+            return self.reserve(key, lines, False)
+        except No:
+            old.state, old.due, old.at = State.HELD, due, at
+            for deal_id, qty in old.lines:
+                self.deals[deal_id].available -= qty
+            raise
 
     def reserve(self, key: Key, lines: Lines, wait: bool) -> ModelHold:
         self._run_out(key)
@@ -241,7 +286,7 @@ class Model:
 
     def _new(self, key: Key, lines: Lines, wait: bool, state: State, due: int) -> ModelHold:
         self.ticket += 1
-        self.holds[key] = ModelHold(lines, wait, state, self.ticket, due)
+        self.holds[key] = ModelHold(lines, wait, state, self.ticket, due, at=self.now)
         return self.holds[key]
 
     def _become(self, key: Key, move: Move, duration_ms: int = 0) -> ModelHold:
@@ -251,6 +296,7 @@ class Model:
             return hold
         was, hold.state = hold.state, new
         hold.due = self.now + duration_ms if duration_ms else 0
+        hold.at = self.now
         if was in QTY_UNITS_OF and new not in QTY_UNITS_OF:
             for deal_id, qty in hold.lines:
                 self.deals[deal_id].available += qty
