@@ -20,6 +20,7 @@ from livecommerce.orders.service import Orders
 from livecommerce.people.service import People
 from livecommerce.reservations.engine import ReservationEngine
 from livecommerce.settings import Settings
+from livecommerce.shelves.service import Shelves
 from livecommerce.shows.news import News
 from livecommerce.shows.service import Shows
 
@@ -40,6 +41,7 @@ class Parts:
     shows: Shows
     orders: Orders
     hub: Hub
+    shelves: Shelves
 
 
 def connect_redis(url: str) -> Redis:
@@ -61,13 +63,16 @@ async def open_parts(settings: Settings, clock: Clock | None = None) -> AsyncIte
         engine = ReservationEngine(redis, settings, clock)
         await engine.start()
         news = News(redis)
-        shows = Shows(database, engine, catalogue, news, clock, settings)
+        shelves = Shelves(database, engine, catalogue, settings, clock)
+        shows = Shows(database, engine, catalogue, news, clock, settings, shelves)
         async with httpx.AsyncClient(verify=own_trust(settings)) as client:
             foundation = Foundation(settings, database, clock, f"{_own_url(settings)}/webhooks/test", client)
             orders = Orders(database, engine, news, catalogue, providers_for(foundation), settings, clock)
             hub = Hub(settings, clock, redis, door, shows, engine, orders)
             try:
-                yield Parts(settings, clock, database, redis, people, door, catalogue, engine, news, shows, orders, hub)
+                yield Parts(
+                    settings, clock, database, redis, people, door, catalogue, engine, news, shows, orders, hub, shelves
+                )  # fmt: skip
             finally:
                 await orders.aclose()
                 await engine.aclose()

@@ -18,6 +18,7 @@ from livecommerce.clock import Clock
 from livecommerce.ledger.database import Database
 from livecommerce.orders.service import Orders
 from livecommerce.reservations.engine import ReservationEngine
+from livecommerce.shelves.service import Shelves
 from livecommerce.shows.service import Shows
 
 
@@ -30,6 +31,7 @@ class PartsOfAWorker(Protocol):
     engine: ReservationEngine
     shows: Shows
     orders: Orders
+    shelves: Shelves
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,4 +58,5 @@ def duties_of(parts: PartsOfAWorker) -> list[Duty]:
         Repeated("outbox", parts.orders.run_outbox, 0.53),
         Repeated("deadlines", parts.orders.sweep_deadlines, 1.07),
         Repeated("unwritten", parts.orders.sweep_unwritten, 2.03),
+        Repeated("shelves", parts.shelves.sweep, 1.51),
     ]

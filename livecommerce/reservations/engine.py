@@ -341,7 +341,7 @@ class ReservationEngine:
         if not deal_ids:
             return {}
         try:
-            found: list[bytes | None] = await self._redis.hmget(keys.deals(show_id), list(deal_ids))
+            found: list[Any] = await self._redis.hmget(keys.deals(show_id), list(deal_ids))
         except (RedisError, OSError) as error:
             raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
         pairs = zip(deal_ids, found, strict=True)
@@ -482,6 +482,18 @@ class ReservationEngine:
             raise Refused(
                 R.MALFORMED, expected="a level that this server offers: soft, or fsync with appendfsync always"
             )
+
+    async def watch(self, show_id: str) -> None:
+        """Have a worker look at these books from now on. To be said after a call that set something aside in books that
+        are not watched all the time: a worker that stops watching looks once more after it stopped."""
+        await self._watch(show_id)
+
+    async def has_books(self, show_id: str) -> bool:
+        """False where the books are missing: closed, or to be rebuilt."""
+        try:
+            return bool(await self._redis.hexists(keys.meta(show_id), "epoch"))
+        except (RedisError, OSError) as error:
+            raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
 
     async def _watch(self, show_id: str) -> None:
         try:
