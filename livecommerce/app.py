@@ -11,6 +11,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from livecommerce.catalogue.service import Catalogue
+from livecommerce.channels.service import Channels, channels_over
 from livecommerce.clock import Clock, RealClock
 from livecommerce.gateway.door import Door
 from livecommerce.gateway.hub import Hub
@@ -42,6 +43,7 @@ class Parts:
     orders: Orders
     hub: Hub
     shelves: Shelves
+    channels: Channels
 
 
 def connect_redis(url: str) -> Redis:
@@ -68,10 +70,12 @@ async def open_parts(settings: Settings, clock: Clock | None = None) -> AsyncIte
         async with httpx.AsyncClient(verify=own_trust(settings)) as client:
             foundation = Foundation(settings, database, clock, f"{_own_url(settings)}/webhooks/test", client)
             orders = Orders(database, engine, news, catalogue, providers_for(foundation), settings, clock)
+            channels = channels_over(database, engine, shelves, orders, people, catalogue, settings, clock)
             hub = Hub(settings, clock, redis, door, shows, engine, orders)
             try:
                 yield Parts(
-                    settings, clock, database, redis, people, door, catalogue, engine, news, shows, orders, hub, shelves
+                    settings, clock, database, redis, people, door, catalogue, engine, news, shows, orders, hub,
+                    shelves, channels,
                 )  # fmt: skip
             finally:
                 await orders.aclose()

@@ -14,6 +14,7 @@ from livecommerce.background.holds import BEAT_SECONDS, Heartbeats
 from livecommerce.background.journal import PERIOD_SECONDS, JournalToLedger
 from livecommerce.background.programme import ProgrammeDuty
 from livecommerce.background.worker import Duty
+from livecommerce.channels.service import Channels
 from livecommerce.clock import Clock
 from livecommerce.ledger.database import Database
 from livecommerce.orders.service import Orders
@@ -32,6 +33,7 @@ class PartsOfAWorker(Protocol):
     shows: Shows
     orders: Orders
     shelves: Shelves
+    channels: Channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,4 +61,5 @@ def duties_of(parts: PartsOfAWorker) -> list[Duty]:
         Repeated("deadlines", parts.orders.sweep_deadlines, 1.07),
         Repeated("unwritten", parts.orders.sweep_unwritten, 2.03),
         Repeated("shelves", parts.shelves.sweep, 1.51),
+        Repeated("try-ons", parts.channels.try_ons.sweep, 7.3),
     ]

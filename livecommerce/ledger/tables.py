@@ -352,6 +352,9 @@ shop_holds = Table(
     Column("location_id", Text, ForeignKey("locations.id"), nullable=False),
     Column("channel", Text, nullable=False),  # web | till | basket | try_on
     Column("lines", JSON, nullable=False),  # [[shelf_id, qty, unit_minor], …]: the prices as they were told
+    # Whom the order credits, where that is not whom the customer came by: the advisor who made the basket.
+    Column("advisor_id", Text, nullable=False, server_default=""),
+    Column("shop_id", Text, nullable=False, server_default=""),
     Column("replaced", Boolean, nullable=False, server_default="0"),  # a changed bag has another rid
     _ms("bag_since_ms", nullable=False),  # when the bag began that this one is a later form of
     _ms("at_ms", nullable=False),

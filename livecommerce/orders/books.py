@@ -13,7 +13,7 @@ decided, and the audit holds the two against each other.
 
 import datetime
 import zoneinfo
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,8 +92,10 @@ async def begin(
         raise Refused(R.HOLD_GONE)
     if not _units_left(rows, held):
         raise Refused(R.HOLD_GONE)
-    told = await _prices_told(connection, viewer.viewer_id, rid)
-    items = [_item(rows[line.deal_id], line.qty, told.get(line.deal_id)) for line in held]
+    told = await _told(connection, viewer.viewer_id, rid)
+    if told.advisor_id:
+        viewer = msgspec.structs.replace(viewer, advisor_id=told.advisor_id, shop_id=told.shop_id)
+    items = [_item(rows[line.deal_id], line.qty, told.prices.get(line.deal_id)) for line in held]
     prices = line_totals(items, await _bundles(connection, items))
     sums = sum_up(items, prices, book.terms, shipped=request.delivery == "ship")
     await _change_units(connection, held, paying=1, sold=0)
@@ -449,11 +451,21 @@ def _counted_in(deal_id: str) -> Table:
     return shelves if deal_id.startswith("shf_") else deals
 
 
-async def _prices_told(connection: AsyncConnection, viewer_id: str, rid: str) -> dict[str, int]:
-    """The prices at which units of shelves were set aside: they stand as long as the hold does."""
-    query = select(shop_holds.c.lines).where(shop_holds.c.viewer_id == viewer_id, shop_holds.c.rid == rid)
-    lines = (await connection.execute(query)).scalar_one_or_none() or []
-    return {shelf_id: unit_minor for shelf_id, _, unit_minor in lines}
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What was told when units of shelves were set aside: it stands as long as the hold does."""
+
+    prices: Mapping[str, int]  # by shelf, minor units
+    advisor_id: str = ""
+    shop_id: str = ""
+
+
+async def _told(connection: AsyncConnection, viewer_id: str, rid: str) -> _Told:
+    query = select(shop_holds).where(shop_holds.c.viewer_id == viewer_id, shop_holds.c.rid == rid)
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        return _Told({})
+    return _Told({shelf_id: unit_minor for shelf_id, _, unit_minor in row.lines}, row.advisor_id, row.shop_id)
 
 
 def _units_left(rows: dict[str, Any], lines: Sequence[Any]) -> bool:

@@ -253,7 +253,7 @@ class Orders:
 
     async def pickups(self, staff: StaffIdentity, location_id: str) -> tuple[Pickup, ...]:
         """The day's list of a counter: what waits there, oldest first, and what was handed out since midnight."""
-        await self._must_act_at(staff, location_id)
+        await self.must_act_at(staff, location_id)
         query = (
             select(orders)
             .where(orders.c.pickup_location_id == location_id, orders.c.delivery == "pickup")
@@ -400,7 +400,8 @@ class Orders:
         at = await self._catalogue.location(order.pickup_location_id)
         return Counter(at.location_id, at.name, at.address, at.city, at.hours)
 
-    async def _must_act_at(self, staff: StaffIdentity, location_id: str) -> None:
+    async def must_act_at(self, staff: StaffIdentity, location_id: str) -> None:
+        """Refuses `NOT_FOUND` for an unknown counter, `FORBIDDEN` for one of another unit."""
         await self._catalogue.location(location_id)
         path = await self._catalogue.location_scope(location_id) or await self._headquarters_path()
         if not staff.may_act_in(path):
@@ -417,7 +418,7 @@ class Orders:
             row = (await connection.execute(select(orders).where(orders.c.pickup_code == (code or "-")))).one_or_none()
         if row is None:
             raise Refused(R.NOT_FOUND, what="pick-up code")
-        await self._must_act_at(staff, row.pickup_location_id)
+        await self.must_act_at(staff, row.pickup_location_id)
         return row
 
     async def _pickup(self, order: Any, *, already: bool) -> Pickup:

@@ -61,10 +61,12 @@ class Shelves:
 
     async def reserve(
         self, channel: Channel, viewer: Attributed, location_id: str, rid: str, lines: Lines, *, instead_of: str = "",
-        bag_since_ms: int | None = None,
+        bag_since_ms: int | None = None, credit: tuple[str, str] = ("", ""),
     ) -> Hold:  # fmt: skip
         """Set units of a location aside, every line or none, at the prices of this moment. The same rid again answers
         with the hold as it stands.
+
+        `credit` is the (advisor, shop) whose order it will be, where that is not whom the viewer came by.
 
         Refuses `NOT_SOLD_HERE`, then as `ReservationEngine.reserve`; where a variant is to blame, the fact
         `variant_id` names it. `SOLD_OUT` is said only after the pool was looked at. A refusal moves nothing to anybody;
@@ -87,7 +89,7 @@ class Shelves:
         else:
             raise last
         await self._engine.watch(book)
-        await self._write_down(channel, viewer.viewer_id, location_id, hold, goods, known, bag_since_ms)
+        await self._write_down(channel, viewer.viewer_id, location_id, hold, goods, known, bag_since_ms, credit)
         return hold
 
     # --- what others need of a shelf --------------------------------------------------------------------------------
@@ -271,7 +273,7 @@ class Shelves:
 
     async def _write_down(
         self, channel: Channel, viewer_id: str, location_id: str, hold: Hold, goods: Mapping[str, Goods],
-        known: Mapping[str, str], bag_since_ms: int | None,
+        known: Mapping[str, str], bag_since_ms: int | None, credit: tuple[str, str],
     ) -> None:  # fmt: skip
         """What was told of this hold; once, so that a repeated request cannot change its prices."""
         variant_of = {shelf_id: variant_id for variant_id, shelf_id in known.items()}
@@ -281,7 +283,8 @@ class Shelves:
         async def work(connection: AsyncConnection) -> None:
             await insert_new(
                 connection, shop_holds, viewer_id=viewer_id, rid=hold.rid, location_id=location_id, channel=channel,
-                lines=lines, bag_since_ms=now_ms if bag_since_ms is None else bag_since_ms, at_ms=now_ms,
+                lines=lines, advisor_id=credit[0], shop_id=credit[1], at_ms=now_ms,
+                bag_since_ms=now_ms if bag_since_ms is None else bag_since_ms,
             )  # fmt: skip
 
         await self._database.write(work)

@@ -243,9 +243,9 @@ class DyingEngine:
         if name != self._call:
             return real
 
-        async def call(*arguments: Any) -> Any:
+        async def call(*arguments: Any, **named: Any) -> Any:
             if self._when == "after":
-                await real(*arguments)
+                await real(*arguments, **named)
             raise Dies
 
         return call

@@ -118,11 +118,8 @@ class Histories(RuleBasedStateMachine):
         had, had_qty = self.held[number]
         shop, old = self.shop, f"rid-{number:06d}"
         new_number = next(n for n in range(10 + number * 10, 10_000) if n not in self.ended)
-        told = self.tell(
-            shop.shelves.reserve(
-                "web", viewer(number), WEB, f"rid-{new_number:06d}", [(variant_id, qty)], instead_of=old
-            )
-        )
+        new, lines = f"rid-{new_number:06d}", [(variant_id, qty)]
+        told = self.tell(shop.shelves.reserve("web", viewer(number), WEB, new, lines, instead_of=old))
         fits = qty <= self.free[variant_id] + (had_qty if had == variant_id else 0)
         assert told is (None if fits else R.SOLD_OUT)
         if told is None:

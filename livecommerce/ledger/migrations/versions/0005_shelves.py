@@ -55,6 +55,8 @@ def upgrade() -> None:
         sa.Column("location_id", sa.Text(), nullable=False),
         sa.Column("channel", sa.Text(), nullable=False),
         sa.Column("lines", sa.JSON(), nullable=False),
+        sa.Column("advisor_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("shop_id", sa.Text(), server_default="", nullable=False),
         sa.Column("replaced", sa.Boolean(), server_default="0", nullable=False),
         sa.Column("bag_since_ms", sa.BigInteger(), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
