@@ -1,5 +1,5 @@
 """The shop of these tests with all its channels: thirty units of `va_a` in the warehouse, two of `va_b` at counter
-north. On SQLite and on PostgreSQL."""
+north."""
 
 from collections.abc import AsyncIterator
 
@@ -14,6 +14,7 @@ from livecommerce.ledger.tables import viewers
 from livecommerce.people.service import People
 from livecommerce.reservations import ReservationEngine
 from livecommerce.settings import Settings
+from tests.shelves.conftest import database as database
 from tests.shelves.world import Shop, seed_shop, viewer
 
 

@@ -8,7 +8,7 @@ from livecommerce.channels.facts import Bag, BagChange, WantedLine
 from livecommerce.channels.service import Channels
 from livecommerce.errors import R, Refused
 from livecommerce.reservations import keys
-from tests.shelves.world import BOOK, NORTH, WEB, Shop, rid, viewer
+from tests.shelves.world import BOOK, NORTH, WEB, Shop, everywhere, rid, viewer
 
 
 def change(number: int, *lines: tuple[str, int], replaces: int = 0, location_id: str = WEB) -> BagChange:
@@ -42,6 +42,7 @@ async def test_what_is_put_into_the_bag_is_hers_until_its_clock_ends(shop: Shop,
     assert (await shop.shelf_level())[1] == 0
 
 
+@everywhere
 async def test_a_change_takes_the_place_of_the_bag_that_was(shop: Shop, channels: Channels) -> None:
     await channels.bags.change(viewer(1), change(1, ("va_a", 2)))
     bag = await channels.bags.change(viewer(1), change(2, ("va_a", 5), replaces=1))

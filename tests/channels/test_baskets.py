@@ -15,7 +15,7 @@ from livecommerce.orders.facts import CheckoutRequest
 from livecommerce.people.identity import StaffIdentity, ViewerIdentity
 from livecommerce.protocol.facts import Hold
 from tests.orders.world import ADDRESS, NORTH
-from tests.shelves.world import BOOK, WEB, Shop, viewer
+from tests.shelves.world import BOOK, WEB, Shop, everywhere, viewer
 
 CLARA = StaffIdentity("ac_1", "Clara", "clara@example.com", "advisor", "ou_north", NORTH)
 ANA = ViewerIdentity("vw_1", "Ana")  # came by nobody's link
@@ -62,6 +62,7 @@ async def test_the_customer_takes_it_pays_it_and_the_advisor_is_credited(shop: S
     assert (mine.taken, mine.order_status) == (True, "confirmed")
 
 
+@everywhere
 async def test_who_takes_it_first_has_it(shop: Shop, channels: Channels) -> None:
     told = await made(channels)
     takes = [channels.baskets.take(viewer(number), told.basket.word) for number in range(1, 5)]

@@ -12,7 +12,7 @@ from livecommerce.errors import R, Refused
 from livecommerce.ledger.tables import orders, payments, variants
 from livecommerce.people.merchant import ApiKeys
 from livecommerce.reservations import keys
-from tests.shelves.world import BOOK, NORTH, WEB, Shop, rid, viewer
+from tests.shelves.world import BOOK, NORTH, WEB, Shop, everywhere, rid, viewer
 
 
 def lines(*wanted: tuple[str, int]) -> tuple[TillLine, ...]:
@@ -44,6 +44,7 @@ async def test_a_sale_is_paid_and_handed_out_in_one_go(shop: Shop, channels: Cha
     await shop.assert_every_unit_is_in_one_place()
 
 
+@everywhere
 async def test_a_sale_that_is_sent_again_is_the_same_sale(shop: Shop, channels: Channels) -> None:
     first = await channels.tills.sell(WEB, sale(1, ("va_a", 2)))
     again = await asyncio.gather(*(channels.tills.sell(WEB, sale(1, ("va_a", 2))) for _ in range(5)))
@@ -53,6 +54,7 @@ async def test_a_sale_that_is_sent_again_is_the_same_sale(shop: Shop, channels: 
     assert len(await shop.all(select(payments))) == 1
 
 
+@everywhere
 async def test_a_rid_or_a_receipt_of_another_sale_is_refused_and_sells_nothing(shop: Shop, channels: Channels) -> None:
     await channels.tills.sell(WEB, sale(1, ("va_a", 2)))
 
@@ -101,6 +103,7 @@ async def test_an_article_goes_by_its_bar_code_where_only_one_carries_it(shop: S
     assert (await refused(channels.tills.sell(WEB, TillSaleRequest(rid(3), "R-3", (TillLine(),))))).why is R.MALFORMED
 
 
+@everywhere
 async def test_stock_says_what_is_free_and_where_the_rest_is(shop: Shop, channels: Channels) -> None:
     await shop.take(1, 2)
     await channels.tills.sell(WEB, sale(5, ("va_a", 4)))
@@ -116,6 +119,7 @@ async def test_stock_says_what_is_free_and_where_the_rest_is(shop: Shop, channel
     assert (await refused(channels.tills.stock("lo_nowhere"))).why is R.NOT_FOUND
 
 
+@everywhere
 async def test_tills_web_shop_and_a_live_deal_never_sell_one_unit_twice(shop: Shop, channels: Channels) -> None:
     """The race for the last units: every sale that was answered stands, and no more than there were."""
     await shop.plan_deal("dl_race", 10)

@@ -16,7 +16,7 @@ from livecommerce.reservations import keys
 from tests.orders.world import NORTH as NORTH_PATH
 from tests.orders.world import SOUTH as SOUTH_PATH
 from tests.shelves.test_shelves import Dies, DyingEngine
-from tests.shelves.world import NORTH, WEB, Shop, rid, staff, viewer
+from tests.shelves.world import NORTH, WEB, Shop, everywhere, rid, staff, viewer
 
 BOOK = keys.pool_book(NORTH)
 HOURS_MS = 36 * 3_600_000
@@ -61,6 +61,7 @@ async def test_one_unit_waits_at_the_counter_under_a_code(shop: Shop, channels: 
     assert await shop.shelf_level("va_b", NORTH) == (1, 1, 0, 0)
 
 
+@everywhere
 async def test_two_at_a_time_and_a_third_when_one_is_decided(shop: Shop, channels: Channels) -> None:
     await more(shop)
     outcomes = await asyncio.gather(
@@ -124,6 +125,7 @@ async def test_a_warehouse_is_no_counter_and_a_rid_is_one_wish(shop: Shop, chann
 # --- at the counter -------------------------------------------------------------------------------------------------
 
 
+@everywhere
 async def test_she_comes_and_buys(shop: Shop, channels: Channels) -> None:
     told = await channels.try_ons.ask(viewer(1), wish(1))
     at_counter = await channels.try_ons.at_counter(staff(NORTH_PATH, "advisor"), NORTH)

@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from livecommerce.errors import R, Refused
 from livecommerce.ledger.tables import movements, orders, products, shelves, variants
 from livecommerce.reservations import keys
-from tests.shelves.world import BOOK, NORTH, SHELF_UNITS, WEB, Shop, rid, viewer
+from tests.shelves.world import BOOK, NORTH, SHELF_UNITS, WEB, Shop, everywhere, rid, viewer
 
 
 async def refused(doing: Any) -> Refused:
@@ -85,6 +85,7 @@ async def test_a_quantity_that_nobody_can_mean_is_refused_and_nothing_moves(shop
 # --- orders ---------------------------------------------------------------------------------------------------------
 
 
+@everywhere
 async def test_an_order_from_the_shelf_goes_the_way_of_every_order(shop: Shop) -> None:
     await shop.take(1, 2)
     answer = await shop.shop_checkout(1)
@@ -159,6 +160,7 @@ async def test_a_gap_after_begin_pay_is_closed_in_the_books_of_a_place_too(shop:
 # --- what shows and the stock room take from a shelf ----------------------------------------------------------------
 
 
+@everywhere
 async def test_a_deal_opens_with_units_of_the_pool_first_and_of_the_shelf_then(shop: Shop) -> None:
     await shop.take(1, 2)  # 6 in the pool, 22 on the shelf, 2 held
     await shop.plan_deal("dl_big", 20)
@@ -195,6 +197,7 @@ async def test_what_a_closing_deal_gives_back_is_on_sale_in_the_shop(shop: Shop)
     await shop.assert_every_unit_is_in_one_place()
 
 
+@everywhere
 async def test_stock_can_be_taken_away_also_from_the_shelf_but_not_what_is_held(shop: Shop) -> None:
     await shop.take(1, 2)
     pool = await shop.shelves.change_stock("count-0001", "va_a", WEB, -28)
@@ -251,6 +254,7 @@ class DyingEngine:
         return call
 
 
+@everywhere
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_a_process_that_dies_while_it_fills_a_shelf_costs_no_unit(shop: Shop, when: str) -> None:
     dying = shop.process(engine=DyingEngine(shop.engine, "put_deal", when))
@@ -278,6 +282,7 @@ async def test_a_process_that_dies_while_it_takes_units_home_costs_no_unit(shop:
     assert (await shop.pool_at())[1] == 30 - SHELF_UNITS + 10
 
 
+@everywhere
 async def test_a_move_that_two_processes_finish_counts_once(shop: Shop) -> None:
     await shop.take(1)
     dying = shop.process(engine=DyingEngine(shop.engine, "take_out", "before"))
@@ -290,6 +295,7 @@ async def test_a_move_that_two_processes_finish_counts_once(shop: Shop) -> None:
     assert await shop.shelf_level() == (SHELF_UNITS - 11, 1, 0, 0)
 
 
+@everywhere
 async def test_units_that_redis_lost_come_home_and_are_sold_again(shop: Shop, redis: Redis) -> None:
     await shop.take(1, 2)
     await shop.take(2, 3)
@@ -341,6 +347,7 @@ async def test_books_of_a_place_are_watched_only_while_somebody_holds_something(
     assert BOOK in await shop.engine.shows_to_watch()
 
 
+@everywhere
 async def test_a_crowd_on_the_last_units_gets_exactly_those(shop: Shop) -> None:
     """Web shop, till and the opening of a live deal at once: never more than there is."""
     await shop.plan_deal("dl_late", 12)

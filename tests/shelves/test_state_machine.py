@@ -250,7 +250,7 @@ def test_all_channels_draw_from_one_pot(
 ) -> None:
     with asyncio.Runner() as runner:
         _run(
-            runner, _url(kind, request, tmp_path), valkey_socket, settings, *((8, 20) if kind == "sqlite" else (3, 20))
+            runner, _url(kind, request, tmp_path), valkey_socket, settings, *((5, 20) if kind == "sqlite" else (3, 20))
         )
 
 

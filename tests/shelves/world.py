@@ -5,6 +5,7 @@ Built on the world of orders (payments that travel, deals that are open), with s
 
 from typing import Any
 
+import pytest
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -23,6 +24,10 @@ from livecommerce.shows.service import Shows
 from tests.orders.world import ADDRESS, HOLD_MS, PAY_SECONDS, SHOW, World, rid, seed, staff, viewer
 
 WEB, NORTH = "lo_web", "lo_north"
+# A test that two databases must tell the same.
+everywhere = pytest.mark.parametrize(
+    "database", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+)
 BOOK = keys.pool_book(WEB)
 
 
@@ -158,4 +163,20 @@ async def seed_shop(shop: Shop, units: int = 0) -> None:
         await shop.stock(units)
 
 
-__all__ = ["BOOK", "NORTH", "PAY_SECONDS", "SHELF_UNITS", "SHOW", "WEB", "Shop", "rid", "seed_shop", "staff", "viewer"]
+__all__ = [
+    "BOOK", "NORTH", "PAY_SECONDS", "SHELF_UNITS", "SHOW", "WEB", "Shop", "everywhere", "rid", "seed_shop", "staff",
+    "viewer",
+]  # fmt: skip
+    "BOOK",
+    "NORTH",
+    "PAY_SECONDS",
+    "SHELF_UNITS",
+    "SHOW",
+    "WEB",
+    "Shop",
+    "everywhere",
+    "rid",
+    "seed_shop",
+    "staff",
+    "viewer",
+]
