@@ -167,16 +167,3 @@ __all__ = [
     "BOOK", "NORTH", "PAY_SECONDS", "SHELF_UNITS", "SHOW", "WEB", "Shop", "everywhere", "rid", "seed_shop", "staff",
     "viewer",
 ]  # fmt: skip
-    "BOOK",
-    "NORTH",
-    "PAY_SECONDS",
-    "SHELF_UNITS",
-    "SHOW",
-    "WEB",
-    "Shop",
-    "everywhere",
-    "rid",
-    "seed_shop",
-    "staff",
-    "viewer",
-]
