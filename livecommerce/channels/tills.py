@@ -71,6 +71,7 @@ class Tills:
     async def sell(self, location_id: str, request: TillSaleRequest) -> TillSale:
         """Paid at the till: sold and handed out. Refuses as `hold`, and as `Orders.sell_at_till`."""
         viewer = await self._till(location_id, request.rid, request.advisor_id)
+        await self._orders.refuse_known_receipt(viewer, location_id, request.rid, request.receipt)
         if request.lines:
             await self._reserve(viewer, location_id, request.rid, request.lines)
         page = await self._orders.sell_at_till(viewer, location_id, request.rid, request.receipt)

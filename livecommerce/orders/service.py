@@ -189,6 +189,19 @@ class Orders:
             raise Refused(R.RID_REUSED)
         return await self._page(order)
 
+    async def refuse_known_receipt(self, viewer: ViewerIdentity, location_id: str, rid: str, receipt: str) -> None:
+        """Refuses `RECEIPT` where it stands under another sale: asked before anything is set aside for this one. The
+        commit asks again."""
+        query = (
+            select(orders.c.viewer_id, orders.c.rid)
+            .join(payments, payments.c.order_id == orders.c.id)
+            .where(payments.c.provider == books.TILL, payments.c.provider_ref == f"{location_id}/{receipt}")
+        )
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        if row is not None and (row.viewer_id, row.rid) != (viewer.viewer_id, rid):
+            raise Refused(R.RECEIPT)
+
     async def _receipt_of(self, order_id: str) -> str:
         async with self._database.read() as connection:
             paid = [each for each in await books.payments_of(connection, order_id) if each.provider == books.TILL]

@@ -63,10 +63,20 @@ async def test_a_rid_or_a_receipt_of_another_sale_is_refused_and_sells_nothing(s
     no = await refused(channels.tills.sell(WEB, sale(2, ("va_a", 1), receipt="R-1")))
     assert (no.why, no.text) == (R.RECEIPT, "This receipt stands under another sale already.")
     assert (await shop.shelf())[1:] == (0, 2)
-    await shop.redis.hincrby(keys.meta(BOOK), "clk", 3_600_000)  # what was set aside for the refused sale goes back
-    await shop.engine.heartbeat(BOOK)
-    await shop.orders.sweep_unwritten()
-    assert (await shop.shelf_level())[:3] == (22, 0, 0)
+    await shop.orders.run_outbox()
+    assert await shop.shelf_level() == (22, 0, 0, 2)
+    await shop.assert_every_unit_is_in_one_place()
+
+
+async def test_one_receipt_for_two_sales_at_once_is_settled_by_the_commit(shop: Shop, channels: Channels) -> None:
+    sales = [channels.tills.sell(WEB, sale(number, ("va_a", 1), receipt="R-1")) for number in (1, 2)]
+    outcomes = await asyncio.gather(*sales, return_exceptions=True)
+
+    assert [each.why for each in outcomes if isinstance(each, Refused)] == [R.RECEIPT]
+    assert (await shop.shelf())[1:] == (0, 1)
+    await shop.redis.hincrby(keys.meta(BOOK), "clk", 60_000)  # what was taken for the refused one goes back
+    assert await shop.orders.sweep_unwritten() == 1
+    await shop.orders.run_outbox()
     await shop.assert_every_unit_is_in_one_place()
 
 

@@ -18,8 +18,8 @@ export function Header(): JSX.Element {
       <nav aria-label={t("shop.pages")}>
         <a href="/#shows">{t("shop.shows")}</a>
         <a href="/#products">{t("shop.products")}</a>
-        <BagLink />
       </nav>
+      <BagLink />
       <label class="shop-language">
         <span class="sr-only">{t("language")}</span>
         <select value={locale.value} onChange={(event) => void changeLocale(event.currentTarget.value as Locale)}>
