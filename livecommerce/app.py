@@ -10,6 +10,7 @@ import httpx
 from redis.asyncio import Redis
 
 from livecommerce.catalogue.service import Catalogue
+from livecommerce.channels.service import Channels, channels_over
 from livecommerce.clock import Clock, RealClock
 from livecommerce.gateway.door import Door
 from livecommerce.gateway.hub import Hub
@@ -20,6 +21,7 @@ from livecommerce.orders.service import Orders
 from livecommerce.people.service import People
 from livecommerce.reservations.engine import ReservationEngine
 from livecommerce.settings import Settings
+from livecommerce.shelves.service import Shelves
 from livecommerce.shows.news import News
 from livecommerce.shows.service import Shows
 
@@ -40,6 +42,8 @@ class Parts:
     shows: Shows
     orders: Orders
     hub: Hub
+    shelves: Shelves
+    channels: Channels
 
 
 @contextlib.asynccontextmanager
@@ -57,13 +61,18 @@ async def open_parts(settings: Settings, clock: Clock | None = None) -> AsyncIte
         await engine.start()
         witness = asyncio.create_task(engine.testify_forever(), name="reservation-witness")
         news = News(redis)
-        shows = Shows(database, engine, catalogue, news, clock, settings)
+        shelves = Shelves(database, engine, catalogue, settings, clock)
+        shows = Shows(database, engine, catalogue, news, clock, settings, shelves)
         async with httpx.AsyncClient(verify=own_trust(settings)) as client:
             foundation = Foundation(settings, database, clock, f"{_own_url(settings)}/webhooks/test", client)
             orders = Orders(database, engine, news, catalogue, providers_for(foundation), settings, clock)
+            channels = channels_over(database, engine, shelves, orders, people, catalogue, settings, clock)
             hub = Hub(settings, clock, redis, door, shows, engine, orders)
             try:
-                yield Parts(settings, clock, database, redis, people, door, catalogue, engine, news, shows, orders, hub)
+                yield Parts(
+                    settings, clock, database, redis, people, door, catalogue, engine, news, shows, orders, hub,
+                    shelves, channels,
+                )  # fmt: skip
             finally:
                 await orders.aclose()
                 witness.cancel()

@@ -242,20 +242,23 @@ def user_reset(email: str, password: str, **given: Any) -> None:
 
 
 @main.command()
-@click.argument("kind", type=click.Choice(["viewer", "api-key"]))
+@click.argument("kind", type=click.Choice(["viewer", "api-key", "till-key"]))
 @click.option("--name", default="Guest", show_default=True, help="Display name of the viewer, or name of the key.")
+@click.option("--location", default="", help="For a till's key: the location it sells at; all of them without.")
 @_DATA
 @_reports_failures
-def token(kind: str, name: str, **given: Any) -> None:
-    """Print a viewer's socket token (for a terminal), or make an API key that mints viewer tokens for your own site.
+def token(kind: str, name: str, location: str, **given: Any) -> None:
+    """Print a viewer's socket token (for a terminal), or make an API key: for your own site, which mints viewer tokens
+    with it, or for a till.
 
     \b
     livecommerce token viewer --name Ada
     livecommerce token api-key --name "our web shop"
+    livecommerce token till-key --name "till 2" --location loc_…
     """
     from livecommerce.run import make_token
 
-    click.echo(asyncio.run(make_token(with_secrets(_settings(**given)), kind, name)))
+    click.echo(asyncio.run(make_token(with_secrets(_settings(**given)), kind, name, location)))
 
 
 @main.command(

@@ -87,6 +87,19 @@ class R(enum.Enum):
     HOLD_TIME = Refusal(
         416, "hold_time", "You have held this deal for as long as one person may without paying.", False, 409
     )
+    NOT_SOLD_HERE = Refusal(425, "not_sold_here", "This is not sold here: {what}.", False, 404)
+    BAG_TIME = Refusal(
+        426, "bag_time", "This bag has been open for {minutes} minutes. Pay for it or let it go.", False, 409
+    )
+    TRY_ON_LIMIT = Refusal(427, "try_on_limit", "You can have {most} items waiting to be tried at a time.", False, 409)
+    NO_SHOWS = Refusal(
+        428,
+        "no_shows",
+        "Items set aside for you were not tried {count} times. You can ask again from {when}.",
+        True,
+        409,
+    )
+    RECEIPT = Refusal(429, "receipt", "This receipt stands under another sale already.", False, 409)
     # money
     PRICE = Refusal(
         500, "price", "A price needs to be a whole number of the smallest coin, from 0 to {most}.", False, 422

@@ -131,12 +131,14 @@ async def reset_user(settings: Settings, email: str, password: str) -> None:
         await people.reset_password(email, password)
 
 
-async def make_token(settings: Settings, kind: str, name: str) -> str:
+async def make_token(settings: Settings, kind: str, name: str, location_id: str = "") -> str:
     """A viewer's socket token, or a new API key; either is shown once and not kept in the clear."""
     await migrate(settings.sql_url)
     async with open_people(settings) as (_, people):
         if kind == "api-key":
             return await people.api_keys.make(name)
+        if kind == "till-key":
+            return await people.api_keys.make_for_till(name, location_id)
         return people.tokens.for_viewer(await people.new_viewer(name)).token
 
 

@@ -85,6 +85,15 @@ class Settings:
     )
     mail_from: str = _setting("MAIL_FROM", "sender of messages", "")
 
+    shop_hold_seconds: int = _setting("SHOP_HOLD_SECONDS", "how long a bag of the web shop is kept", 900)
+    shop_limit: int = _setting("SHOP_LIMIT", "units of one article in a bag of the web shop", 10)
+    bag_minutes_max: int = _setting("BAG_MINUTES", "a bag that is changed again and again is kept no longer", 60)
+    basket_hours_max: int = _setting("BASKET_HOURS", "the longest that an advisor may keep units for a customer", 24)
+    try_on_hours: int = _setting("TRY_ON_HOURS", "how long an article waits at a counter to be tried", 36)
+    try_on_limit: int = _setting("TRY_ON_LIMIT", "articles one person may have waiting to be tried", 2)
+    no_shows_max: int = _setting("NO_SHOWS", "after so many not tried, no more are set aside for a while; 0: always", 3)
+    no_show_days: int = _setting("NO_SHOW_DAYS", "how long somebody who did not come is remembered for it", 30)
+
     secret: str = _setting("LIVECOMMERCE_SECRET", "signs tokens and cookies; made at first start", "", secret=True)
     webhook_secret: str = _setting("WEBHOOK_SECRET", "signs payment webhooks; made at first start", "", secret=True)
     metrics_token: str = _setting("METRICS_TOKEN", "bearer token for /metrics; empty: loopback only", "", secret=True)
@@ -194,7 +203,9 @@ _AT_LEAST = {
     "ping_seconds": 1, "hello_seconds": 1, "token_minutes": 1, "hold_seconds_default": 5, "pay_seconds_default": 30,
     "sockets_per_viewer_max": 1, "tax_basis_points": 0, "shipping_minor": 0, "shipping_free_from_minor": 0,
     "talk_lines_per_second": 0, "talk_lines_per_second_phone": 0, "drain_seconds": 0, "retry_seconds": 0,
-    "offer_seconds": 1, "sockets_per_address_max": 0, "rebuild_seconds": 1,
+    "offer_seconds": 1, "sockets_per_address_max": 0, "rebuild_seconds": 1, "shop_hold_seconds": 60, "shop_limit": 1,
+    "bag_minutes_max": 1, "basket_hours_max": 1, "try_on_hours": 24, "try_on_limit": 1, "no_shows_max": 0,
+    "no_show_days": 1,
 }  # fmt: skip
 _WEAK = {"", "secret", "changeme", "change-me", "password", "default", "test"}
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}

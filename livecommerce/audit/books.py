@@ -12,17 +12,27 @@ from typing import Any, cast
 import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from sqlalchemy import Select, and_, bindparam, func, not_, select, tuple_
+from sqlalchemy import Select, and_, bindparam, func, not_, select, true, tuple_
 
 from livecommerce.audit.digest import digest_of
 from livecommerce.clock import Clock
 from livecommerce.errors import R, Refused
 from livecommerce.ledger.database import Database
-from livecommerce.ledger.tables import deals, movements, orders, outbox, payments, pools, reservations, show_log
+from livecommerce.ledger.tables import (
+    deals,
+    movements,
+    orders,
+    outbox,
+    payments,
+    pools,
+    reservations,
+    shelves,
+    show_log,
+)
 from livecommerce.protocol import codec
 from livecommerce.protocol.facts import HoldState, Level, Stamped
 from livecommerce.reservations import keys
-from livecommerce.reservations.engine import ReservationEngine
+from livecommerce.reservations.engine import QTY_MAX, ReservationEngine
 from livecommerce.reservations.relay_format import STATE, TICKET, lines_of, record
 from livecommerce.reservations.states import WORDS
 from livecommerce.shows.log import FORGOTTEN, UNPUBLISHED
@@ -324,18 +334,29 @@ class BooksReader:
 
     async def _deals(self, show_id: str) -> list[AnyRow]:
         """The show's deals, the pools they draw on, and the sum of whatever else draws on those. Tens of rows, hardly
-        more."""
-        mine = and_(deals.c.show_id == show_id, deals.c.status != "draft")
-        places = select(deals.c.variant_id, deals.c.location_id).where(deals.c.show_id == show_id).distinct()
-        place_of = (deals.c.variant_id, deals.c.location_id)
-        sums = [func.sum(column).label(column.name) for column in (deals.c.allotted, deals.c.paying, deals.c.sold)]
+        more. Of a location's books, its shelves stand for the deals: as many rows as it has articles in Redis."""
+        location_id = keys.location_of(show_id)
+        table, whose = (shelves, shelves.c.location_id) if location_id else (deals, deals.c.show_id)
+        mine = whose == (location_id or show_id)
+        mine_in_use = mine if location_id else and_(mine, deals.c.status != "draft")
         async with self._database.read() as connection:
+            own = (await connection.execute(select(table).where(mine_in_use))).all()
+            places = select(table.c.variant_id, table.c.location_id).where(mine).distinct()
             where = [tuple(row) for row in await connection.execute(places)]
-            others = select(*place_of, *sums).where(tuple_(*place_of).in_(where), not_(mine)).group_by(*place_of)
-            drawn_on = select(pools).where(tuple_(pools.c.variant_id, pools.c.location_id).in_(where))
+            others = dict[tuple[str, str], list[int]]()
+            for source, is_other in _others(bool(location_id), mine_in_use):
+                for row in await connection.execute(_drawn_by(source).where(_place_of(source).in_(where), is_other)):
+                    sums = others.setdefault((row.variant_id, row.location_id), [0, 0, 0])
+                    # PostgreSQL sums integers to a decimal.
+                    for place, number in enumerate((row.allotted, row.paying, row.sold)):
+                        sums[place] += int(number)
+            drawn_on = select(pools).where(_place_of(pools).in_(where))
             return [
-                *(_deal(row) for row in await connection.execute(select(deals).where(mine))),
-                *(_other_deals(row) for row in await connection.execute(others)),
+                *(_shelf(row) if location_id else _deal(row) for row in own),
+                *(
+                    DealRow("", variant_id, place_id, "others", allotted, paying, sold, 0, False)
+                    for (variant_id, place_id), (allotted, paying, sold) in others.items()
+                ),
                 *(_pool(row) for row in await connection.execute(drawn_on)),
             ]
 
@@ -422,10 +443,25 @@ def _deal(row: Any) -> DealRow:
     )  # fmt: skip
 
 
-def _other_deals(row: Any) -> DealRow:
-    # PostgreSQL sums integers to a decimal.
-    sums = int(row.allotted), int(row.paying), int(row.sold)
-    return DealRow("", row.variant_id, row.location_id, "others", *sums, 0, False)
+def _shelf(row: Any) -> DealRow:
+    return DealRow(
+        row.id, row.variant_id, row.location_id, "open", row.allotted, row.paying, row.sold, QTY_MAX, True,
+    )  # fmt: skip
+
+
+def _others(of_location: bool, mine: Any) -> "tuple[tuple[Any, Any], ...]":
+    """What else may draw on a pool: deals of other shows and the shelf of its location."""
+    return ((deals, true()),) if of_location else ((deals, not_(mine)), (shelves, true()))
+
+
+def _place_of(table: Any) -> Any:
+    return tuple_(table.c.variant_id, table.c.location_id)
+
+
+def _drawn_by(table: Any) -> "Select[Any]":
+    sums = [func.sum(column).label(column.name) for column in (table.c.allotted, table.c.paying, table.c.sold)]
+    place = (table.c.variant_id, table.c.location_id)
+    return select(*place, *sums).group_by(*place)
 
 
 def _pool(row: Any) -> PoolRow:

@@ -17,11 +17,13 @@ from livecommerce.background.journal import PERIOD_SECONDS, JournalToLedger
 from livecommerce.background.programme import ProgrammeDuty
 from livecommerce.background.rebuild import RebuildDuty
 from livecommerce.background.worker import Duty
+from livecommerce.channels.service import Channels
 from livecommerce.clock import Clock
 from livecommerce.ledger.database import Database
 from livecommerce.orders.service import Orders
 from livecommerce.reservations.engine import ReservationEngine
 from livecommerce.settings import Settings
+from livecommerce.shelves.service import Shelves
 from livecommerce.shows.service import Shows
 
 
@@ -35,6 +37,8 @@ class PartsOfAWorker(Protocol):
     engine: ReservationEngine
     shows: Shows
     orders: Orders
+    shelves: Shelves
+    channels: Channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,4 +69,6 @@ def duties_of(parts: PartsOfAWorker) -> list[Duty]:
         RebuildDuty(parts.redis, parts.database, parts.engine, parts.settings, parts.clock),
         Repeated("audit", watch.look, AUDIT_SECONDS),
         Repeated("pulled", parts.orders.sweep_pulled, 1.13),
+        Repeated("shelves", parts.shelves.sweep, 1.51),
+        Repeated("try-ons", parts.channels.try_ons.sweep, 7.3),
     ]

@@ -1,8 +1,9 @@
 """The heartbeat of the hold clock: what drives it, ends what is due, and offers what came back.
 
 What arrives: nothing but time. What leaves: one heartbeat for each show that has holds, every 250 ms, and a look every
-1.5 s at those that have none. A show whose deals are all closed and whose books are quiet is no longer looked at. What
-ends and who is next is the script's business; payments whose time is over are the orders' business.
+1.5 s at those that have none, or none that ends within the hour (an article that waits at a counter until tomorrow). A
+show whose deals are all closed and whose books are quiet is no longer looked at. What ends and who is next is the
+script's business; payments whose time is over are the orders' business.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ BEAT_SECONDS = 0.25  # a hold ends at most 500 ms late: one beat, and as much ag
 IDLE_SECONDS = 1.5  # below the script's largest step of 2 s, so that the first hold of a quiet show loses no time
 FORGET_SECONDS = 61.0
 BEAT_SECONDS_MAX = 1.0
+FAR_MS = 3_600_000
 
 EXPIRED = Counter("livecommerce_holds_expired", "Holds whose time ran out")
 LAPSED = Counter("livecommerce_offers_lapsed", "Offers and places in a line that ended")
@@ -78,7 +80,8 @@ class Heartbeats:
             log.warning("heartbeat_refused", show_id=show_id, why=why)
             self._look_at[show_id] = now + IDLE_SECONDS
             return None
-        self._look_at[show_id] = now + (IDLE_SECONDS if beat.next_due_ms is None else BEAT_SECONDS)
+        far = beat.next_due_ms is None or beat.next_due_ms > self._clock.now_ms() + FAR_MS
+        self._look_at[show_id] = now + (IDLE_SECONDS if far else BEAT_SECONDS)
         EXPIRED.inc(beat.expired)
         LAPSED.inc(beat.lapsed)
         OFFERED.inc(beat.offered)

@@ -4,10 +4,13 @@ Money in minor units of the shop's currency. What the public reads of stock is w
 out"); numbers are for staff. It knows no table.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
 
+# What Shopify's file says of a product that has only one form.
+DEFAULT_OPTIONS = ("Default Title",)
 Availability = Literal["in_stock", "last", "sold_out"]
 # From this many units down the shop says how many are left.
 LAST_UNITS = 5
@@ -140,7 +143,8 @@ class NewLocation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PoolFacts(msgspec.Struct, frozen=True):
-    """The numbers of one variant at one location: `available + in_deals + sold = total`."""
+    """The numbers of one variant at one location: `available + in_deals + sold = total`. Of those in deals, `on_shelf`
+    lie on the shelf of the shop's own channels, for sale or set aside."""
 
     location_id: str
     location_name: str
@@ -148,6 +152,7 @@ class PoolFacts(msgspec.Struct, frozen=True):
     available: int
     in_deals: int
     sold: int
+    on_shelf: int = 0
 
 
 class StaffVariant(msgspec.Struct, frozen=True):
@@ -193,3 +198,8 @@ def stock_words(available: int) -> StockWords:
     if available <= LAST_UNITS:
         return StockWords("last", f"last {available}", available)
     return StockWords("in_stock", "in stock")
+
+
+def label_of(options: Sequence[str]) -> str:
+    """What people call a variant: its option values; "" where a product has only one."""
+    return "" if tuple(options) == DEFAULT_OPTIONS else " / ".join(options)

@@ -14,6 +14,7 @@ import nh3
 from PIL import ImageColor
 
 from livecommerce.catalogue.csv_shape import Field, Row, Sheet, belongs_to_variant
+from livecommerce.catalogue.facts import DEFAULT_OPTIONS
 from livecommerce.catalogue.money import PriceError, parse_minor
 
 HANDLE = re.compile(r"\w[\w-]{0,199}")
@@ -22,7 +23,6 @@ OPTION_CHARACTERS_MAX = 255
 QUANTITY_MAX = 1_000_000
 GRAMS_MAX = 10_000_000
 VARIANTS_MAX = 2048
-DEFAULT_OPTIONS = ("Default Title",)
 _OPTION_FIELDS: tuple[tuple[Field, Field], ...] = (
     ("option1_name", "option1"), ("option2_name", "option2"), ("option3_name", "option3"),
 )  # fmt: skip

@@ -11,6 +11,8 @@ word: `available + in_deals + sold = total`, none below zero. It knows no deal's
 | from_deal | + qty     | − qty    |      |       |
 | sold      |           | − qty    | + qty|       |
 
+A shelf (`livecommerce.shelves`) is a deal here: what is said of deals is said of both.
+
 Lock order: pools are locked sorted by (variant id, location id), each before its move id is looked up, so that two
 transactions never wait for each other in a ring and a repeated move waits for the first one's commit. Who moves for
 several variants at once hands all moves to `apply_moves` in one call.
@@ -113,7 +115,11 @@ async def _apply(connection: AsyncConnection, move: Move, at_ms: int) -> None:
         return
     total, available, in_deals, sold_units = (step * move.qty for step in STEPS[move.kind])
     if pool.available + available < 0:
-        raise Refused(R.STOCK_SHORT, free=pool.available, facts={"free": pool.available, "variant_id": move.variant_id})
+        facts = {
+            "free": pool.available, "short": -(pool.available + available), "variant_id": move.variant_id,
+            "location_id": move.location_id,
+        }  # fmt: skip
+        raise Refused(R.STOCK_SHORT, free=pool.available, facts=facts)
     # Units that a deal does not have cannot leave it: no viewer and no merchant can cause this, only a bug of ours.
     assert pool.in_deals + in_deals >= 0, f"{move} from a pool with {pool.in_deals} in deals"
     await connection.execute(

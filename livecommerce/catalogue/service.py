@@ -1,7 +1,8 @@
 """The catalogue as the rest of the project meets it: lists, products, variants, stock, locations, pictures.
 
 What arrives: questions, and changes by staff. What leaves: facts of `catalogue.facts`, or refusals. Units that are in
-deals or sold are no longer for sale here: the shop's words count `available` only. It knows no show and no HTTP.
+deals or sold are no longer for sale here: the shop's words count what is available in pools and not sold or being paid
+on their shelves. It knows no show and no HTTP.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import and_, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from livecommerce.catalogue.facts import (
@@ -27,12 +28,12 @@ from livecommerce.catalogue.facts import (
     StaffProductPage,
     StaffVariant,
     VariantFacts,
+    label_of,
     stock_words,
 )
 from livecommerce.catalogue.images import WIDTHS, Fetcher, ImageStore, Picture
 from livecommerce.catalogue.importer import Progress, Report, ensure_default_location, import_bytes
 from livecommerce.catalogue.placeholder import placeholder_svg
-from livecommerce.catalogue.plan import DEFAULT_OPTIONS
 from livecommerce.catalogue.pools import Move, Pool, apply_moves, pool_of
 from livecommerce.catalogue.search import Entry, find, fold
 from livecommerce.clock import Clock, RealClock
@@ -47,6 +48,7 @@ from livecommerce.ledger.tables import (
     pools,
     product_images,
     products,
+    shelves,
     variants,
 )  # fmt: skip
 from livecommerce.settings import Settings
@@ -225,13 +227,14 @@ class Catalogue:
 
     async def remove_location(self, location_id: str) -> None:
         """Remove a location that was never used. Refuses `NOT_FOUND`, and `IN_USE` where it is the default one, has
-        units (free, in deals or sold), or stands in a deal or an order."""
+        units (free, in deals or sold), or stands in a deal, a shelf or an order."""
 
         async def work(connection: AsyncConnection) -> None:
             row = await _must_exist(connection, locations, location_id, "location")
             uses = (
                 select(func.count()).where(pools.c.location_id == location_id, pools.c.total > 0),
                 select(func.count()).where(deals.c.location_id == location_id),
+                select(func.count()).where(shelves.c.location_id == location_id),
                 select(func.count()).where(orders.c.pickup_location_id == location_id),
             )
             if row.is_default or any([(await connection.execute(use)).scalar_one() for use in uses]):
@@ -355,12 +358,19 @@ class Catalogue:
         )  # fmt: skip
 
 
+_POOLS_WITH_SHELVES = pools.outerjoin(
+    shelves, and_(shelves.c.variant_id == pools.c.variant_id, shelves.c.location_id == pools.c.location_id)
+)
+_ON_SHELF = func.coalesce(shelves.c.allotted - shelves.c.sold - shelves.c.paying, 0)
+
+
 async def _products(connection: AsyncConnection, which: Any) -> dict[str, tuple[Any, list[Any], list[Any]]]:
     """(product, its variants with their units available, its pictures) by product id."""
     rows = (await connection.execute(select(products).where(which))).all()
     found: dict[str, tuple[Any, list[Any], list[Any]]] = {row.id: (row, [], []) for row in rows}
     free = (
-        select(func.coalesce(func.sum(pools.c.available), 0))
+        select(func.coalesce(func.sum(pools.c.available + _ON_SHELF), 0))
+        .select_from(_POOLS_WITH_SHELVES)
         .where(pools.c.variant_id == variants.c.id)
         .scalar_subquery()
     )
@@ -376,7 +386,8 @@ async def _products(connection: AsyncConnection, which: Any) -> dict[str, tuple[
 async def _stock(connection: AsyncConnection, variant_ids: Sequence[str]) -> dict[str, list[Any]]:
     """Rows of pools with their location, by variant id; shops and warehouses by name."""
     query = (
-        select(pools, locations.c.name, locations.c.kind)
+        select(pools, locations.c.name, locations.c.kind, _ON_SHELF.label("on_shelf"))
+        .select_from(_POOLS_WITH_SHELVES)
         .join(locations, locations.c.id == pools.c.location_id)
         .where(pools.c.variant_id.in_(variant_ids))
         .order_by(locations.c.name, locations.c.id)
@@ -449,19 +460,16 @@ def _image(row: Any) -> ImageFacts:
     return ImageFacts(row.id, small, medium, large, row.alt, row.width or 0, row.height or 0)
 
 
-def _label(options: Sequence[str]) -> str:
-    return "" if tuple(options) == DEFAULT_OPTIONS else " / ".join(options)
-
-
 def _variant(product: Any, row: Any, image_rows: list[Any], stock: list[Any]) -> VariantFacts:
     image_id = row.image_id or (image_rows[0].id if image_rows else None)
     return VariantFacts(
         variant_id=row.id, product_id=product.id, handle=product.handle, title=product.title,
-        label=_label(row.options), options=tuple(row.options), sku=row.sku, price_minor=row.price_minor,
+        label=label_of(row.options), options=tuple(row.options), sku=row.sku, price_minor=row.price_minor,
         was_minor=row.was_minor, swatch=row.swatch, image=_image_url(product.handle, image_id), retired=row.retired,
-        stock=stock_words(sum(pool.available for pool in stock)),
+        stock=stock_words(sum(pool.available + pool.on_shelf for pool in stock)),
         stock_by_location=tuple(
-            LocationStock(pool.location_id, pool.name, pool.kind, stock_words(pool.available)) for pool in stock
+            LocationStock(pool.location_id, pool.name, pool.kind, stock_words(pool.available + pool.on_shelf))
+            for pool in stock
         ),
     )  # fmt: skip
 
@@ -473,7 +481,7 @@ def _staff_product(
     for variant in variant_rows:
         facts = _variant(row, variant, image_rows, [])
         numbers = tuple(
-            PoolFacts(pool.location_id, pool.name, pool.total, pool.available, pool.in_deals, pool.sold)
+            PoolFacts(pool.location_id, pool.name, pool.total, pool.available, pool.in_deals, pool.sold, pool.on_shelf)
             for pool in stock.get(variant.id, [])
         )
         lines.append(

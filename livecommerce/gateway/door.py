@@ -38,6 +38,8 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 _OF_PERSONS = frozenset(
     {"/api/viewers", "/api/viewers/token", "/api/me", "/api/me/verification", "/api/me/verification/code"}
 )
+# What is sold without a show: a rehearsal must not set the shop's own stock aside.
+_OF_THE_SHOP = ("/api/bag", "/api/try-ons", "/api/baskets/")
 
 # How a member of staff stands in the room of a show within her scope.
 _ROOM_ROLE: dict[StaffRole, Role] = {
@@ -112,7 +114,8 @@ class Door:
             proved = self._people.tokens.viewer_or_rehearsal(bearer)
             request = call.request
             if proved.show_id:
-                if request.method not in _SAFE and request.url.path in _OF_PERSONS:
+                path = request.url.path
+                if request.method not in _SAFE and (path in _OF_PERSONS or path.startswith(_OF_THE_SHOP)):
                     raise Refused(R.FORBIDDEN)
                 self._refuse_outside_of_rehearsal(proved, request.path_params.get("show_id", proved.show_id))
             call.viewer = proved.viewer

@@ -39,6 +39,8 @@ PAGES: dict[str, str] = {
     "/": "shop.html",
     "/shows": "shop.html",
     "/p/{handle}": "shop.html",
+    "/bag": "shop.html",
+    "/basket/{word}": "shop.html",
     "/watch/{show_id}": "watch.html",
     "/console": "console.html",
     "/console/{rest:path}": "console.html",

@@ -104,7 +104,7 @@ api_keys = Table(
     metadata,
     Column("key_hash", Text, primary_key=True),
     Column("name", Text, nullable=False),
-    Column("scope", Text, nullable=False),  # viewer_tokens
+    Column("scope", Text, nullable=False),  # viewer_tokens | till | till:LOCATION
     _ms("created_at_ms", nullable=False),
     _ms("revoked_at_ms"),
 )
@@ -229,7 +229,7 @@ pools = Table(
     metadata,
     Column("variant_id", Text, ForeignKey("variants.id"), primary_key=True),
     Column("location_id", Text, ForeignKey("locations.id"), primary_key=True),
-    # available + in_deals + sold = total; sold counts what left through deals of shows
+    # available + in_deals + sold = total; a shelf is a deal here, and sold counts what left through either
     Column("total", Integer, nullable=False),
     Column("available", Integer, nullable=False),
     Column("in_deals", Integer, nullable=False, server_default="0"),
@@ -328,6 +328,100 @@ deals = Table(
     CheckConstraint("sold >= 0 AND paying >= 0 AND sold + paying <= allotted", name="no_oversell"),
     CheckConstraint("status IN ('draft','announced','open','closing','closed')", name="status"),
     CheckConstraint("price_minor >= 0", name="price"),
+)
+
+# --- what is on sale without a show ---------------------------------------------------------------------------------
+
+# Units of a pool that every channel of its location sells from: the web shop, the till, a basket, a try-on. A shelf is
+# to its location's books in Redis what a deal is to a show's, and stands open for good. Made when first asked for.
+shelves = Table(
+    "shelves",
+    metadata,
+    _id(),
+    Column("variant_id", Text, ForeignKey("variants.id"), nullable=False),
+    Column("location_id", Text, ForeignKey("locations.id"), nullable=False, index=True),
+    Column("allotted", Integer, nullable=False, server_default="0"),
+    Column("paying", Integer, nullable=False, server_default="0"),
+    Column("sold", Integer, nullable=False, server_default="0"),
+    Column("moves", Integer, nullable=False, server_default="0"),  # how many moves it has had: numbers the next one
+    UniqueConstraint("variant_id", "location_id"),
+    CheckConstraint("paying >= 0 AND sold >= 0 AND sold + paying <= allotted", name="no_oversell"),
+)
+
+# A move between a pool and its shelf touches SQL and Redis; it is written down before, so that whoever finds it open
+# can finish it. `up`: SQL has moved `qty`, Redis is to follow. `down`: Redis is to be asked for `qty`, SQL follows.
+shelf_moves = Table(
+    "shelf_moves",
+    metadata,
+    Column("shelf_id", Text, ForeignKey("shelves.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),  # up | down
+    Column("qty", Integer, nullable=False),
+    Column("moved", Integer),  # what it came to; empty while it is open
+    _ms("at_ms", nullable=False),
+    CheckConstraint("kind IN ('up', 'down')", name="kind"),
+    Index("ix_shelf_moves_open", "at_ms", sqlite_where=text("moved IS NULL"), postgresql_where=text("moved IS NULL")),
+)
+
+# What people set aside through the shop's own channels: where, at which prices, and through whom.
+shop_holds = Table(
+    "shop_holds",
+    metadata,
+    Column("viewer_id", Text, primary_key=True),
+    Column("rid", Text, primary_key=True),
+    Column("location_id", Text, ForeignKey("locations.id"), nullable=False),
+    Column("channel", Text, nullable=False),  # web | till | basket | try_on
+    Column("lines", JSON, nullable=False),  # [[shelf_id, qty, unit_minor], …]: the prices as they were told
+    # Whom the order credits, where that is not whom the customer came by: the advisor who made the basket.
+    Column("advisor_id", Text, nullable=False, server_default=""),
+    Column("shop_id", Text, nullable=False, server_default=""),
+    Column("replaced", Boolean, nullable=False, server_default="0"),  # a changed bag has another rid
+    _ms("bag_since_ms", nullable=False),  # when the bag began that this one is a later form of
+    _ms("at_ms", nullable=False),
+    Index("ix_shop_holds_newest", "viewer_id", "channel", "at_ms"),
+)
+
+# An unpaid hold of a day or two, so that somebody can try at the counter.
+try_ons = Table(
+    "try_ons",
+    metadata,
+    _id(),
+    Column("code", Text, nullable=False, unique=True),
+    Column("viewer_id", Text, nullable=False),
+    Column("rid", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("location_id", Text, ForeignKey("locations.id"), nullable=False),
+    Column("variant_id", Text, ForeignKey("variants.id"), nullable=False),
+    Column("qty", Integer, nullable=False),
+    Column("state", Text, nullable=False),  # asked | kept | came | bought | missed | given_up | refused
+    _ms("until_ms", nullable=False),
+    _ms("at_ms", nullable=False),
+    _ms("decided_at_ms"),
+    Column("by_account_id", Text, nullable=False, server_default=""),
+    Column("order_id", Text, nullable=False, server_default=""),
+    UniqueConstraint("viewer_id", "rid"),
+    Index("ix_try_ons_counter", "location_id", "state", "until_ms"),
+    CheckConstraint("state IN ('asked','kept','came','bought','missed','given_up','refused')", name="state"),
+)
+
+# An order that an advisor put together for one customer, who opens it by its link and pays it.
+baskets = Table(
+    "baskets",
+    metadata,
+    _id(),
+    Column("link_word", Text, nullable=False, unique=True),  # in the link: unguessable, unlike the id
+    Column("advisor_id", Text, nullable=False, index=True),
+    Column("shop_id", Text, nullable=False, server_default=""),
+    Column("location_id", Text, ForeignKey("locations.id"), nullable=False),
+    Column("customer", Text, nullable=False, server_default=""),  # how the advisor calls her
+    Column("note", Text, nullable=False, server_default=""),
+    Column("lines", JSON, nullable=False),  # [[variant_id, qty], …]
+    Column("hold_seconds", Integer, nullable=False),
+    Column("state", Text, nullable=False),  # open | withdrawn
+    Column("viewer_id", Text, nullable=False, server_default=""),  # the customer, once she opened it
+    _ms("at_ms", nullable=False),
+    _ms("until_ms", nullable=False),
+    CheckConstraint("state IN ('open','withdrawn')", name="state"),
 )
 
 show_log = Table(

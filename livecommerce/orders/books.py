@@ -4,7 +4,8 @@ What arrives: a connection and what happened. What leaves: rows changed as `move
 whose units moved, and errands in the outbox that the same commit makes due. It calls no provider and no Redis.
 
 Lock order, so that two transactions never wait for each other in a ring: reservation or order, then deals by id, then
-pools (`catalogue.pools`).
+shelves by id, then pools (`catalogue.pools`). A line names a deal of a show or a shelf of a location; nothing here but
+`_lock_deals` and `_counted_in` cares which.
 
 Movements are named apart from those of the journal (`order_…`): the journal says what Redis did, these say what SQL
 decided, and the audit holds the two against each other.
@@ -12,14 +13,15 @@ decided, and the audit holds the two against each other.
 
 import datetime
 import zoneinfo
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import insert, select, update
+from sqlalchemy import Table, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from livecommerce.catalogue.facts import label_of
 from livecommerce.catalogue.pools import Move, apply_moves, insert_new, pool_of
 from livecommerce.errors import R, Refused
 from livecommerce.ids import new_id
@@ -34,6 +36,8 @@ from livecommerce.ledger.tables import (
     products,
     promises,
     reservations,
+    shelves,
+    shop_holds,
     variants,
     webhook_events,
 )
@@ -44,7 +48,11 @@ from livecommerce.orders.payments.provider import PaymentEvent, Session
 from livecommerce.orders.pickup import CODE_LENGTH, new_code
 from livecommerce.people.identity import ViewerIdentity
 from livecommerce.protocol.facts import HoldLine
+from livecommerce.reservations import keys
 from livecommerce.settings import Settings
+
+# The provider of what was paid at a till: money that never passes by us.
+TILL = "till"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +92,13 @@ async def begin(
         raise Refused(R.HOLD_GONE)
     if not _units_left(rows, held):
         raise Refused(R.HOLD_GONE)
-    items = [_item(rows[line.deal_id], line.qty) for line in held]
+    told = await _told(connection, viewer.viewer_id, rid)
+    if told.advisor_id:
+        viewer = msgspec.structs.replace(viewer, advisor_id=told.advisor_id, shop_id=told.shop_id)
+    items = [_item(rows[line.deal_id], line.qty, told.prices.get(line.deal_id)) for line in held]
     prices = line_totals(items, await _bundles(connection, items))
     sums = sum_up(items, prices, book.terms, shipped=request.delivery == "ship")
-    for line in held:
-        await connection.execute(
-            update(deals).where(deals.c.id == line.deal_id).values(paying=deals.c.paying + line.qty)
-        )
+    await _change_units(connection, held, paying=1, sold=0)
     order_id = new_id("or")
     await connection.execute(
         update(reservations)
@@ -117,6 +125,33 @@ async def begin(
     order = await locked_order(connection, order_id)
     await _move(connection, book, order, "order_paying")
     await _errands(connection, book, order, ("tell",))
+    return order_id
+
+
+async def sell_at_till(
+    connection: AsyncConnection, book: Book, viewer: ViewerIdentity, request: CheckoutRequest,
+    held: Sequence[HoldLine], receipt: str, pay_by_ms: int,
+) -> str:  # fmt: skip
+    """A sale that the till was paid for: from set aside to sold and handed out in one commit. The order's id.
+
+    A second call under the same (viewer, rid) changes nothing. Refuses `HOLD_GONE` as `begin`, and `RECEIPT` where the
+    receipt stands under another sale.
+    """
+    order_id = await begin(connection, book, viewer, request, held, pay_by_ms)
+    order = await locked_order(connection, order_id)
+    ref = f"{request.pickup_location_id}/{receipt}"
+    fresh = await insert_new(
+        connection, payments, id=new_id("pay"), order_id=order_id, provider=TILL, provider_ref=ref,
+        status="captured", amount_minor=order.total_minor, currency=order.currency, livemode=order.livemode,
+        created_at_ms=book.now_ms, updated_at_ms=book.now_ms,
+    )  # fmt: skip
+    if not fresh and (await _payment(connection, TILL, ref)).order_id != order_id:  # type: ignore[union-attr]
+        raise Refused(R.RECEIPT)
+    step = order_step(order.status, Event.CAPTURED)
+    if order.status == "paying" and step is not None:
+        await take(connection, book, order, step)
+        handed = update(orders).where(orders.c.id == order_id)
+        await connection.execute(handed.values(collected_at_ms=book.now_ms, pickup_code=""))
     return order_id
 
 
@@ -366,7 +401,71 @@ async def _lock_deals(connection: AsyncConnection, deal_ids: Sequence[str]) -> d
         .order_by(deals.c.id)
         .with_for_update(of=deals)
     )  # fmt: skip
-    return {row.id: row for row in (await connection.execute(query)).all()}
+    rows: dict[str, Any] = {row.id: row for row in (await connection.execute(query)).all()}
+    if len(rows) < len(set(deal_ids)):
+        rows |= await _lock_shelves(connection, deal_ids)
+    return rows
+
+
+@dataclass(frozen=True, slots=True)
+class _OnShelf:
+    """A shelf with what its lines need, under the names that a deal has for it."""
+
+    id: str
+    show_id: str  # the id of its location's books
+    variant_id: str
+    location_id: str
+    label: str
+    price_minor: int
+    allotted: int
+    paying: int
+    sold: int
+    taxable: bool
+    requires_shipping: bool
+    product_title: str
+    card_id: str = ""
+
+
+async def _lock_shelves(connection: AsyncConnection, shelf_ids: Sequence[str]) -> dict[str, Any]:
+    query = (
+        select(
+            shelves, variants.c.options, variants.c.price_minor, variants.c.taxable, variants.c.requires_shipping,
+            products.c.title,
+        )
+        .join(variants, variants.c.id == shelves.c.variant_id)
+        .join(products, products.c.id == variants.c.product_id)
+        .where(shelves.c.id.in_(shelf_ids))
+        .order_by(shelves.c.id)
+        .with_for_update(of=shelves)
+    )  # fmt: skip
+    return {
+        row.id: _OnShelf(
+            row.id, keys.pool_book(row.location_id), row.variant_id, row.location_id, label_of(row.options),
+            row.price_minor, row.allotted, row.paying, row.sold, row.taxable, row.requires_shipping, row.title,
+        )
+        for row in (await connection.execute(query)).all()
+    }  # fmt: skip
+
+
+def _counted_in(deal_id: str) -> Table:
+    return shelves if deal_id.startswith("shf_") else deals
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What was told when units of shelves were set aside: it stands as long as the hold does."""
+
+    prices: Mapping[str, int]  # by shelf, minor units
+    advisor_id: str = ""
+    shop_id: str = ""
+
+
+async def _told(connection: AsyncConnection, viewer_id: str, rid: str) -> _Told:
+    query = select(shop_holds).where(shop_holds.c.viewer_id == viewer_id, shop_holds.c.rid == rid)
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        return _Told({})
+    return _Told({shelf_id: unit_minor for shelf_id, _, unit_minor in row.lines}, row.advisor_id, row.shop_id)
 
 
 def _units_left(rows: dict[str, Any], lines: Sequence[Any]) -> bool:
@@ -396,10 +495,11 @@ async def _can_resell(connection: AsyncConnection, order_id: str) -> bool:
 
 async def _change_units(connection: AsyncConnection, lines: Sequence[Any], *, paying: int, sold: int) -> None:
     for line in sorted(lines, key=lambda line: str(line.deal_id)):
+        table = _counted_in(line.deal_id)
         await connection.execute(
-            update(deals)
-            .where(deals.c.id == line.deal_id)
-            .values(paying=deals.c.paying + paying * line.qty, sold=deals.c.sold + sold * line.qty)
+            update(table)
+            .where(table.c.id == line.deal_id)
+            .values(paying=table.c.paying + paying * line.qty, sold=table.c.sold + sold * line.qty)
         )
 
 
@@ -413,8 +513,9 @@ def _sold_moves(order_id: str, lines: Sequence[Any], rows: dict[str, Any]) -> li
     ]  # fmt: skip
 
 
-def _item(row: Any, qty: int) -> Item:
-    return Item(row.id, row.card_id, qty, row.price_minor, taxable=row.taxable, ships=row.requires_shipping)
+def _item(row: Any, qty: int, told_minor: int | None = None) -> Item:
+    unit_minor = row.price_minor if told_minor is None else told_minor
+    return Item(row.id, row.card_id, qty, unit_minor, taxable=row.taxable, ships=row.requires_shipping)
 
 
 async def _bundles(connection: AsyncConnection, items: Sequence[Item]) -> dict[str, Bundle]:

@@ -46,6 +46,7 @@ from livecommerce.orders.receipts import order_facts, order_page, pickup_of, sta
 from livecommerce.orders.sweeps import Sweeps
 from livecommerce.people.identity import StaffIdentity, ViewerIdentity
 from livecommerce.protocol.facts import HoldLine, OrderFacts
+from livecommerce.reservations import keys
 from livecommerce.reservations.engine import ReservationEngine
 from livecommerce.settings import Settings
 from livecommerce.shows.news import News
@@ -54,6 +55,8 @@ log = structlog.get_logger(__name__)
 
 ORDERS_LISTED_MAX = 500
 ORDERS_OF_VIEWER_MAX = 50
+# How long a till's sale may be on its way from Redis to SQL; past it the sweep says it never came.
+TILL_MS = 60_000
 
 
 class Orders:
@@ -88,6 +91,7 @@ class Orders:
         `HOLD_GONE`, `CONFLICT`, and `BUSY`, `UNAVAILABLE`, which know no outcome: ask again.
         """
         request = _checked(request)
+        await self._must_be_where_it_is(request)
         if request.delivery == "pickup":
             await self._must_be_counter(request.pickup_location_id)
         order = await self._begun(viewer, request) or await self._begin(viewer, request)
@@ -160,6 +164,49 @@ class Orders:
             raise Refused(R.NOT_FOUND, what="pick-up code")
         return qr_svg_file(f"{self._settings.base_url}/console/pickups/{order.pickup_code}")
 
+    # --- the till ---------------------------------------------------------------------------------------------------
+
+    async def sell_at_till(self, viewer: ViewerIdentity, location_id: str, rid: str, receipt: str) -> OrderPage:
+        """What is held under `rid` at this location is sold and handed out: the till was paid. Safe to repeat.
+
+        Refuses `NOT_FOUND` where nothing is held, `HOLD_GONE`, `RID_REUSED`, `RECEIPT`, and `BUSY`, `UNAVAILABLE`,
+        which know no outcome: ask again.
+        """
+        if not is_rid(rid):
+            raise Refused(R.RID_INVALID)
+        request = CheckoutRequest(keys.pool_book(location_id), rid, "pickup", pickup_location_id=location_id)
+        order = await self._begun(viewer, request)
+        if order is None or order.status != "confirmed":
+            hold = await self._engine.begin_pay(request.show_id, viewer.viewer_id, rid, TILL_MS)
+            pay_by_ms = self._clock.now_ms() + TILL_MS
+            book = self._book()
+            order_id = await self._database.write(
+                lambda connection: books.sell_at_till(connection, book, viewer, request, hold.lines, receipt, pay_by_ms)
+            )
+            self._errands.kick()
+            order = await self._order(order_id)
+        elif receipt != await self._receipt_of(order.id):
+            raise Refused(R.RID_REUSED)
+        return await self._page(order)
+
+    async def refuse_known_receipt(self, viewer: ViewerIdentity, location_id: str, rid: str, receipt: str) -> None:
+        """Refuses `RECEIPT` where it stands under another sale: asked before anything is set aside for this one. The
+        commit asks again."""
+        query = (
+            select(orders.c.viewer_id, orders.c.rid)
+            .join(payments, payments.c.order_id == orders.c.id)
+            .where(payments.c.provider == books.TILL, payments.c.provider_ref == f"{location_id}/{receipt}")
+        )
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        if row is not None and (row.viewer_id, row.rid) != (viewer.viewer_id, rid):
+            raise Refused(R.RECEIPT)
+
+    async def _receipt_of(self, order_id: str) -> str:
+        async with self._database.read() as connection:
+            paid = [each for each in await books.payments_of(connection, order_id) if each.provider == books.TILL]
+        return str(paid[0].provider_ref).partition("/")[2] if paid else ""
+
     # --- the provider -----------------------------------------------------------------------------------------------
 
     async def webhook(self, provider_name: str, raw: bytes, headers: Mapping[str, str]) -> None:
@@ -219,7 +266,7 @@ class Orders:
 
     async def pickups(self, staff: StaffIdentity, location_id: str) -> tuple[Pickup, ...]:
         """The day's list of a counter: what waits there, oldest first, and what was handed out since midnight."""
-        await self._must_act_at(staff, location_id)
+        await self.must_act_at(staff, location_id)
         query = (
             select(orders)
             .where(orders.c.pickup_location_id == location_id, orders.c.delivery == "pickup")
@@ -353,6 +400,14 @@ class Orders:
         async with self._database.read() as connection:
             return (await _open_urls(connection, [order.id])).get(order.id, "")
 
+    async def _must_be_where_it_is(self, request: CheckoutRequest) -> None:
+        """What lies in a shop is collected there; a warehouse sends it, or to any counter."""
+        location_id = keys.location_of(request.show_id)
+        if not location_id or (await self._catalogue.location(location_id)).kind == "warehouse":
+            return
+        if request.delivery != "pickup" or request.pickup_location_id != location_id:
+            raise Refused(R.DELIVERY, missing="counter", facts={"missing": ["counter"], "location_id": location_id})
+
     async def _must_be_counter(self, location_id: str) -> None:
         location = await self._catalogue.location(location_id)
         if location.kind != "shop":
@@ -364,7 +419,8 @@ class Orders:
         at = await self._catalogue.location(order.pickup_location_id)
         return Counter(at.location_id, at.name, at.address, at.city, at.hours)
 
-    async def _must_act_at(self, staff: StaffIdentity, location_id: str) -> None:
+    async def must_act_at(self, staff: StaffIdentity, location_id: str) -> None:
+        """Refuses `NOT_FOUND` for an unknown counter, `FORBIDDEN` for one of another unit."""
         await self._catalogue.location(location_id)
         path = await self._catalogue.location_scope(location_id) or await self._headquarters_path()
         if not staff.may_act_in(path):
@@ -381,7 +437,7 @@ class Orders:
             row = (await connection.execute(select(orders).where(orders.c.pickup_code == (code or "-")))).one_or_none()
         if row is None:
             raise Refused(R.NOT_FOUND, what="pick-up code")
-        await self._must_act_at(staff, row.pickup_location_id)
+        await self.must_act_at(staff, row.pickup_location_id)
         return row
 
     async def _pickup(self, order: Any, *, already: bool) -> Pickup:

@@ -1,4 +1,5 @@
-"""API keys of the merchant's own site: they mint passes for its signed-in customers, and open nothing else.
+"""API keys of the merchant's own machines. A key of the site mints passes for its signed-in customers; a key of a till
+sells at its location, or at all of them. Neither opens anything else.
 
 What arrives: a name for a new key, or a key. What leaves: the key (once), later whose it is. The ledger keeps a hash.
 """
@@ -16,6 +17,7 @@ from livecommerce.ledger.tables import api_keys
 
 PREFIX = "lck_"
 VIEWER_TOKENS = "viewer_tokens"
+TILL = "till"  # or "till:LOCATION"
 
 
 class ApiKeys:
@@ -27,12 +29,19 @@ class ApiKeys:
 
     async def make(self, name: str) -> str:
         """A new key for viewer passes. It is shown now and never again."""
+        return await self._make(name, VIEWER_TOKENS)
+
+    async def make_for_till(self, name: str, location_id: str = "") -> str:
+        """A new key for a till of this location; of all locations where none is named."""
+        return await self._make(name, f"{TILL}:{location_id}" if location_id else TILL)
+
+    async def _make(self, name: str, scope: str) -> str:
         key = PREFIX + secrets.token_urlsafe(32)
         now_ms = self._clock.now_ms()
 
         async def work(connection: AsyncConnection) -> None:
             await connection.execute(
-                insert(api_keys).values(key_hash=_hash(key), name=name, scope=VIEWER_TOKENS, created_at_ms=now_ms)
+                insert(api_keys).values(key_hash=_hash(key), name=name, scope=scope, created_at_ms=now_ms)
             )
 
         await self._database.write(work)
@@ -40,16 +49,31 @@ class ApiKeys:
 
     async def prove(self, key: str) -> str:
         """The key's name. Raises `Refused(TOKEN_INVALID)` for one that is unknown or revoked."""
-        query = select(api_keys.c.name).where(
-            api_keys.c.key_hash == _hash(key),
-            api_keys.c.scope == VIEWER_TOKENS,
-            api_keys.c.revoked_at_ms.is_(None),
+        name, scope = await self._of(key)
+        if scope != VIEWER_TOKENS:
+            raise Refused(R.TOKEN_INVALID)
+        return name
+
+    async def prove_till(self, key: str, location_id: str) -> str:
+        """The name of a till's key. Raises `Refused(TOKEN_INVALID)` for one that is unknown, revoked or no till's,
+        `Refused(FORBIDDEN)` for a till of another location."""
+        name, scope = await self._of(key)
+        kind, _, place = scope.partition(":")
+        if kind != TILL:
+            raise Refused(R.TOKEN_INVALID)
+        if place and place != location_id:
+            raise Refused(R.FORBIDDEN)
+        return name
+
+    async def _of(self, key: str) -> tuple[str, str]:
+        query = select(api_keys.c.name, api_keys.c.scope).where(
+            api_keys.c.key_hash == _hash(key), api_keys.c.revoked_at_ms.is_(None)
         )
         async with self._database.read() as connection:
-            name = (await connection.execute(query)).scalar_one_or_none()
-        if name is None:
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
             raise Refused(R.TOKEN_INVALID)
-        return str(name)
+        return str(row.name), str(row.scope)
 
     async def revoke(self, key: str) -> None:
         """The key is worth nothing from the next request on; passes it minted run out by themselves."""

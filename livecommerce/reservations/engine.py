@@ -26,7 +26,7 @@ from livecommerce.hot_state import as_cluster, masters
 from livecommerce.ids import is_rid
 from livecommerce.ledger.database import Database
 from livecommerce.protocol.facts import Hold, HoldLevel, Level, LimitBy
-from livecommerce.reservations import keys
+from livecommerce.reservations import keys, verbs
 from livecommerce.reservations.batcher import (
     BUSY_AFTER_MS,
     REBUILDING_AFTER_MS,
@@ -46,10 +46,7 @@ from livecommerce.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-# The verbs of `reserve.lua`.
-_RESERVE, _RELEASE, _ACCEPT, _BEGIN_PAY, _SETTLE, _FREE, _REACQUIRE = range(1, 8)
-_HEARTBEAT, _PUT_DEAL, _STATUS, _HOLDS, _LEVELS = range(8, 13)
-# Its codes.
+# The codes of `reserve.lua`.
 _OK, _SOLD_OUT, _LIMIT, _NOT_OPEN, _DEAL_CLOSED, _UNKNOWN_DEAL, _QUANTITY, _RID_REUSED = range(8)
 _HOLD_GONE, _BUSY, _ALREADY_WAITING, _NOT_FOUND, _CONFLICT, _TOO_MANY, _MALFORMED = range(8, 15)
 _REFUSALS = {
@@ -205,7 +202,7 @@ class ReservationEngine:
         if deal.level != "soft":
             await self._check_level(deal.level)
         request = (
-            _PUT_DEAL, deal.deal_id, deal.move_id, deal.quota, deal.limit, deal.hold_ms, deal.pay_ms,
+            verbs.PUT_DEAL, deal.deal_id, deal.move_id, deal.quota, deal.limit, deal.hold_ms, deal.pay_ms,
             int(DEAL_STATES[deal.status]), deal.opens_at_ms or 0, deal.closes_at_ms or 0, LEVELS.index(deal.level),
             int(deal.head_wants_more == "wait"), LIMIT_BY.index(deal.limit_by), deal.address_cap, deal.hold_cap_ms,
         )  # fmt: skip
@@ -218,9 +215,14 @@ class ReservationEngine:
         `closed` is reached only when nobody holds or pays any more; until then the deal stays `closing`, and calling
         again takes out what came back meanwhile. Raises `Refused(UNKNOWN_DEAL)`.
         """
-        units = await self._batcher.ask(show_id, (_STATUS, deal_id, int(DEAL_STATES[status])), _number)
+        units = await self._batcher.ask(show_id, (verbs.STATUS, deal_id, int(DEAL_STATES[status])), _number)
         await self._watch(show_id)
         return units
+
+    async def take_out(self, show_id: str, deal_id: str, move_id: str, units: int) -> int:
+        """Take up to `units` that anyone could have out of a deal; how many they were. The caller puts them elsewhere
+        in SQL. A `move_id` takes once and always answers with what it took. Raises `Refused(UNKNOWN_DEAL)`."""
+        return await self._batcher.ask(show_id, (verbs.TAKE_OUT, deal_id, move_id, units), _number)
 
     # --- viewers ----------------------------------------------------------------------------------------------------
 
@@ -232,6 +234,7 @@ class ReservationEngine:
         lines: list[tuple[str, int]],
         wait: bool = False,
         address: str = "",
+        instead_of: str = "",
     ) -> Hold:
         """Set units aside, every line or none. The same rid again answers with the hold as it stands now.
 
@@ -240,8 +243,15 @@ class ReservationEngine:
         DEAL_NOT_OPEN / DEAL_CLOSED, VERIFIED_ONLY / MEMBERS_ONLY, TOO_MANY (live holds of one viewer), LIMIT (of a
         deal, then of the show, then of the address), HOLD_TIME, ALREADY_WAITING, SOLD_OUT. A refusal moves nothing and
         its rid may be used again. `address` is opaque: where it comes from matters only to a deal that caps it.
+
+        `instead_of` names a hold of hers that ends in the same instant, its units free for these lines; where these
+        are refused it stays. Refused further with NOT_FOUND, HOLD_GONE or CONFLICT (paying, or others wait for it).
         """
-        return await self._batcher.ask(show_id, *self._to_reserve(show_id, viewer, rid, lines, wait, address))
+        request, finish = self._to_reserve(show_id, viewer, rid, lines, wait, address)
+        if instead_of:
+            _check_rid(instead_of)
+            request = (verbs.REPLACE, instead_of, request)
+        return await self._batcher.ask(show_id, request, finish)
 
     def reserve_soon(
         self,
@@ -281,18 +291,18 @@ class ReservationEngine:
                 raise self._refused(answer, reply)
             return self._hold(show_id, viewer_id, rid, answer, reply)
 
-        return (_RESERVE, viewer_id, rid, 1 if wait else 0, attribution, viewer.person, address, *flat), finish
+        return (verbs.RESERVE, viewer_id, rid, 1 if wait else 0, attribution, viewer.person, address, *flat), finish
 
     async def release(self, show_id: str, viewer_id: str, rid: str) -> Hold:
         """Give a hold, an offer or a place in the line back. A second call answers with the hold as it stands.
 
         Raises `Refused(NOT_FOUND)`; `Refused(CONFLICT)` once payment began: that is cancelled in SQL first.
         """
-        return await self._move(show_id, viewer_id, rid, _RELEASE)
+        return await self._move(show_id, viewer_id, rid, verbs.RELEASE)
 
     def release_soon(self, show_id: str, viewer_id: str, rid: str, tell: Tell[Hold]) -> None:
         """`release`, as `reserve_soon`."""
-        self._batcher.ask_and_tell(show_id, *self._to_move(show_id, viewer_id, rid, _RELEASE), tell)
+        self._batcher.ask_and_tell(show_id, *self._to_move(show_id, viewer_id, rid, verbs.RELEASE), tell)
 
     async def cancel_unpaid(self, show_id: str, deal_id: str) -> int:
         """End every hold and offer of a deal that is no longer open; how many ended. What is being paid stays: SQL
@@ -311,7 +321,7 @@ class ReservationEngine:
 
     async def _cancel(self, show_id: str, viewer_id: str, rid: str) -> bool:
         try:
-            await self._move(show_id, viewer_id, rid, _RELEASE, int(State.CANCELLED))
+            await self._move(show_id, viewer_id, rid, verbs.RELEASE, int(State.CANCELLED))
         except Refused as refused:
             # Being paid for, or gone, between the look and the call: then it is no longer ours to end.
             if refused.why in (R.CONFLICT, R.NOT_FOUND):
@@ -339,11 +349,18 @@ class ReservationEngine:
 
         Raises `Refused(NOT_FOUND)`, `Refused(CONFLICT)` while still waiting, `Refused(HOLD_GONE)` after its end.
         """
-        return await self._move(show_id, viewer_id, rid, _ACCEPT)
+        return await self._move(show_id, viewer_id, rid, verbs.ACCEPT)
 
     def accept_soon(self, show_id: str, viewer_id: str, rid: str, tell: Tell[Hold]) -> None:
         """`accept`, as `reserve_soon`."""
-        self._batcher.ask_and_tell(show_id, *self._to_move(show_id, viewer_id, rid, _ACCEPT), tell)
+        self._batcher.ask_and_tell(show_id, *self._to_move(show_id, viewer_id, rid, verbs.ACCEPT), tell)
+
+    async def keep(self, show_id: str, viewer_id: str, rid: str, keep_ms: int) -> Hold:
+        """Let a hold last for `keep_ms` from now, where it was to last for less; asked again it changes nothing.
+
+        Raises `Refused(NOT_FOUND)`, `Refused(CONFLICT)` for what waits or is only offered, `Refused(HOLD_GONE)`.
+        """
+        return await self._move(show_id, viewer_id, rid, verbs.KEEP, keep_ms)
 
     async def holds_of(self, show_id: str, viewer_id: str) -> tuple[Hold, ...]:
         """This viewer's live holds, offers, places in the line and payments, in the order in which they came."""
@@ -356,7 +373,7 @@ class ReservationEngine:
                 for i in range(0, len(flat), 3)
             )
 
-        return await self._batcher.ask(show_id, (_HOLDS, viewer_id), finish)
+        return await self._batcher.ask(show_id, (verbs.HOLDS, viewer_id), finish)
 
     # --- orders -----------------------------------------------------------------------------------------------------
 
@@ -365,21 +382,21 @@ class ReservationEngine:
 
         Raises `Refused(NOT_FOUND)`, `Refused(CONFLICT)` for what is only offered or waiting, `Refused(HOLD_GONE)`.
         """
-        return await self._move(show_id, viewer_id, rid, _BEGIN_PAY, pay_ms)
+        return await self._move(show_id, viewer_id, rid, verbs.BEGIN_PAY, pay_ms)
 
     async def settle(self, show_id: str, viewer_id: str, rid: str) -> None:
         """What SQL has confirmed is sold here too. A second call changes nothing.
 
         Raises `Refused(NOT_FOUND)` or `Refused(CONFLICT)` where this side no longer has the units: the audit's case.
         """
-        await self._move(show_id, viewer_id, rid, _SETTLE)
+        await self._move(show_id, viewer_id, rid, verbs.SETTLE)
 
     async def free(self, show_id: str, viewer_id: str, rid: str, reason: Literal["expired", "cancelled"]) -> None:
         """What SQL has given back comes back here, to the wait-list first. A second call changes nothing, and so
         does a rid that is not known here. Raises `Refused(CONFLICT)` for what is sold, offered or waiting."""
         state = State.EXPIRED if reason == "expired" else State.CANCELLED
         try:
-            await self._move(show_id, viewer_id, rid, _FREE, int(state))
+            await self._move(show_id, viewer_id, rid, verbs.FREE, int(state))
         except Refused as refused:
             if refused.why is not R.NOT_FOUND:
                 raise
@@ -397,7 +414,7 @@ class ReservationEngine:
                 raise self._refused(answer, reply)
             return bool(answer[0] == _OK)
 
-        return await self._batcher.ask(show_id, (_REACQUIRE, viewer_id, rid), finish)
+        return await self._batcher.ask(show_id, (verbs.REACQUIRE, viewer_id, rid), finish)
 
     async def paying_past_due(self, show_id: str) -> list[tuple[str, str]]:
         """(viewer_id, rid) of those whose time to pay is over on the hold clock; SQL decides what becomes of them."""
@@ -417,7 +434,7 @@ class ReservationEngine:
         expired = lapsed = offered = 0
         next_due_ms: int | None = None
         for _ in range(_HEARTBEAT_CALLS_MAX):
-            beat, more = await self._batcher.ask(show_id, (_HEARTBEAT,), self._beat)
+            beat, more = await self._batcher.ask(show_id, (verbs.HEARTBEAT,), self._beat)
             expired, lapsed, offered = expired + beat.expired, lapsed + beat.lapsed, offered + beat.offered
             next_due_ms = beat.next_due_ms
             if not more:
@@ -430,7 +447,19 @@ class ReservationEngine:
         def finish(_answer: list[Any], reply: Reply) -> tuple[int, dict[str, Level]]:
             return reply.seq, {deal.decode(): Level(*level[:5]) for deal, level in reply.levels.items()}
 
-        return await self._batcher.ask(show_id, (_LEVELS,), finish)
+        return await self._batcher.ask(show_id, (verbs.LEVELS,), finish)
+
+    async def levels_of(self, show_id: str, deal_ids: Sequence[str]) -> dict[str, Level]:
+        """The levels of these deals as they stand, without a call of the script: for books of thousands of deals, of
+        which a page asks a few. Deals that the books do not know are left out."""
+        if not deal_ids:
+            return {}
+        try:
+            found: list[Any] = await self._redis.hmget(keys.deals(show_id), list(deal_ids))
+        except (RedisError, OSError) as error:
+            raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
+        pairs = zip(deal_ids, found, strict=True)
+        return {deal_id: Level(*msgpack.unpackb(raw)[2:7]) for deal_id, raw in pairs if raw is not None}
 
     async def counts(self, show_id: str) -> dict[str, int]:
         """What happened since the show's books were made, by the words of `COUNTS`; all 0 where nothing did."""
@@ -446,6 +475,15 @@ class ReservationEngine:
         try:
             names: set[Any] = await self._redis.smembers(keys.SHOWS)
             return tuple(sorted(name.decode() for name in names))
+        except (RedisError, OSError) as error:
+            raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
+
+    async def watch_if_busy(self, show_id: str) -> None:
+        """See to it that a worker looks at these books while anybody holds or pays anything in them, or their journal
+        waits: for books that are not watched all the time."""
+        try:
+            if not await self._is_quiet(show_id):
+                await self._redis.sadd(keys.SHOWS, show_id)
         except (RedisError, OSError) as error:
             raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
 
@@ -476,6 +514,8 @@ class ReservationEngine:
             or await redis.zcard(keys.paying(show_id))
         ):
             return False
+        if keys.location_of(show_id):
+            return True  # its deals stand open for years; whoever holds something has the books watched again
         deals = await redis.hvals(keys.deals(show_id))
         return bool(deals) and all(msgpack.unpackb(deal)[0] == DealState.CLOSED for deal in deals)
 
@@ -528,7 +568,7 @@ class ReservationEngine:
         if self._testified.get(show_id) != generation:
             # Through the batcher, behind every call of ours that may still be answered: what comes back is complete.
             try:
-                await self._batcher.ask(show_id, (_LEVELS,), lambda _answer, _reply: None)
+                await self._batcher.ask(show_id, (verbs.LEVELS,), lambda _answer, _reply: None)
                 return False  # it counts again already
             except Refused as refused:
                 if refused.why is not R.REBUILDING:
@@ -664,6 +704,11 @@ class ReservationEngine:
                 R.MALFORMED,
                 expected="a level that this server offers: soft, fsync with appendfsync always, or ledger",
             )
+
+    async def watch(self, show_id: str) -> None:
+        """Have a worker look at these books from now on. To be said after a call that set something aside in books that
+        are not watched all the time: a worker that stops watching looks once more after it stopped."""
+        await self._watch(show_id)
 
     async def _watch(self, show_id: str) -> None:
         try:

@@ -1,7 +1,9 @@
 """Every Redis key of the project, named here and nowhere else.
 
-All keys of a show carry one hash tag, `{show:ID}`, so that a cart is decided in one script on one node of a cluster.
-What leaves: text. It knows no command and no client.
+All keys of a show carry one hash tag, `{show:ID}`, and all keys of a location's shelves another, `{pool:LOC}`, so that
+a cart is decided in one script on one node of a cluster. Both are *books*, kept by the same scripts; a location's books
+go by the id that `pool_book` gives, everywhere where a show's id could stand. What leaves: text. It knows no command
+and no client.
 """
 
 SHOWS = "livecommerce:shows"  # SET of the shows whose hold clock, journal or deals still need a worker
@@ -9,8 +11,21 @@ SHOWS = "livecommerce:shows"  # SET of the shows whose hold clock, journal or de
 REBUILDS = "livecommerce:rebuilds"  # HASH show → generation of the rebuild for which processes testify now
 
 
+_POOL = "pool:"  # no show's id has a colon
+
+
+def pool_book(location_id: str) -> str:
+    """The id of the books of a location's shelves."""
+    return _POOL + location_id
+
+
+def location_of(book_id: str) -> str:
+    """The location whose shelves these books are; "" for a show's."""
+    return book_id[len(_POOL) :] if book_id.startswith(_POOL) else ""
+
+
 def _key(show_id: str, name: str) -> str:
-    return f"{{show:{show_id}}}:{name}"
+    return f"{{{show_id}}}:{name}" if show_id.startswith(_POOL) else f"{{show:{show_id}}}:{name}"
 
 
 def meta(show_id: str) -> str:

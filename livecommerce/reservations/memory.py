@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from livecommerce.reservations.tokens import HoldPromise
+from livecommerce.reservations.verbs import hold_named
 
 # Holds, not calls: about 20 MB at the most. The journal is copied several times a second, so this is what one core
 # gives out in two seconds at its fastest.
@@ -21,7 +22,6 @@ PROOFS_MAX = 65_536
 SHOWS_MAX = 10_000
 # Of one piece of testimony: about 200 KB.
 PIECE_HOLDS = 1000
-_LAST_VERB_OF_HOLDS = 7  # verbs up to this one name (viewer, rid) and are answered with the hold
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class Memory:
 
     def __init__(self) -> None:
         self._witnesses: dict[str, Witness] = {}
-        self._calls: deque[tuple[str, list[tuple[tuple[Any, ...], bytes]]]] = deque()
+        self._calls: deque[tuple[str, list[tuple[tuple[str, str], bytes]]]] = deque()
         self._count = 0
         self._counted_again: set[str] = set()
         self._proofs: dict[tuple[str, str, str], HoldPromise] = {}
@@ -73,9 +73,9 @@ class Memory:
             self._counted_again.discard(show_id)
             self.take_proofs(show_id)  # they have served
         kept = [
-            (request, answer[1])
+            (key, answer[1])
             for request, answer in zip(requests, answers, strict=True)
-            if answer[0] == 0 and request[0] <= _LAST_VERB_OF_HOLDS
+            if answer[0] == 0 and (key := hold_named(request)) is not None
         ]
         if kept:
             self._calls.append((show_id, kept))
@@ -109,7 +109,7 @@ class Memory:
         """All that was acknowledged in this show, oldest first; at least one piece, for the clock."""
         witness = self.witness_of(show_id)
         calls = [kept for each, kept in self._calls if each == show_id]
-        holds = [(str(request[1]), str(request[2]), record) for kept in calls for request, record in kept]
+        holds = [(viewer_id, rid, record) for kept in calls for (viewer_id, rid), record in kept]
         for first in range(0, max(1, len(holds)), PIECE_HOLDS):
             piece = tuple(holds[first : first + PIECE_HOLDS])
             yield Testimony(witness.seq, witness.hold_clock_ms, witness.at_ms, piece, ())

@@ -62,6 +62,7 @@ class ModelHold:
     # What it is counted under, as it was decided when it was made: (name, units).
     charged: tuple[tuple[str, int], ...] = ()
     times: tuple[str, ...] = ()
+    at: int = 0
 
 
 @dataclass(slots=True)
@@ -74,6 +75,7 @@ class Model:
     deals: dict[str, ModelDeal] = field(default_factory=dict)
     holds: dict[Key, ModelHold] = field(default_factory=dict)
     moves: set[tuple[str, str]] = field(default_factory=set)
+    taken: dict[tuple[str, str], int] = field(default_factory=dict)
     freed: set[str] = field(default_factory=set)
     show_limit: int = 0
     held_ms: dict[str, int] = field(default_factory=dict)  # who/deal → how long units stood held unpaid
@@ -134,6 +136,51 @@ class Model:
                 self._become(key, Move.RUN_OUT)
         self.freed.add(deal_id)
         return units
+
+    def take_out(self, deal_id: str, move_id: str, units: int) -> int:
+        if (deal_id, move_id) in self.taken:
+            return self.taken[deal_id, move_id]
+        if deal_id not in self.deals:
+            raise No(R.UNKNOWN_DEAL)
+        self._offer_freed()
+        if self._public(deal_id) < units:
+            self.turn(0)
+        taken = min(units, self._public(deal_id))
+        self.deals[deal_id].available -= taken
+        self.deals[deal_id].quota -= taken
+        self.taken[deal_id, move_id] = taken
+        return taken
+
+    def keep(self, key: Key, keep_ms: int) -> ModelHold:
+        hold = self._known(key)
+        if hold.state in (State.WAITING, State.OFFERED):
+            raise No(R.CONFLICT)
+        if hold.state > State.CONFIRMED:
+            raise No(R.HOLD_GONE)
+        if hold.state == State.HELD and hold.due - hold.at < keep_ms:
+            self._charge_time(hold, self.now + keep_ms - hold.due)
+            hold.at, hold.due = self.now, self.now + keep_ms
+        return hold
+
+    def replace(self, key: Key, old_key: Key, lines: Lines) -> ModelHold:
+        self._run_out(key)
+        if key in self.holds:
+            return self.reserve(key, lines, False)
+        old = self._known(old_key)
+        if old.state != State.HELD:
+            raise No(R.HOLD_GONE if old.state > State.CONFIRMED else R.CONFLICT)
+        if any(self._line(deal_id) for deal_id, _ in old.lines):
+            raise No(R.CONFLICT)
+        due, at = old.due, old.at
+        self._become(old_key, Move.RELEASE)
+        try:
+            return self.reserve(key, lines, False)
+        except No:
+            old.state, old.due, old.at = State.HELD, due, at
+            self._charge_time(old, due - self.now)
+            for deal_id, qty in old.lines:
+                self.deals[deal_id].available -= qty
+            raise
 
     def reserve(self, key: Key, lines: Lines, wait: bool, person: str = "", address: str = "") -> ModelHold:
         self._run_out(key)
@@ -307,7 +354,7 @@ class Model:
         timed = any(self.deals[deal_id].hold_cap_ms for deal_id, _ in lines)
         times = tuple(self._named(who, deal_id) for deal_id in _sums(lines)) if timed else ()
         due = self.now + duration_ms if duration_ms else 0
-        hold = ModelHold(lines, wait, state, self.ticket, due, 0, self._charged(who, lines), times)
+        hold = ModelHold(lines, wait, state, self.ticket, due, 0, self._charged(who, lines), times, self.now)
         self.holds[key] = hold
         self._charge_time(hold, duration_ms)
         return hold
@@ -328,6 +375,7 @@ class Model:
             self._charge_time(hold, duration_ms)
         was, hold.state = hold.state, new
         hold.due = self.now + duration_ms if duration_ms else 0
+        hold.at = self.now
         if was in QTY_UNITS_OF and new not in QTY_UNITS_OF:
             for deal_id, qty in hold.lines:
                 self.deals[deal_id].available += qty

@@ -35,12 +35,12 @@ from livecommerce.protocol.facts import HoldLine
 from livecommerce.reservations.relay_format import DUE, LINES, STATE, TICKET, lines_of, record
 from livecommerce.reservations.states import State
 from livecommerce.reservations.tokens import LEVELS
+from livecommerce.reservations.verbs import HOLDS, hold_named
 
 log = structlog.get_logger(__name__)
 
 LEDGER = LEVELS.index("ledger")
 LEVEL = 5  # the place of a deal's level, after its five counters, in what a call answers
-_HOLDS = 11  # the verb whose answer is a list
 
 # Some 150 bytes a row; a commit of this many takes about 10 ms, so the last of a crowd waits for a few of them.
 ROWS_PER_COMMIT_MAX = 1024
@@ -196,10 +196,11 @@ class Witnesses:
         """The rows that must be committed before this answer may be given; none for nearly all answers."""
         if answer[0] != 0 or len(answer) < 2:
             return []
-        if isinstance(answer[1], bytes):
-            named = [(request[2], answer[1])]
-        elif request[0] == _HOLDS:
-            flat = answer[1] or []
+        key = hold_named(request)
+        if key is not None and isinstance(answer[1], bytes):
+            viewer_id, named = key[0], [(key[1], answer[1])]
+        elif request[0] == HOLDS:
+            viewer_id, flat = request[1], answer[1] or []
             named = [(flat[i].decode(), flat[i + 1]) for i in range(0, len(flat), 3)]
         else:
             return []
@@ -209,10 +210,10 @@ class Witnesses:
             items = record(packed)
             if items[STATE] != State.HELD or not _is_of_ledger(items, levels):
                 continue
-            if (show_id, request[1], rid) not in self._known:
+            if (show_id, viewer_id, rid) not in self._known:
                 due_at_ms = now_ms + items[DUE] - hold_clock_ms
                 rows.append(
-                    Row(show_id, request[1], rid, items[TICKET], epoch.decode(), seq, due_at_ms, now_ms, packed)
+                    Row(show_id, viewer_id, rid, items[TICKET], epoch.decode(), seq, due_at_ms, now_ms, packed)
                 )  # fmt: skip
         return rows
 

@@ -57,6 +57,7 @@ from livecommerce.protocol.facts import (
 from livecommerce.protocol.to_viewer import Desk, Own
 from livecommerce.reservations.engine import ReservationEngine
 from livecommerce.settings import Settings
+from livecommerce.shelves.service import BRING_HOME_TRIES, Shelves
 from livecommerce.shows import cards as rundown
 from livecommerce.shows import corners, invitations, lifecycle, questions
 from livecommerce.shows import deals as stock
@@ -159,6 +160,7 @@ class Shows:
         news: News,
         clock: Clock,
         settings: Settings,
+        shelves: Shelves | None = None,
     ) -> None:
         self.database = database
         self.engine = engine
@@ -167,6 +169,7 @@ class Shows:
         self.clock = clock
         self.settings = settings
         self._stocks = stock.DealStocks(database, engine, clock)
+        self._shelves = shelves or Shelves(database, engine, catalogue, settings, clock)
         self._standings = Gathered(self._read_standings)
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._catching_up: dict[str, asyncio.Lock] = {}
@@ -523,7 +526,7 @@ class Shows:
             await self._carry_out(connection, state, decision, actor)
             return decision
 
-        decision = await self.database.write(work)
+        decision = await self._with_room(work)
         await self._catch_up_or_wait(show_id)
         if decision is None:
             return "already"
@@ -627,7 +630,7 @@ class Shows:
             await self._carry_out(connection, state, decision, CLOCK)
 
         try:
-            await self.database.write(work)
+            await self._with_room(work)
         except Refused as refused:
             if refused.why is not R.STOCK_SHORT or not isinstance(step, AnnounceDue | OpenDue):
                 raise
@@ -664,6 +667,17 @@ class Shows:
         except Exception:
             log.exception("programme_failed", show_id=show_id)
         return None
+
+    async def _with_room(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Run a change that may need more units of a pool than lie there: what is missing comes from its shelf first.
+        Shoppers may be faster; then it is asked for again, and in the end refused with what is really left."""
+        for _ in range(BRING_HOME_TRIES):
+            try:
+                return await self.database.write(work)
+            except Refused as refused:
+                if not await self._shelves.make_room(refused):
+                    raise
+        return await self.database.write(work)
 
     # --- carrying out ----------------------------------------------------------------------------------------------
 

@@ -248,6 +248,9 @@ async def test_a_pass_cannot_be_made_into_one_that_outlives_the_rehearsal(house:
             ("POST", "/api/viewers", {"name": "Eve"}),
             ("POST", "/api/viewers/token", {}),
             ("PATCH", "/api/me", {"name": "Eve"}),
+            ("PUT", "/api/bag", {}),
+            ("POST", "/api/try-ons", {}),
+            ("POST", "/api/baskets/word/take", {}),
         ):
             assert await refusal(api.call(method, path, body)) is R.FORBIDDEN
         assert (await api.get("/api/me"))["viewer"]["name"] == "Sim 1"

@@ -17,7 +17,9 @@ from livecommerce.catalogue.service import Catalogue
 from livecommerce.clock import TestClock
 from livecommerce.gateway.web import build_app
 from livecommerce.ledger.database import Database
+from livecommerce.reservations import ReservationEngine
 from livecommerce.settings import Settings
+from livecommerce.shelves.service import Shelves
 from tests.people.support import EMAIL, PASSWORD, Shop, refusal
 
 CSV = (
@@ -38,6 +40,8 @@ class Store(Shop):
         Shop.__post_init__(self)
         self.catalogue = Catalogue(self.database, self.settings, self.clock)
         self.parts.catalogue = self.catalogue
+        engine = ReservationEngine(self.redis, self.settings, self.clock)  # nothing lies on a shelf: it is not asked
+        self.parts.shelves = Shelves(self.database, engine, self.catalogue, self.settings, self.clock)
 
     @cached_property
     def app(self) -> Starlette:

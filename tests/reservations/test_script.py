@@ -45,7 +45,12 @@ BAD_REQUESTS: list[Any] = [
     [9, "dl_z", "m", 1, 1, 1000, 1000, 1, 0, 0, 0, 0, 3, 0, 0],
     [9, "dl_z", "m", 1, 1, 1000, 1000, 1, 0, 0, 0, 0, 0, -1, 0],
     [9, "dl_z", "m", 1, 1, 1000, 1000, 1, 0, 0, 0, 0, 0, 0, 999], [10, "dl_a", 9], [10, "dl_a", None],
-    [11], [11, 5],
+    [11], [11, 5], [13, "dl_a"], [13, "dl_a", "m/1", 1], [13, "dl_a", "m", 0], [13, "dl_a", "m", "1"], [13, 5, "m", 1],
+    [16, "vw_1", "rid-held"], [16, "vw_1", "rid-held", 999], [16, "vw_1", "rid-held", 1.5],
+    [17], [17, "rid-held"], [17, "rid-held", 7], [17, "rid-held", [2, "vw_1", "rid-0001"]],
+    [17, "rid-held", [1, "vw_1", "rid-held", 0, "", "", "", "dl_a", 1]],
+    [17, "rid-held", [1, "vw_1", "rid-0001", 1, "", "", "", "dl_a", 1]],
+    [17, "rid-held", [1, "vw_1", "rid-0001", 0, "", "", "", "dl_a"]], [17, "rid-held", [17, "rid-held", []]],
 ]  # fmt: skip
 
 
@@ -123,7 +128,7 @@ odd = st.one_of(
 )  # fmt: skip
 odd_requests = st.lists(st.lists(odd, max_size=13).map(tuple), max_size=8)
 with_verbs = st.lists(
-    st.tuples(st.integers(1, 12), st.lists(odd, max_size=12)).map(lambda parts: (parts[0], *parts[1])), max_size=8
+    st.tuples(st.integers(1, 18), st.lists(odd, max_size=12)).map(lambda parts: (parts[0], *parts[1])), max_size=8
 )
 
 

@@ -32,6 +32,7 @@ HOLD_MS = {"dl_a": 100_000, "dl_b": 100_000, "dl_c": 160_000}
 RULE = {"dl_a": "skip", "dl_b": "wait", "dl_c": "skip"}
 LIMIT = 3
 PAY_MS = 200_000
+KEEP_MS = 250_000
 OFFER_MS = 50_000  # the setting below; steps of 30 s never meet a due time within 10 s
 
 # Few of everything, so that histories meet: three viewers with four rids each fight for two units of three deals.
@@ -205,6 +206,29 @@ class Histories(RuleBasedStateMachine):
     @rule(key=keys_of)
     def settle(self, key: tuple[int, str]) -> None:
         self.same(lambda: self.engine.settle(SHOW, *_key(key)), lambda: self.model.settle(_key(key)))
+
+    @rule(deal_id=deal_ids, units=st.integers(1, 3), move=st.sampled_from(("away", "elsewhere")))
+    def take_out(self, deal_id: str, units: int, move: str) -> None:
+        told, expected = self.same(
+            lambda: self.engine.take_out(SHOW, deal_id, move, units),
+            lambda: self.model.take_out(deal_id, move, units),
+        )
+        assert told == expected
+
+    @rule(key=keys_of)
+    def keep(self, key: tuple[int, str]) -> None:
+        self.same_hold(
+            key, lambda: self.engine.keep(SHOW, *_key(key), KEEP_MS), lambda: self.model.keep(_key(key), KEEP_MS)
+        )
+
+    @rule(viewer_number=st.integers(1, 3), rids=st.permutations(RIDS), lines=some_lines)
+    def replace(self, viewer_number: int, rids: list[str], lines: tuple[tuple[str, int], ...]) -> None:
+        key, old = (viewer_number, rids[0]), (viewer_number, rids[1])
+        self.same_hold(
+            key,
+            lambda: self.engine.reserve(SHOW, viewer(viewer_number), key[1], list(lines), instead_of=old[1]),
+            lambda: self.model.replace(_key(key), _key(old), lines),
+        )
 
     @rule(key=keys_of, cancelled=st.booleans())
     def free(self, key: tuple[int, str], cancelled: bool) -> None:

@@ -119,6 +119,8 @@ async def import_products_file(call: Call) -> Report:
     """
     _only_headquarters(call.the_staff())
     data, _ = await _uploaded(call.request, FILE_BYTES_MAX)
+    # A file says how many there are, and may say fewer than before: what merely lies on shelves must not be in its way.
+    await call.parts.shelves.clear(await call.parts.catalogue.default_location())
     return await call.parts.catalogue.import_csv(data)
 
 
@@ -154,7 +156,7 @@ async def change_stock(call: Call, change: StockChange) -> PoolFacts:
     catalogue = call.parts.catalogue
     await _may_change(call, change.location_id)
     location = await catalogue.location(change.location_id)
-    pool = await catalogue.change_stock(change.move_id, change.variant_id, change.location_id, change.delta)
+    pool = await call.parts.shelves.change_stock(change.move_id, change.variant_id, change.location_id, change.delta)
     return PoolFacts(location.location_id, location.name, pool.total, pool.available, pool.in_deals, pool.sold)
 
 

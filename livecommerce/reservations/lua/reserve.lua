@@ -1071,6 +1071,96 @@ VERBS[12] = function()
   return {OK}
 end
 
+-- take_out: [13, deal, move id, units] → [0, units taken]: up to so many of the units that anyone could have leave the
+-- deal, for a pool or another deal. A move id takes once; asked again it answers what it took then.
+VERBS[13] = function(request)
+  local id, move, units = request[2], request[3], request[4]
+  if not (is_name(id) and is_name(move) and is_count(units, 1, UNITS_MAX)) then
+    return {MALFORMED}
+  end
+  local name = id .. '/' .. move
+  local known = moves_new[name] or call('HGET', MOVES, name)
+  if known then
+    return {OK, tonumber(known)}
+  end
+  local deal = deals[id]
+  if not deal then
+    return {UNKNOWN_DEAL, id}
+  end
+  if public_units(id) < units then
+    run_out_due()     -- what is due is nobody's any more
+  end
+  units = math.min(units, public_units(id))
+  moves_new[name] = units
+  if units > 0 then
+    events[#events + 1] = {'taken_out', '', name, 0, 0, '', id, units}
+    deal[D_QUOTA] = deal[D_QUOTA] - units
+    deal[D_AVAILABLE] = deal[D_AVAILABLE] - units
+    deal[D_TAKEN] = deal[D_TAKEN] + units
+    changed(deals_changed, deals_seen, id)
+  end
+  return {OK, units}
+end
+
+-- keep: [16, viewer, rid, ms] → HELD for this time from now on, where it was held for less. Asked again with the same
+-- time it changes nothing: what counts is how long the hold lasts from its own instant `at`.
+VERBS[16] = function(request, key, hold)
+  local state, ms = hold[H_STATE], request[4]
+  if not is_count(ms, DURATION_MS_MIN, DURATION_MS_MAX) then
+    return {MALFORMED}
+  end
+  if state == WAITING or state == OFFERED then
+    return {CONFLICT, state}
+  end
+  if state == HELD and hold[H_DUE] - hold[H_AT] < ms then
+    become(key, hold, HELD, clk + ms, 'kept')
+    enqueue(ms, key)
+  elseif state > CONFIRMED then
+    return {HOLD_GONE, state}
+  end
+  return {OK, key}
+end
+
+-- replace: [17, old rid, [1, viewer, rid, …]] → as reserve, with the units of the viewer's old hold given back in the
+-- same instant, so that a changed bag never loses its units to somebody else and never needs them twice. A refusal
+-- leaves the old hold as it was. Not where people wait for what she has: what she gives back would be theirs.
+VERBS[17] = function(request, key)
+  local wanted, old_key = request[3], request[3][2] .. '/' .. request[2]
+  if current(key) then
+    return VERBS[1](wanted, key)
+  end
+  local old = current(old_key)
+  if not old then
+    return {NOT_FOUND}
+  end
+  local state, due, at = old[H_STATE], old[H_DUE], old[H_AT]
+  if state ~= HELD then
+    return {state > CONFIRMED and HOLD_GONE or CONFLICT, state}
+  end
+  for line = H_LINES, #old, 2 do
+    if deals[old[line]][D_WAITING] > 0 then
+      return {CONFLICT, state}
+    end
+  end
+  local told = #events
+  finish(old_key, old, RELEASED, 'released')
+  local answer = VERBS[1](wanted, key)
+  if answer[1] == OK then
+    count(C.RELEASED)
+    return answer
+  end
+  local owner = owner_of(old_key)
+  move_units(old, D_AVAILABLE, D_HELD)
+  charge_units(owner[1], old, 1)
+  if old[H_CHARGED] ~= 0 then
+    charge_time(owner[1], old, state, due)
+  end
+  add_live(owner[1], owner[2])
+  old[H_STATE], old[H_DUE], old[H_AT] = state, due, at
+  table.remove(events, told + 1)
+  return answer
+end
+
 end     -- of the verbs
 
 -- ------------------------------------------------------------------------------------------------ planning: the batch
@@ -1102,16 +1192,23 @@ local function has_lines(request)
   return true
 end
 
+local OF_A_HOLD = {[2] = true, [3] = true, [4] = true, [5] = true, [6] = true, [7] = true, [16] = true}
+local OF_A_DEAL = {[9] = true, [10] = true, [13] = true}
+
 -- What a request must be to be looked at; what it says is judged by its verb.
 local function is_well_formed(request)
   if type(request) ~= 'table' or not VERBS[request[1]] then
     return false
   end
   local verb = request[1]
-  if verb <= 7 then
+  if verb == 17 then
+    return is_rid(request[2]) and type(request[3]) == 'table' and request[3][1] == 1 and is_well_formed(request[3])
+      and request[3][4] == 0 and request[3][3] ~= request[2]
+  end
+  if OF_A_HOLD[verb] or verb == 1 then
     return is_viewer(request[2]) and is_rid(request[3]) and (verb > 1 or has_lines(request))
   end
-  if verb == 9 or verb == 10 then
+  if OF_A_DEAL[verb] then
     return type(request[2]) == 'string'
   end
   return verb ~= 11 or is_viewer(request[2])
@@ -1124,11 +1221,16 @@ do
     local request = requests[i]
     well_formed[i] = is_well_formed(request)
     if well_formed[i] then
-      if request[1] <= 7 then
+      if OF_A_HOLD[request[1]] or request[1] == 1 then
         local key = request[2] .. '/' .. request[3]
         keys[#keys + 1] = key
         key_of[i] = key
-      elseif request[1] == 9 or request[1] == 10 then
+      elseif request[1] == 17 then
+        local viewer = request[3][2]
+        key_of[i] = viewer .. '/' .. request[3][3]
+        keys[#keys + 1] = key_of[i]
+        keys[#keys + 1] = viewer .. '/' .. request[2]
+      elseif OF_A_DEAL[request[1]] then
         wanted_deals[#wanted_deals + 1] = request[2]
       elseif request[1] == 11 then
         wanted_fields[#wanted_fields + 1] = request[2]
@@ -1138,6 +1240,9 @@ do
   load_holds(keys)
   for i = 1, #requests do
     local request = requests[i]
+    if well_formed[i] and request[1] == 17 then
+      request = request[3]     -- what it wants is loaded as a reserve's
+    end
     if well_formed[i] and request[1] == 1 then
       local viewer = request[2]
       wanted_fields[#wanted_fields + 1] = viewer
@@ -1155,6 +1260,9 @@ do
   end
   for i = 1, ruled and #requests or 0 do
     local request = requests[i]
+    if well_formed[i] and request[1] == 17 then
+      request = request[3]
+    end
     if well_formed[i] and request[1] == 1 then
       local rules = rules_of(request)
       request.rules = rules
@@ -1172,7 +1280,7 @@ for i = 1, #requests do
   local request = requests[i]
   if not well_formed[i] then
     answers[i] = {MALFORMED}
-  elseif request[1] >= 2 and request[1] <= 7 then
+  elseif OF_A_HOLD[request[1]] then
     local key = key_of[i]
     local hold = current(key)
     answers[i] = hold and VERBS[request[1]](request, key, hold) or {NOT_FOUND}

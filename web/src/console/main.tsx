@@ -7,6 +7,7 @@ import "./console.css";
 import "./live/live.css";
 import { Refusal } from "../shared/api";
 import { startI18n, t } from "../shared/i18n";
+import { CounterPage } from "./counter/page";
 import { EditorPage } from "./editor/page";
 import { LivePage } from "./live/page";
 import { loadShop, me } from "./server";
@@ -32,6 +33,7 @@ if (await signedIn()) render(<Console />, document.getElementById("main")!);
 else location.replace(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
 
 function Console() {
+  if (location.pathname === "/console/counter") return <CounterPage />;
   const showId = /^\/console\/shows\/([^/]+)/.exec(location.pathname)?.[1];
   if (!showId) return <ShowsPage />;
   const id = decodeURIComponent(showId);

@@ -183,7 +183,7 @@ export interface StaffVariant {
   swatch: string;
   image: string;
   retired: boolean;
-  pools: { location_id: string; location_name: string; available: number }[];
+  pools: { location_id: string; location_name: string; available: number; on_shelf?: number }[];
 }
 
 export interface StaffProduct {
@@ -200,9 +200,11 @@ export interface StaffProduct {
 export const findProducts = (query: string): Promise<{ products: StaffProduct[]; found: number }> =>
   staffRequest("GET", `/api/staff/products?q=${encodeURIComponent(query)}`);
 
-/** Units a deal can still be given from one location. */
-export const freeUnits = (variant: StaffVariant, locationId: string): number =>
-  variant.pools.find((pool) => pool.location_id === locationId)?.available ?? 0;
+/** Units a deal can still be given from one location: what the shop's shelf has goes to a deal that needs it. */
+export const freeUnits = (variant: StaffVariant, locationId: string): number => {
+  const pool = variant.pools.find((one) => one.location_id === locationId);
+  return pool ? pool.available + (pool.on_shelf ?? 0) : 0;
+};
 
 export interface Location {
   location_id: string;

@@ -1,6 +1,9 @@
 /** What stands above and below every page of the shop: name, ways, language. */
 import type { JSX } from "preact";
+import { useEffect } from "preact/hooks";
 import { changeLocale, LOCALES, locale, t, type Locale } from "../shared/i18n";
+import { Countdown, Icon } from "../shared/ui";
+import { bags, loadBags } from "./bag";
 import { shop } from "./server";
 
 const LANGUAGE_NAMES: Record<Locale, string> = { en: "English", fr: "Français", "zh-Hans": "简体中文" };
@@ -16,6 +19,7 @@ export function Header(): JSX.Element {
         <a href="/#shows">{t("shop.shows")}</a>
         <a href="/#products">{t("shop.products")}</a>
       </nav>
+      <BagLink />
       <label class="shop-language">
         <span class="sr-only">{t("language")}</span>
         <select value={locale.value} onChange={(event) => void changeLocale(event.currentTarget.value as Locale)}>
@@ -27,6 +31,21 @@ export function Header(): JSX.Element {
         </select>
       </label>
     </header>
+  );
+}
+
+/** How much is set aside, and until when: on every page, so that nobody forgets a bag while she looks on. */
+function BagLink(): JSX.Element {
+  useEffect(() => void loadBags().catch(() => undefined), []);
+  const held = (bags.value ?? []).filter((bag) => bag.state === "held");
+  const pieces = held.flatMap((bag) => bag.lines).reduce((sum, line) => sum + line.qty, 0);
+  const dueAtMs = Math.min(...held.map((bag) => bag.due_at_ms ?? Infinity));
+  return (
+    <a class="shop-bag" href="/bag">
+      <Icon name="bag" size={19} />
+      {pieces > 0 ? t("shop.bag_pieces", { count: pieces }) : t("shop.bag")}
+      {Number.isFinite(dueAtMs) && <Countdown toMs={dueAtMs} />}
+    </a>
   );
 }
 

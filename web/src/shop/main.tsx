@@ -5,6 +5,8 @@ import "../shared/base.css";
 import "../shared/ui";
 import "./shop.css";
 import { startI18n } from "../shared/i18n";
+import { BagPage } from "./bagpage";
+import { BasketPage } from "./basketpage";
 import { Footer, Header } from "./frame";
 import { HomePage } from "./home";
 import { ProductView } from "./product";
@@ -16,10 +18,18 @@ await startI18n("shop", shop.value.locale);
 document.title = shop.value.name || document.title;
 
 const handle = /^\/p\/([^/]+)/.exec(location.pathname)?.[1];
+const word = /^\/basket\/([^/]+)/.exec(location.pathname)?.[1];
+
+function Page() {
+  if (handle) return <ProductView handle={decodeURIComponent(handle)} />;
+  if (word) return <BasketPage word={decodeURIComponent(word)} />;
+  return location.pathname === "/bag" ? <BagPage /> : <HomePage />;
+}
+
 render(
   <>
     <Header />
-    {handle ? <ProductView handle={decodeURIComponent(handle)} /> : <HomePage />}
+    <Page />
     <Footer />
   </>,
   document.getElementById("main")!,

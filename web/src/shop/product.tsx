@@ -7,6 +7,7 @@ import { money, percentOff } from "../shared/money";
 import type { ShowFacts } from "../shared/protocol";
 import { dayAndTime } from "../shared/time";
 import { EmptyState, Icon, Picture, Swatch } from "../shared/ui";
+import { ReserveAt } from "./reserve";
 import { loadProduct, type Product, type StockWords, type Variant } from "./server";
 import { showsWith } from "./seen";
 
@@ -168,6 +169,7 @@ function Stock({ variant }: { variant: Variant }): JSX.Element {
             <Icon name={place.kind === "shop" ? "shop" : "parcel"} size={20} />
             <span>{place.kind === "warehouse" ? t("shop.by_parcel") : place.name}</span>
             <strong>{stockWords(place.stock)}</strong>
+            <ReserveAt key={variant.variant_id} variant={variant} place={place} />
           </li>
         ))}
         {variant.stock_by_location.length === 0 && (

@@ -96,6 +96,11 @@ export function Masthead({ staff }: { staff: Staff | null }): JSX.Element {
         <a href="/" class="masthead-link">
           {t("console.to_shop")}
         </a>
+        {staff && staff.role !== "moderator" && (
+          <a href="/console/counter" class="masthead-link">
+            {t("console.counter")}
+          </a>
+        )}
         {staff && (
           <>
             <span class="masthead-who">
