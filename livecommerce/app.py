@@ -21,6 +21,7 @@ from livecommerce.people.service import People
 from livecommerce.reservations.engine import ReservationEngine
 from livecommerce.settings import Settings
 from livecommerce.shows.news import News
+from livecommerce.shows.offer_books import OfferBooks
 from livecommerce.shows.service import Shows
 
 
@@ -39,6 +40,7 @@ class Parts:
     news: News
     shows: Shows
     orders: Orders
+    offers: OfferBooks
     hub: Hub
 
 
@@ -65,9 +67,12 @@ async def open_parts(settings: Settings, clock: Clock | None = None) -> AsyncIte
         async with httpx.AsyncClient(verify=own_trust(settings)) as client:
             foundation = Foundation(settings, database, clock, f"{_own_url(settings)}/webhooks/test", client)
             orders = Orders(database, engine, news, catalogue, providers_for(foundation), settings, clock)
-            hub = Hub(settings, clock, redis, door, shows, engine, orders)
+            offers = OfferBooks(database, clock)
+            hub = Hub(settings, clock, redis, door, shows, engine, orders, offers)
             try:
-                yield Parts(settings, clock, database, redis, people, door, catalogue, engine, news, shows, orders, hub)
+                yield Parts(
+                    settings, clock, database, redis, people, door, catalogue, engine, news, shows, orders, offers, hub
+                )
             finally:
                 await orders.aclose()
                 await engine.aclose()

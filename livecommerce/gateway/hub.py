@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 from livecommerce.clock import Clock
 from livecommerce.errors import Close, R, Refused
 from livecommerce.gateway.admission import Admission, Credits
+from livecommerce.gateway.claims import ASKED_AGAIN
 from livecommerce.gateway.hall import DESK_ROLES, Hall
 from livecommerce.gateway.measures import ANSWER, LOOP_LAG, RELAY_UP, ROOMS, SOCKETS
 from livecommerce.gateway.socket import LiveSocket, make_protocol
@@ -29,6 +30,7 @@ from livecommerce.protocol.from_viewer import (
     Accept,
     AnyFromViewer,
     Hello,
+    OfferSeen,
     Ping,
     React,
     Release,
@@ -41,11 +43,13 @@ from livecommerce.protocol.to_viewer import Answer, Desk, Pong, Said
 from livecommerce.rooms.relay import Relay
 from livecommerce.rooms.room import Remember, Speaker
 from livecommerce.settings import Settings
+from livecommerce.shows.claims import Claim, Unclear
 
 if TYPE_CHECKING:
     from livecommerce.gateway.door import Door
     from livecommerce.orders.service import Orders
     from livecommerce.reservations.engine import ReservationEngine
+    from livecommerce.shows.offer_books import OfferBooks
     from livecommerce.shows.service import Shows
 
 log = structlog.get_logger(__name__)
@@ -87,6 +91,7 @@ class Hub:
         shows: "Shows",
         engine: "ReservationEngine",
         orders: "Orders",
+        offers: "OfferBooks | None" = None,
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -94,6 +99,7 @@ class Hub:
         self.shows = shows
         self.engine = engine
         self.orders = orders
+        self.offer_books = offers  # None: nothing is offered here
         self.process_id = secrets.token_hex(6)
         self.admission = Admission(settings, clock.monotonic())
         self.wheel = Wheel(clock.monotonic())
@@ -257,14 +263,16 @@ class Hub:
                 self._say(socket, message)
             case React():
                 socket.hall.room.crowd.heart()
-            case Reserve(rid, lines, wait):
-                self._reserve(socket, rid, [(line.deal_id, line.qty) for line in lines], wait)
+            case Reserve(rid, lines, wait, offer_id):
+                self._reserve(socket, rid, [(line.deal_id, line.qty) for line in lines], wait, offer_id)
             case Release(rid):
                 released = self.engine.release(socket.show_id, socket.identity.viewer_id, rid)
                 self._ask_engine(socket, "release", rid, released)
             case Accept(rid):
                 accepted = self.engine.accept(socket.show_id, socket.identity.viewer_id, rid)
                 self._ask_engine(socket, "accept", rid, accepted)
+            case OfferSeen(offer_id, did):
+                socket.hall.offers.mark(socket.identity.viewer_id, offer_id, did)
             case Vote(cid, question_id):
                 self._ask(socket, cid, self._vote(socket, cid, question_id))
             case Token(token):
@@ -361,19 +369,38 @@ class Hub:
         assert viewer is not None
         now_ms, now = self.clock.now_ms(), self.clock.monotonic()
         speaker = Speaker(viewer.viewer_id, viewer.name, socket.role, viewer.kind == "simulated", socket)
+        claim = hall.room.shelf.read(say.text) if say.kind == "chat" else None
         try:
-            text = hall.room.may_say(speaker, say.text, now)
+            text = hall.room.may_say(speaker, say.text, now, claim is not None)
         except Refused as refused:
+            if claim is not None and refused.why in ASKED_AGAIN and hall.claims.knows(viewer.viewer_id, say.cid):
+                hall.claims.answer(socket, say.cid, claim)
+                return
             if refused.why is R.HELD_BACK and say.kind == "chat":
                 self._hold_back(socket, say, now_ms)
             raise
-        if say.kind == "chat":
+        if claim is not None:
+            self._claim(socket, speaker, say.cid, text, claim)
+        elif say.kind == "chat":
             hall.room.say(speaker, say.cid, text, now_ms, now)
             hall.said()
         elif say.kind == "question":
             self._ask(socket, say.cid, self._question(socket, say.cid, text))
         else:
             self._ask(socket, say.cid, self._private(socket, say.cid, text))
+
+    def _claim(self, socket: LiveSocket, speaker: Speaker, cid: str, text: str, claim: Claim | Unclear) -> None:
+        """A line that claims: in the chat like any other, or not, as the show says; and answered to her alone."""
+        hall, now_ms = socket.hall, self.clock.now_ms()
+        assert hall is not None
+        if hall.claims.knows(speaker.viewer_id, cid):
+            pass  # the same line once more: it was said
+        elif hall.room.shelf.rules.lines_shown:
+            hall.room.say(speaker, cid, text, now_ms, self.clock.monotonic())
+            hall.said()
+        else:
+            _send(socket, Said(cid, False, self._line(socket, text, "chat", now_ms)))
+        hall.claims.answer(socket, cid, claim)
 
     def _line(self, socket: LiveSocket, text: str, kind: Any, now_ms: int) -> Line:
         viewer = socket.identity
@@ -431,15 +458,18 @@ class Hub:
 
     # --- stock ------------------------------------------------------------------------------------------------------
 
-    def _reserve(self, socket: LiveSocket, rid: str, lines: list[tuple[str, int]], wait: bool) -> None:
+    def _reserve(
+        self, socket: LiveSocket, rid: str, lines: list[tuple[str, int]], wait: bool, offer_id: str = ""
+    ) -> None:
         assert socket.identity is not None
         assert socket.hall is not None
         if socket.in_flight >= IN_FLIGHT_MAX:
             raise Refused(R.TOO_MANY, after_ms=1000)
         socket.hall.room.refuse_part_of_bundle(lines)
-        self._answer_later(
-            socket, "reserve", rid, self.engine.reserve_soon(socket.show_id, socket.identity, rid, lines, wait)
-        )
+        asked = self.engine.reserve_soon(socket.show_id, socket.identity, rid, lines, wait)
+        self._answer_later(socket, "reserve", rid, asked)
+        if offer_id:
+            socket.hall.offers.taken_when(asked, socket.identity.viewer_id, offer_id, rid, lines)
 
     def _ask_engine(self, socket: LiveSocket, kind: str, rid: str, work: Coroutine[Any, Any, Hold]) -> None:
         if socket.in_flight >= IN_FLIGHT_MAX:
@@ -460,14 +490,16 @@ class Hub:
                 _send(socket, Answer(rid, done.result()))
             elif isinstance(error, Refused):
                 _refuse(socket, rid, error)
+                if error.why is R.SOLD_OUT and socket.hall is not None and socket.identity is not None:
+                    socket.hall.offers.sold_out(socket.identity.viewer_id, error)
             else:
                 log.error("request_failed", show_id=socket.show_id, exc_info=error)
                 _refuse(socket, rid, Refused(R.INTERNAL))
-            self._measure(socket.show_id, kind, self.clock.monotonic() - started)
+            self.measure(socket.show_id, kind, self.clock.monotonic() - started)
 
         asked.add_done_callback(answer)
 
-    def _measure(self, show_id: str, kind: str, seconds: float) -> None:
+    def measure(self, show_id: str, kind: str, seconds: float) -> None:
         _ANSWERS[kind].observe(seconds)
         if seconds * 1000 > self._slowest_ms.get(show_id, 0.0):
             self._slowest_ms[show_id] = seconds * 1000

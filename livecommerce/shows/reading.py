@@ -17,7 +17,7 @@ from livecommerce.catalogue.service import Catalogue
 from livecommerce.errors import R, Refused
 from livecommerce.ledger.database import Database
 from livecommerce.ledger.tables import accounts, cards, deals, org_units, products, questions, shows, variants
-from livecommerce.protocol.facts import CardFacts, DealFacts, Question, ShowFacts, VideoFacts
+from livecommerce.protocol.facts import CardFacts, ClaimRules, DealFacts, Question, ShowFacts, VideoFacts
 from livecommerce.shows.state import AskedQuestion, PlannedCard, ShowState
 
 
@@ -112,6 +112,7 @@ def show_facts(row: Row[Any]) -> ShowFacts:
         started_at_ms=row.started_at_ms,
         ended_at_ms=row.ended_at_ms,
         about=row.about,
+        claims=msgspec.convert(row.claims, ClaimRules),
     )
 
 
@@ -136,6 +137,7 @@ def deal_facts(row: Row[Any], looks: Looks) -> DealFacts:
         status=row.status,
         opens_at_ms=row.opens_at_ms,
         closes_at_ms=row.closes_at_ms,
+        options=look.options if look and look.label else (),
     )
 
 
@@ -174,6 +176,7 @@ def _planned(row: Row[Any], its_deals: tuple[DealFacts, ...], looks: Looks) -> P
         image=image,
         deals=its_deals,
         bundle_minor=row.bundle_minor,
+        code=row.code,
     )
     return PlannedCard(facts, row.state, row.hidden_until_launch, row.notes)
 

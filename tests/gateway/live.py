@@ -155,6 +155,7 @@ async def live(
     http: str = "httptools",
     real_shows: Any = None,
     real_door: Any = None,
+    offers: Any = None,
     **config: Any,
 ) -> AsyncIterator[Live]:
     """A running process; its clock stands still unless another is given."""
@@ -162,7 +163,7 @@ async def live(
     shows, door = real_shows or StandInShows(redis), real_door or StandInDoor(clock)
     engine = ReservationEngine(redis, settings, clock)
     await engine.start()
-    hub = Hub(settings, clock, redis, door, shows, engine, StandInOrders())  # type: ignore[arg-type]
+    hub = Hub(settings, clock, redis, door, shows, engine, StandInOrders(), offers)  # type: ignore[arg-type]
     await hub.start()
     server = uvicorn.Server(
         uvicorn.Config(
