@@ -48,7 +48,7 @@ CREDITS: dict[str, tuple[float, float]] = {
     "reserve": (2, 10),
     "release": (2, 10),
     "accept": (2, 10),
-    "offer": (2, 10),
+    "offer_seen": (2, 10),
 }
 
 

@@ -89,7 +89,7 @@ class Accept(FromViewer, frozen=True, tag="accept"):
     rid: RidText
 
 
-class OfferSeen(FromViewer, frozen=True, tag="offer"):
+class OfferSeen(FromViewer, frozen=True, tag="offer_seen"):
     """What became of an offer on her page: it stood on the screen, she closed it, or she took note of a counter."""
 
     offer_id: ShortId

@@ -16,6 +16,7 @@ export const aDeal = (given: Partial<DealFacts> = {}): DealFacts => ({
   status: "open",
   opens_at_ms: null,
   closes_at_ms: null,
+  options: [],
   ...given,
 });
 
@@ -28,6 +29,7 @@ export const aCard = (given: Partial<CardFacts> = {}): CardFacts => ({
   image: "",
   deals: [aDeal()],
   bundle_minor: null,
+  code: "AA",
   ...given,
 });
 
@@ -44,6 +46,7 @@ export const aShow = (given: Partial<ShowFacts> = {}): ShowFacts => ({
   started_at_ms: null,
   ended_at_ms: null,
   about: "",
+  claims: { on: false, keywords: ["SOLD"], lines_shown: true },
   ...given,
 });
 

@@ -155,7 +155,7 @@ export interface Accept {
 
 /** What became of an offer on her page: it stood on the screen, she closed it, or she took note of a counter. */
 export interface OfferSeen {
-  t: "offer";
+  t: "offer_seen";
   offer_id: string;
   did: "dismissed" | "noted" | "shown";
 }

@@ -15,7 +15,7 @@ const show = (show_id: string, status: ShowFacts["status"], at: number | null): 
   launch_at_ms: null,
   started_at_ms: null,
   ended_at_ms: null,
-  about: "",
+  about: "", claims: { on: false, keywords: [], lines_shown: true },
 });
 
 test("on air first, the soonest of what comes, drafts, then the newest of the past", () => {
