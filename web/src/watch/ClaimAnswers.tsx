@@ -1,6 +1,9 @@
 /** The private answers to her claims, as lines only she sees: what was understood, or why not and what she may do. */
+import { useEffect } from "preact/hooks";
+import { dealOf } from "../shared/fold";
 import { refusalText, t } from "../shared/i18n";
 import { Icon, IconButton } from "../shared/ui";
+import { choose } from "./Card";
 import { claimWords } from "./claims";
 import { claims, forgetClaim, reserve, room, type ClaimNote } from "./room";
 import { at } from "./words";
@@ -18,6 +21,10 @@ export function ClaimAnswers({ latest }: { latest?: boolean }) {
 }
 
 function Answer({ note }: { note: ClaimNote }) {
+  useEffect(() => {
+    const found = note.answer.hold?.state === "held" ? dealOf(room.value, note.answer.lines[0]?.deal_id ?? "") : null;
+    if (found) choose(found.card.card_id, found.deal.deal_id); // the card speaks of what she has
+  }, [note.answer]);
   const words = claimWords(room.value, note.answer);
   const blanks = { ...words.blanks, ...(words.timeMs !== null ? { time: at(words.timeMs) } : {}) };
   return (
@@ -38,7 +45,7 @@ function Answer({ note }: { note: ClaimNote }) {
               <button
                 key={next.dealIds.join(" ")}
                 type="button"
-                class="chip"
+                class="claim-choice"
                 onClick={() => {
                   forgetClaim(note.answer.cid);
                   reserve(next.dealIds, next.wait, next.qty);

@@ -4,6 +4,7 @@ import { dealOf, numbersOf } from "../shared/fold";
 import { locale, t } from "../shared/i18n";
 import type { OfferFacts } from "../shared/protocol";
 import { Button, Countdown, Icon, Picture } from "../shared/ui";
+import { choose } from "./Card";
 import { nameOfDeals } from "./claims";
 import { REST_MS } from "./offers";
 import { asked, dismissOffer, noteOffer, offers, room, takeOffer } from "./room";
@@ -19,7 +20,12 @@ function Standing({ offer }: { offer: OfferFacts }) {
   const busy = asked.value.some((one) => one.offerId === offer.offer_id);
   const found = offer.deal_ids[0] ? dealOf(room.value, offer.deal_ids[0]) : dealOf(room.value, offer.about_deal_id);
   if (!found) return null;
-  const act = offer.counter ? () => noteOffer(offer) : () => takeOffer(offer);
+  const act = (): void => {
+    if (offer.counter) return noteOffer(offer);
+    takeOffer(offer);
+    // The card then speaks of what she took, not of what she missed.
+    choose(found.card.card_id, found.deal.deal_id);
+  };
   return (
     <section class="offer" aria-label={t("offer.title")} aria-live="polite">
       <Picture src={found.deal.image || found.card.image} name={found.card.title} class="offer-image" eager />
