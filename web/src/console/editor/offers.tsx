@@ -128,15 +128,6 @@ function RuleEditor({ cards, leads, form: first, onSay, onCancel }: EditorProps)
   return (
     <form class="rule-form" onSubmit={(event) => void save(event)} noValidate>
       <div class="rule-line">
-        <Field label={t("console.rule_when")}>
-          <select class="input" value={form.moment} onChange={(event) => setForm(atMoment(form, event.currentTarget.value as Moment))}>
-            {MOMENTS.map((moment) => (
-              <option key={moment} value={moment}>
-                {t(`console.moment_${moment}`)}
-              </option>
-            ))}
-          </select>
-        </Field>
         <Field label={t("console.rule_of")}>
           <select class="input" value={form.of} onChange={(event) => change({ of: event.currentTarget.value })}>
             <option value="any">{t("console.of_any")}</option>
@@ -149,6 +140,15 @@ function RuleEditor({ cards, leads, form: first, onSay, onCancel }: EditorProps)
           </select>
         </Field>
         {form.of === "tag" && <Tag value={form.ofTag} onInput={(ofTag) => change({ ofTag })} />}
+        <Field label={t("console.rule_when")}>
+          <select class="input" value={form.moment} onChange={(event) => setForm(atMoment(form, event.currentTarget.value as Moment))}>
+            {MOMENTS.map((moment) => (
+              <option key={moment} value={moment}>
+                {t(`console.moment_${moment}`)}
+              </option>
+            ))}
+          </select>
+        </Field>
       </div>
       <div class="rule-line">
         <Field label={t("console.rule_offer")}>
