@@ -23,6 +23,7 @@ from livecommerce.reservations.engine import ReservationEngine
 from livecommerce.settings import Settings
 from livecommerce.shelves.service import Shelves
 from livecommerce.shows.news import News
+from livecommerce.shows.offer_books import OfferBooks
 from livecommerce.shows.service import Shows
 
 
@@ -41,6 +42,7 @@ class Parts:
     news: News
     shows: Shows
     orders: Orders
+    offers: OfferBooks
     hub: Hub
     shelves: Shelves
     channels: Channels
@@ -67,10 +69,11 @@ async def open_parts(settings: Settings, clock: Clock | None = None) -> AsyncIte
             foundation = Foundation(settings, database, clock, f"{_own_url(settings)}/webhooks/test", client)
             orders = Orders(database, engine, news, catalogue, providers_for(foundation), settings, clock)
             channels = channels_over(database, engine, shelves, orders, people, catalogue, settings, clock)
-            hub = Hub(settings, clock, redis, door, shows, engine, orders)
+            offers = OfferBooks(database, clock)
+            hub = Hub(settings, clock, redis, door, shows, engine, orders, offers)
             try:
                 yield Parts(
-                    settings, clock, database, redis, people, door, catalogue, engine, news, shows, orders, hub,
+                    settings, clock, database, redis, people, door, catalogue, engine, news, shows, orders, offers, hub,
                     shelves, channels,
                 )  # fmt: skip
             finally:

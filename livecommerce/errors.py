@@ -100,6 +100,11 @@ class R(enum.Enum):
         409,
     )
     RECEIPT = Refusal(429, "receipt", "This receipt stands under another sale already.", False, 409)
+    CLAIM_CODE = Refusal(420, "claim_code", "No card is called that. Claim by the code on the card.", False, 422)
+    CLAIM_WHICH = Refusal(421, "claim_which", "Which one is it? Please say it more exactly.", False, 422)
+    CLAIM_WORDS = Refusal(422, "claim_words", "This was not understood: {words}.", False, 422)
+    CLAIM_ONE_CARD = Refusal(423, "claim_one_card", "One card in a line, please.", False, 422)
+    OFFER_RULE = Refusal(424, "offer_rule", "This rule cannot work: {why}.", False, 422)
     # money
     PRICE = Refusal(
         500, "price", "A price needs to be a whole number of the smallest coin, from 0 to {most}.", False, 422

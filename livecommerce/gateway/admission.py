@@ -49,6 +49,7 @@ CREDITS: dict[str, tuple[float, float]] = {
     "release": (2, 10),
     "accept": (2, 10),
     "proof": (2, 48),  # twice what one viewer may hold
+    "offer_seen": (2, 10),
 }
 
 

@@ -14,13 +14,15 @@ import msgspec
 import structlog
 
 from livecommerce.errors import Close, R, Refused
+from livecommerce.gateway.claims import ClaimDesk
 from livecommerce.gateway.frames import Shared
 from livecommerce.gateway.measures import FAN_OUT, PUBLISH_TO_WRITE, RECOVER
+from livecommerce.gateway.offers import ENDS, OfferDesk
 from livecommerce.gateway.outbox import Lane, Outbox, send_to_all
 from livecommerce.protocol.codec import JSON, MSGPACK, Subprotocol
 from livecommerce.protocol.facts import Hold, Level, OrderFacts, Stamped
 from livecommerce.protocol.from_viewer import Hello
-from livecommerce.protocol.to_viewer import Counting, Desk, Levels, Snapshot, State, Talk, ToViewer, Welcome, You
+from livecommerce.protocol.to_viewer import Counting, Desk, Levels, Own, Snapshot, State, Talk, ToViewer, Welcome, You
 from livecommerce.reservations import keys
 from livecommerce.rooms.room import (
     Fill,
@@ -101,6 +103,8 @@ class Hall:
         self._to_log: list[TalkLine] = []
         self._logging = asyncio.Lock()
         self._tick_seconds = settings.talk_tick_ms / 1000
+        self.claims = ClaimDesk(hub, self)
+        self.offers = OfferDesk(hub, self)
 
     def __len__(self) -> int:
         return sum(map(len, self._groups.values()))
@@ -221,6 +225,7 @@ class Hall:
         if socket.stage != "entering":
             return
         self._welcome(socket, hello.offset, shown, missed, holds, orders)
+        self.offers.knows(socket.identity, orders)
         self._groups[socket.subprotocol, socket.stream].add(socket.outbox)
         if socket.role in DESK_ROLES:
             self._desk.add(socket)
@@ -335,6 +340,7 @@ class Hall:
         self._shown = shown
         self.room.start(shown.epoch, shown.offset, shown.slow_seconds, shown.show.status)
         self.room.learn_cards(shown.cards)
+        self.room.shelf.start(shown.show, shown.cards, shown.on_air)
 
     def _encoded(self, shown: "ShowSnapshot", subprotocol: Subprotocol) -> Any:
         """The snapshot's bytes, made once for all who get the same: in a storm of joins that is nearly everybody."""
@@ -446,7 +452,12 @@ class Hall:
             PUBLISH_TO_WRITE.observe(max(0, self._clock.now_ms() - message.events[-1].at_ms) / 1000)
 
     def _to_viewer(self, viewer_id: str, message: ToViewer, rid: str, version: int) -> None:
-        for socket in self._of_viewer.get(viewer_id, ()):
+        sockets = self._of_viewer.get(viewer_id)
+        if sockets is None:
+            return
+        if isinstance(message, Own) and message.hold is not None and message.hold.state in ENDS:
+            self.offers.hold_ended(viewer_id, message.hold)
+        for socket in sockets:
             if socket.early is not None:
                 if len(socket.early) < EARLY_MAX:
                     socket.early.append(message)
@@ -568,6 +579,7 @@ class Hall:
         """Once a second: the head-count."""
         if self.ready:
             self.act(self.room.take_crowd(self._clock.monotonic()))
+            self.offers.second()
 
     def relay_changed(self, up: bool) -> None:
         if self.ready:

@@ -22,6 +22,7 @@ from livecommerce.errors import Close, R, Refused
 from livecommerce.gateway.addresses import AddressMarks
 from livecommerce.gateway.admission import Admission, Credits
 from livecommerce.gateway.asked import Asked
+from livecommerce.gateway.claims import ASKED_AGAIN
 from livecommerce.gateway.hall import DESK_ROLES, Hall
 from livecommerce.gateway.measures import ANSWER, LOOP_LAG, RELAY_UP, ROOMS, SOCKETS
 from livecommerce.gateway.socket import LiveSocket, make_protocol
@@ -32,6 +33,7 @@ from livecommerce.protocol.from_viewer import (
     Accept,
     AnyFromViewer,
     Hello,
+    OfferSeen,
     Ping,
     Proof,
     React,
@@ -45,12 +47,14 @@ from livecommerce.protocol.to_viewer import Answer, Desk, Pong, Said
 from livecommerce.rooms.relay import Relay
 from livecommerce.rooms.room import Remember, Speaker
 from livecommerce.settings import Settings
+from livecommerce.shows.claims import Claim, Unclear
 
 if TYPE_CHECKING:
     from livecommerce.gateway.door import Door
     from livecommerce.orders.service import Orders
     from livecommerce.reservations.batcher import Tell
     from livecommerce.reservations.engine import ReservationEngine
+    from livecommerce.shows.offer_books import OfferBooks
     from livecommerce.shows.service import Shows
 
 log = structlog.get_logger(__name__)
@@ -93,6 +97,7 @@ class Hub:
         shows: "Shows",
         engine: "ReservationEngine",
         orders: "Orders",
+        offers: "OfferBooks | None" = None,
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -100,6 +105,7 @@ class Hub:
         self.shows = shows
         self.engine = engine
         self.orders = orders
+        self.offer_books = offers  # None: nothing is offered here
         self.process_id = secrets.token_hex(6)
         self.admission = Admission(settings, clock.monotonic())
         self._marks = AddressMarks(settings.secret)
@@ -270,6 +276,8 @@ class Hub:
                 self._release(socket, rid)
             case Accept(rid):
                 self._accept(socket, rid)
+            case OfferSeen(offer_id, did):
+                socket.hall.offers.mark(socket.identity.viewer_id, offer_id, did)
             case Vote(cid, question_id):
                 self._ask(socket, cid, self._vote(socket, cid, question_id))
             case Proof(token):
@@ -381,19 +389,38 @@ class Hub:
         assert viewer is not None
         now_ms, now = self.clock.now_ms(), self.clock.monotonic()
         speaker = Speaker(viewer.viewer_id, viewer.name, socket.role, viewer.kind == "simulated", socket)
+        claim = hall.room.shelf.read(say.text) if say.kind == "chat" else None
         try:
-            text = hall.room.may_say(speaker, say.text, now)
+            text = hall.room.may_say(speaker, say.text, now, claim is not None)
         except Refused as refused:
+            if claim is not None and refused.why in ASKED_AGAIN and hall.claims.knows(viewer.viewer_id, say.cid):
+                hall.claims.answer(socket, say.cid, claim)
+                return
             if refused.why is R.HELD_BACK and say.kind == "chat":
                 self._hold_back(socket, say, now_ms)
             raise
-        if say.kind == "chat":
+        if claim is not None:
+            self._claim(socket, speaker, say.cid, text, claim)
+        elif say.kind == "chat":
             hall.room.say(speaker, say.cid, text, now_ms, now)
             hall.said()
         elif say.kind == "question":
             self._ask(socket, say.cid, self._question(socket, say.cid, text))
         else:
             self._ask(socket, say.cid, self._private(socket, say.cid, text))
+
+    def _claim(self, socket: LiveSocket, speaker: Speaker, cid: str, text: str, claim: Claim | Unclear) -> None:
+        """A line that claims: in the chat like any other, or not, as the show says; and answered to her alone."""
+        hall, now_ms = socket.hall, self.clock.now_ms()
+        assert hall is not None
+        if hall.claims.knows(speaker.viewer_id, cid):
+            pass  # the same line once more: it was said
+        elif hall.room.shelf.rules.lines_shown:
+            hall.room.say(speaker, cid, text, now_ms, self.clock.monotonic())
+            hall.said()
+        else:
+            _send(socket, Said(cid, False, self._line(socket, text, "chat", now_ms)))
+        hall.claims.answer(socket, cid, claim)
 
     def _line(self, socket: LiveSocket, text: str, kind: Any, now_ms: int) -> Line:
         viewer = socket.identity
@@ -459,8 +486,10 @@ class Hub:
         _refuse_too_many(socket)
         lines = [(line.deal_id, line.qty) for line in message.lines]
         socket.hall.room.refuse_part_of_bundle(lines)
-        rid = message.rid
+        rid, offer_id = message.rid, message.offer_id
         tell = self._teller(socket, "reserve", rid)
+        if offer_id:
+            tell = socket.hall.offers.counting_taken(tell, socket.identity.viewer_id, offer_id, rid, lines)
         if socket.renewing is None:
             mark = socket.address_mark
             self.engine.reserve_soon(socket.show_id, socket.identity, rid, lines, message.wait, tell, mark)
@@ -511,16 +540,18 @@ class Hub:
                 _send(socket, Answer(rid, hold))
             elif isinstance(error, Refused):
                 _refuse(socket, rid, error)
+                if error.why is R.SOLD_OUT and socket.hall is not None and socket.identity is not None:
+                    socket.hall.offers.sold_out(socket.identity.viewer_id, error)
             else:
                 log.error("request_failed", show_id=socket.show_id, exc_info=error)
                 _refuse(socket, rid, Refused(R.INTERNAL))
             if later is not None:
                 _send(socket, later)
-            self._measure(socket.show_id, kind, self.clock.monotonic() - started)
+            self.measure(socket.show_id, kind, self.clock.monotonic() - started)
 
         return tell
 
-    def _measure(self, show_id: str, kind: str, seconds: float) -> None:
+    def measure(self, show_id: str, kind: str, seconds: float) -> None:
         _ANSWERS[kind].observe(seconds)
         if seconds * 1000 > self._slowest_ms.get(show_id, 0.0):
             self._slowest_ms[show_id] = seconds * 1000

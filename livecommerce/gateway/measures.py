@@ -25,6 +25,9 @@ ANSWER = Histogram(
 DISCONNECTS = Counter("livecommerce_hub_disconnects", "Closed by us, by close code", ["code"])
 REJECTED = Counter("livecommerce_hub_rejected", "Handshakes refused, by the word of the refusal", ["word"])
 DROPPED = Counter("livecommerce_hub_dropped", "Frames not queued for a viewer", ["lane", "reason"])
+OFFERS = Counter(
+    "livecommerce_hub_offers", "Moments at which something could be offered, by what came of them", ["fate"]
+)
 RECOVER = Counter("livecommerce_hub_recover", "Joins that asked to resume", ["recovered"])
 RELAY_UP = Gauge("livecommerce_hub_relay_up", "1 while this process hears Redis")
 # A balancer gives each request to whichever process it likes: these say who answered, and how many there are to meet.

@@ -276,6 +276,7 @@ shows = Table(
     _ms("created_at_ms", nullable=False),
     Column("version", Integer, nullable=False, server_default="1"),
     Column("limit_per_person", Integer, nullable=False, server_default="0"),  # units in the whole show; 0: none
+    Column("claims", JSON, nullable=False, server_default="{}"),
     CheckConstraint("status IN ('draft','scheduled','live','interrupted','ended','cancelled')", name="status"),
 )
 
@@ -294,6 +295,7 @@ cards = Table(
     Column("state", Text, nullable=False, server_default="planned"),  # planned | on_air | done
     Column("hidden_until_launch", Boolean, nullable=False, server_default="0"),
     Column("removed", Boolean, nullable=False, server_default="0"),
+    Column("code", Text, nullable=False, server_default=""),  # unique in its show, given under the show's lock
 )
 
 deals = Table(
@@ -510,6 +512,46 @@ promises = Table(
     Column("text", Text, nullable=False),
     Column("by_account_id", Text, nullable=False),
     _ms("at_ms", nullable=False),
+)
+
+offer_rules = Table(
+    "offer_rules",
+    metadata,
+    _id(),
+    Column("show_id", Text, nullable=False, index=True),  # "": every show of the shop
+    Column("position", Integer, nullable=False),
+    Column("moment", Text, nullable=False),  # sold_out | released | paid | closing_soon
+    Column("of_kind", Text, nullable=False),  # any | card | product | tag
+    Column("of_value", Text, nullable=False, server_default=""),
+    Column("offer_kind", Text, nullable=False),
+    Column("offer_value", Text, nullable=False, server_default=""),
+    Column("words", JSON, nullable=False),  # locale → the merchant's sentence
+    Column("at_most", Integer, nullable=False),
+    Column("removed", Boolean, nullable=False, server_default="0"),  # its counts stay
+    _ms("created_at_ms", nullable=False),
+    CheckConstraint("moment IN ('sold_out','released','paid','closing_soon')", name="moment"),
+    CheckConstraint("at_most >= 1", name="at_most"),
+)
+
+# One row per offer that went to one viewer. Its id is made of whom, why and the how-manieth, so that two processes
+# which see the same moment write one row, and only whoever wrote it tells her.
+offers_made = Table(
+    "offers_made",
+    metadata,
+    _id(),
+    Column("show_id", Text, nullable=False),
+    Column("viewer_id", Text, nullable=False),
+    Column("rule_id", Text, nullable=False, server_default=""),  # "": the house's own order
+    Column("moment", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("about_deal_id", Text, nullable=False),
+    Column("deal_ids", JSON, nullable=False),
+    _ms("at_ms", nullable=False),
+    _ms("shown_at_ms"),
+    _ms("dismissed_at_ms"),
+    _ms("taken_at_ms"),
+    Column("rid", Text, nullable=False, server_default=""),  # the reservation that took it
+    Index("ix_offers_made_counts", "show_id", "rule_id", "moment", "kind"),
 )
 
 # --- reservations and orders ----------------------------------------------------------------------------------------

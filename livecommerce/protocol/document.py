@@ -47,6 +47,14 @@ same cid.
 `reserve` and its like are refused with 411 (try again), and `welcome.counting` says that your holds are not known just
 now. Send the `token` of each hold you have as `proof`; when `counting` is off, a `welcome` tells whole what is yours.
 
+**Claiming by a line of chat.** Where the show says so (`claims` of its facts), a `say` that begins with one of the
+keywords and names a card by its `code` is a claim: `SOLD AA 10 blue 2`. It reserves under a rid made of its cid, so the
+same line has one effect however often it comes. `claimed` tells its author alone what was understood, or why not; the
+line itself is answered by `said` like any other.
+
+**Offers.** `offer` is told to one viewer, one message for each. To take it, send `reserve` with its `deal_ids`, its
+`wait` and its `offer_id`: an ordinary reservation, which may be refused like any. `offer_seen` says what became of it.
+
 **Bounds.** One message has at most 4 KiB; each kind has credits (chat 1 a second, 5 at once; reservations 2 a second,
 10 at once; pings 1 a second, 10 at once; hearts 5 a second, 20 at once). No compression, no fragments from the
 server. A message that cannot be taken is refused; twenty of them end the connection.

@@ -43,6 +43,7 @@ class DealFacts(msgspec.Struct, frozen=True):
     address_cap: int = 0  # units of one network address; 0 is none
     hold_cap_seconds: int = 0  # how long one person may hold in all without paying; 0 is none
     pulled: Pulled = ""
+    options: tuple[str, ...] = ()  # size, colour: what the catalogue calls this variant, each by itself
 
 
 class CardFacts(msgspec.Struct, frozen=True):
@@ -56,6 +57,7 @@ class CardFacts(msgspec.Struct, frozen=True):
     image: str
     deals: tuple[DealFacts, ...] = ()
     bundle_minor: Minor | None = None  # price of the whole bundle, where it has one
+    code: str = ""  # what a viewer writes to claim it ("SOLD AA 10 blue"); unique in its show
 
 
 class VideoFacts(msgspec.Struct, frozen=True):
@@ -67,6 +69,15 @@ class VideoFacts(msgspec.Struct, frozen=True):
     poster: str = ""
     loop: bool = False
     started_at_ms: int | None = None
+
+
+class ClaimRules(msgspec.Struct, frozen=True):
+    """Whether a line of chat may claim, and with which words it begins. `lines_shown` false keeps such lines out of
+    the chat; their author is answered all the same."""
+
+    on: bool = False
+    keywords: tuple[str, ...] = ("SOLD", "我要", "要", "vendu")
+    lines_shown: bool = True
 
 
 class ShowFacts(msgspec.Struct, frozen=True):
@@ -85,6 +96,7 @@ class ShowFacts(msgspec.Struct, frozen=True):
     ended_at_ms: int | None = None
     about: str = ""
     limit_per_person: int = 0  # units in the whole show; 0 is none
+    claims: ClaimRules = ClaimRules()
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -157,6 +169,41 @@ class Level(msgspec.Struct, frozen=True, array_like=True):
     paying: int
     sold: int
     waiting: int
+
+
+OfferMoment = Literal["sold_out", "released", "paid", "closing_soon"]
+OfferKind = Literal[
+    "another_shade", "counter", "wait_list", "like_it", "cheaper", "card", "product", "variant", "tag", "most_left"
+]
+
+
+class CounterFacts(msgspec.Struct, frozen=True):
+    """A counter that has the thing now: a pointer with a number of this moment, no hold."""
+
+    name: str
+    address: str
+    city: str
+    hours: str
+    units: int
+
+
+class OfferFacts(msgspec.Struct, frozen=True):
+    """One thing offered to one viewer at its moment.
+
+    `deal_ids` are what a tap reserves, with `wait` for a place in the line; empty where `counter` is what is offered.
+    `words` are the merchant's own, by language; the page has its own where they are empty.
+    """
+
+    offer_id: str
+    moment: OfferMoment
+    kind: OfferKind
+    about_deal_id: str  # what she wanted, gave back or bought
+    deal_ids: tuple[str, ...] = ()
+    wait: bool = False
+    place: int | None = None  # in the line, where `wait`
+    counter: CounterFacts | None = None
+    words: dict[str, str] = {}
+    until_ms: int | None = None  # when what is offered closes
 
 
 # --- what happens in a show: each is an event of its log, in order -------------------------------------------------

@@ -74,6 +74,7 @@ class Reserve(FromViewer, frozen=True, tag="reserve"):
     rid: RidText
     lines: Annotated[tuple[WantLine, ...], msgspec.Meta(min_length=1, max_length=8)]
     wait: bool = False
+    offer_id: Annotated[str, msgspec.Meta(max_length=40)] = ""  # the offer that this tap accepts; it is counted
 
 
 class Release(FromViewer, frozen=True, tag="release"):
@@ -94,4 +95,11 @@ class Proof(FromViewer, frozen=True, tag="proof"):
     token: Annotated[str, msgspec.Meta(max_length=3000)]
 
 
-AnyFromViewer = Hello | Token | Ping | Say | Vote | React | Reserve | Release | Accept | Proof
+class OfferSeen(FromViewer, frozen=True, tag="offer_seen"):
+    """What became of an offer on her page: it stood on the screen, she closed it, or she took note of a counter."""
+
+    offer_id: ShortId
+    did: Literal["shown", "dismissed", "noted"]
+
+
+AnyFromViewer = Hello | Token | Ping | Say | Vote | React | Reserve | Release | Accept | Proof | OfferSeen

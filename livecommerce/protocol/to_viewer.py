@@ -8,7 +8,19 @@ from typing import Annotated
 
 import msgspec
 
-from livecommerce.protocol.facts import CardFacts, Hold, Level, Line, OrderFacts, Question, Role, ShowFacts, Stamped
+from livecommerce.protocol.facts import (
+    CardFacts,
+    Hold,
+    HoldLine,
+    Level,
+    Line,
+    OfferFacts,
+    OrderFacts,
+    Question,
+    Role,
+    ShowFacts,
+    Stamped,
+)
 
 
 class ToViewer(msgspec.Struct, frozen=True, tag_field="t"):
@@ -158,6 +170,48 @@ class Desk(ToViewer, frozen=True, tag="desk"):
     authors: dict[str, str] = {}  # line_id → viewer_id of the lines just shown, for mute and ban
 
 
+class Claimed(ToViewer, frozen=True, tag="claimed"):
+    """What was understood of a line that claims, to its author alone.
+
+    With `hold` the units of `lines` are set aside. Without it `number` and `word` are of the closed list and say why
+    not: `choices` are the deals she may have meant, `codes` those that can be claimed now, `facts` as in `refused`.
+    """
+
+    cid: str
+    rid: str  # "" where nothing was asked for
+    text: str
+    code: str = ""
+    lines: tuple[HoldLine, ...] = ()
+    hold: Hold | None = None
+    number: int = 0
+    word: str = ""
+    again: bool = False
+    after_ms: int | None = None
+    choices: tuple[str, ...] = ()
+    codes: tuple[str, ...] = ()
+    facts: dict[str, str | int | None] = {}
+
+
+class OfferMade(ToViewer, frozen=True, tag="offer"):
+    """Something offered to this viewer at its moment. She may take it with one `reserve`, or close it."""
+
+    offer: OfferFacts
+
+
 AnyToViewer = (
-    Welcome | State | Levels | Own | Talk | Said | Answer | RefusedMessage | Pong | Bye | Relay | Counting | Desk
+    Welcome
+    | State
+    | Levels
+    | Own
+    | Talk
+    | Said
+    | Answer
+    | RefusedMessage
+    | Pong
+    | Bye
+    | Relay
+    | Counting
+    | Desk
+    | Claimed
+    | OfferMade
 )

@@ -33,6 +33,7 @@ from livecommerce.reservations.relay_format import hold_from_relay
 from livecommerce.rooms.crowd import Crowd
 from livecommerce.rooms.moderation import Moderation
 from livecommerce.rooms.ring import Ring
+from livecommerce.rooms.shelf import Shelf
 from livecommerce.rooms.talk import TICK_LINES_MAX, TalkFrames, TalkStream
 from livecommerce.shows.lifecycle import refuse_talk
 
@@ -168,6 +169,7 @@ class Room:
         self._to_publish: list[Line] = []
         self._unheard: dict[str, _Unheard] = {}
         self._bundles: dict[str, frozenset[str]] = {}
+        self.shelf = Shelf()
 
     def learn_cards(self, cards: Iterable[CardFacts]) -> None:
         """Which deals go together: those of a bundle card."""
@@ -291,6 +293,7 @@ class Room:
         self.offset = stamped.offset
         self.ring.add(stamped, size_bytes, now_seconds)
         event = stamped.event
+        self.shelf.take(event)
         if isinstance(event, RoomRules):
             self.moderation.slow_seconds = event.slow_seconds
         elif isinstance(event, CardShown | CardListed):
@@ -348,11 +351,11 @@ class Room:
 
     # --- from viewers here ------------------------------------------------------------------------------------------
 
-    def may_say(self, speaker: Speaker, text: str, now_seconds: float) -> str:
+    def may_say(self, speaker: Speaker, text: str, now_seconds: float, is_claim: bool = False) -> str:
         """The cleaned line. Raises `Refused`: the room is not open for talk, or a rule of moderation."""
         if speaker.role == "viewer":
             refuse_talk(self.status)
-        return self.moderation.check(speaker.viewer_id, speaker.role, text, now_seconds)
+        return self.moderation.check(speaker.viewer_id, speaker.role, text, now_seconds, is_claim)
 
     def say(self, speaker: Speaker, cid: str, text: str, now_ms: int, now_seconds: float) -> None:
         """Take a line that passed `may_say`; its receipt follows when the thinning has decided.

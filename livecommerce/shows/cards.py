@@ -20,6 +20,7 @@ from livecommerce.ledger.tables import cards, deals, locations, products
 from livecommerce.protocol.facts import DealFacts
 from livecommerce.settings import Settings
 from livecommerce.shows import corners
+from livecommerce.shows.codes import next_code
 from livecommerce.shows.lifecycle import deal_moved
 from livecommerce.shows.plans import CARDS_MAX, LIMIT_MAX, QUOTA_MAX, EditCard, EditDeal, NewCard, NewDeal
 from livecommerce.shows.state import PlannedCard, ShowState
@@ -55,9 +56,11 @@ async def add_card(connection: AsyncConnection, state: ShowState, new: NewCard, 
     rows = [_deal_row(state, deal, around) for deal in new.deals]
     product_id, title = await _product(connection, new, around)
     card_id = new_id("crd")
+    given = (await connection.execute(select(cards.c.code).where(cards.c.show_id == state.facts.show_id))).scalars()
     await connection.execute(
         insert(cards).values(
             id=card_id,
+            code=next_code(given),
             show_id=state.facts.show_id,
             position=len(state.cards) + 1,
             kind=new.kind,

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from livecommerce.protocol.facts import CardFacts, CornerName, HoldLevel, LimitBy, ShowFacts
+from livecommerce.protocol.facts import CardFacts, ClaimRules, CornerName, HoldLevel, LimitBy, ShowFacts
 from livecommerce.protocol.from_viewer import ShortId
 from livecommerce.shows.state import CardState
 
@@ -36,6 +36,16 @@ class NewVideo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     poster: Url = ""
     loop: bool = False
     restart: bool = False
+
+
+class EditClaims(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Claims by comment, whole: on or off, the words that a claim begins with, whether such lines stand in the chat."""
+
+    on: bool
+    keywords: Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=20)], ...], Meta(max_length=8)] = (
+        ClaimRules().keywords
+    )
+    lines_shown: bool = True
 
 
 class NewShow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,6 +78,7 @@ class EditShow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     corner_settings: dict[str, object] | UnsetType = UNSET
     slow_seconds: Annotated[int, Meta(ge=0, le=300)] | UnsetType = UNSET
     limit_per_person: PersonLimit | UnsetType = UNSET
+    claims: EditClaims | UnsetType = UNSET
     move: Literal["schedule", "unschedule", "cancel"] | UnsetType = UNSET
 
 

@@ -17,7 +17,7 @@ from livecommerce.catalogue.service import Catalogue
 from livecommerce.errors import R, Refused
 from livecommerce.ledger.database import Database
 from livecommerce.ledger.tables import accounts, cards, deals, org_units, products, questions, shows, variants
-from livecommerce.protocol.facts import CardFacts, DealFacts, Question, ShowFacts, VideoFacts
+from livecommerce.protocol.facts import CardFacts, ClaimRules, DealFacts, Question, ShowFacts, VideoFacts
 from livecommerce.shows.state import AskedQuestion, PlannedCard, ShowState
 
 
@@ -113,6 +113,7 @@ def show_facts(row: Row[Any]) -> ShowFacts:
         ended_at_ms=row.ended_at_ms,
         about=row.about,
         limit_per_person=row.limit_per_person,
+        claims=msgspec.convert(row.claims, ClaimRules),
     )
 
 
@@ -143,6 +144,7 @@ def deal_facts(row: Row[Any], looks: Looks) -> DealFacts:
         address_cap=row.address_cap,
         hold_cap_seconds=row.hold_cap_seconds,
         pulled=row.pulled,
+        options=look.options if look and look.label else (),
     )
 
 
@@ -181,6 +183,7 @@ def _planned(row: Row[Any], its_deals: tuple[DealFacts, ...], looks: Looks) -> P
         image=image,
         deals=its_deals,
         bundle_minor=row.bundle_minor,
+        code=row.code,
     )
     return PlannedCard(facts, row.state, row.hidden_until_launch, row.notes)
 

@@ -62,6 +62,7 @@ from livecommerce.shows import cards as rundown
 from livecommerce.shows import corners, invitations, lifecycle, questions
 from livecommerce.shows import deals as stock
 from livecommerce.shows import log as show_log
+from livecommerce.shows.claims import plain_text
 from livecommerce.shows.commands import (
     AnnounceDue,
     OpenDue,
@@ -76,6 +77,7 @@ from livecommerce.shows.log import LogRow
 from livecommerce.shows.news import News, TalkLine
 from livecommerce.shows.plans import (
     EditCard,
+    EditClaims,
     EditDeal,
     EditShow,
     NewCard,
@@ -254,6 +256,7 @@ class Shows:
                     org_unit_id=row.org_unit_id,
                     video=msgspec.to_builtins(video),
                     limit_per_person=row.limit_per_person,
+                    claims=row.claims,
                     created_at_ms=state.now_ms,
                 )
             )
@@ -792,6 +795,8 @@ class Shows:
         if edit.video is not UNSET:
             starts_over = edit.video.restart and on_air and edit.video.kind == "file"
             values["video"] = _video(edit.video, state.now_ms if starts_over else facts.video.started_at_ms)
+        if edit.claims is not UNSET:
+            values["claims"] = _claims(edit.claims)
         if edit.move is not UNSET:
             values["status"] = lifecycle.moved(facts.status, edit.move)
         elif "scheduled_at_ms" in values:  # as in a new show: an instant schedules it, none makes it a draft again
@@ -968,6 +973,14 @@ def _video(new: NewVideo, started_at_ms: int | None = None) -> dict[str, Any]:
     plain: dict[str, Any] = msgspec.to_builtins(new)
     del plain["restart"]  # a wish, not a fact
     return {**plain, "started_at_ms": started_at_ms}
+
+
+def _claims(rules: EditClaims) -> dict[str, Any]:
+    """Refuses MALFORMED for claims without a word to begin with."""
+    if any(not plain_text(word).strip() for word in rules.keywords) or (rules.on and not rules.keywords):
+        raise Refused(R.MALFORMED, expected="at least one word that a claim begins with, and none of blanks alone")
+    plain: dict[str, Any] = msgspec.to_builtins(rules)
+    return plain
 
 
 def _staff_card(state: ShowState, card_id: str) -> StaffCard:

@@ -157,6 +157,7 @@ async def live(
     http: str = "httptools",
     real_shows: Any = None,
     real_door: Any = None,
+    offers: Any = None,
     **config: Any,
 ) -> AsyncIterator[Live]:
     """A running process; its clock stands still unless another is given."""
@@ -165,7 +166,7 @@ async def live(
     # Real shows have a ledger, and so has the engine then: it takes deals of level `ledger` too.
     engine = ReservationEngine(redis, settings, clock, getattr(real_shows, "database", None))
     await engine.start()
-    hub = Hub(settings, clock, redis, door, shows, engine, StandInOrders())  # type: ignore[arg-type]
+    hub = Hub(settings, clock, redis, door, shows, engine, StandInOrders(), offers)  # type: ignore[arg-type]
     await hub.start()
     server = uvicorn.Server(
         uvicorn.Config(

@@ -22,6 +22,7 @@ export const aDeal = (given: Partial<DealFacts> = {}): DealFacts => ({
   address_cap: 0,
   hold_cap_seconds: 900,
   pulled: "",
+  options: [],
   ...given,
 });
 
@@ -34,6 +35,7 @@ export const aCard = (given: Partial<CardFacts> = {}): CardFacts => ({
   image: "",
   deals: [aDeal()],
   bundle_minor: null,
+  code: "AA",
   ...given,
 });
 
@@ -51,6 +53,7 @@ export const aShow = (given: Partial<ShowFacts> = {}): ShowFacts => ({
   ended_at_ms: null,
   about: "",
   limit_per_person: 0,
+  claims: { on: false, keywords: ["SOLD"], lines_shown: true },
   ...given,
 });
 

@@ -1,7 +1,7 @@
 /** Small things the console's pages share: a button that asks twice, the word LIVE, complaints, labelled fields. */
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import type { ShowFacts } from "../shared/protocol";
+import type { CardFacts, ShowFacts } from "../shared/protocol";
 import { t } from "../shared/i18n";
 
 const ARMED_MS = 4_000;
@@ -43,6 +43,16 @@ export function TwoStep(props: {
 
 export function Status({ status }: { status: ShowFacts["status"] }): JSX.Element {
   return <span class={`status status-${status}`}>{t(`console.status_${status}`)}</span>;
+}
+
+/** What a viewer writes to claim this card. */
+export function Code({ card }: { card: Pick<CardFacts, "code" | "deals"> }): JSX.Element | null {
+  if (!card.code || card.deals.length === 0) return null;
+  return (
+    <span class="claim-code" title={t("console.code_is", { code: card.code })}>
+      <span class="sr-only">{t("console.code")}</span> {card.code}
+    </span>
+  );
 }
 
 export function Complaint({ text }: { text: string }): JSX.Element | null {

@@ -4,7 +4,7 @@
  */
 import { signal } from "@preact/signals";
 import { api } from "../shared/api";
-import type { CardFacts, DealFacts, HostCommand, OrderFacts, ShowFacts } from "../shared/protocol";
+import type { CardFacts, ClaimRules, DealFacts, HostCommand, OfferFacts, OrderFacts, ShowFacts } from "../shared/protocol";
 import { staffRequest } from "./session";
 
 const at = (showId: string, rest = ""): string => `/api/staff/shows/${encodeURIComponent(showId)}${rest}`;
@@ -214,3 +214,48 @@ export interface Location {
 }
 
 export const locationsOf = (): Promise<{ locations: Location[] }> => staffRequest("GET", "/api/staff/locations");
+
+// --- claims and offers ----------------------------------------------------------------------------------------------
+
+export const changeClaims = (showId: string, claims: ClaimRules): Promise<unknown> =>
+  staffRequest("PATCH", at(showId), { claims });
+
+/** A rule as the merchant says it: when this happens to that, offer so-and-so. */
+export interface OfferRuleDraft {
+  moment: OfferFacts["moment"];
+  of_kind: "any" | "card" | "product" | "tag";
+  of_value: string;
+  offer_kind: OfferFacts["kind"];
+  offer_value: string;
+  words: Record<string, string>;
+  at_most: number;
+  everywhere: boolean;
+}
+
+export interface OfferRule extends OfferRuleDraft {
+  rule_id: string;
+}
+
+/** How often something was offered, stood on a screen, was closed and taken; `rule_id` "" is the house's own order. */
+export interface OfferCount {
+  rule_id: string;
+  moment: OfferFacts["moment"];
+  kind: OfferFacts["kind"];
+  sent: number;
+  shown: number;
+  dismissed: number;
+  taken: number;
+}
+
+export interface OffersOfShow {
+  rules: OfferRule[];
+  counts: OfferCount[];
+}
+
+export const offersOf = (showId: string): Promise<OffersOfShow> => staffRequest("GET", at(showId, "/offers"));
+export const addRule = (showId: string, rule: OfferRuleDraft): Promise<unknown> =>
+  staffRequest("POST", at(showId, "/offers"), rule);
+export const changeRule = (showId: string, ruleId: string, rule: OfferRuleDraft): Promise<unknown> =>
+  staffRequest("PUT", at(showId, `/offers/${encodeURIComponent(ruleId)}`), rule);
+export const removeRule = (showId: string, ruleId: string): Promise<unknown> =>
+  staffRequest("DELETE", at(showId, `/offers/${encodeURIComponent(ruleId)}`));

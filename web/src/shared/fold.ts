@@ -139,7 +139,10 @@ export function fold(state: RoomState, message: ToViewer, pictureLags = false): 
     case "refused":
     case "pong":
     case "bye":
+    case "offer":
       return state;
+    case "claimed":
+      return message.hold ? { ...state, holds: withHold(state.holds, message.hold) } : state;
   }
 }
 

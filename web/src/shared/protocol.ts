@@ -73,6 +73,7 @@ export interface Reserve {
   rid: string;
   lines: WantLine[];
   wait?: boolean;
+  offer_id?: string;
 }
 
 export interface WantLine {
@@ -98,6 +99,13 @@ export interface Proof {
   token: string;
 }
 
+/** What became of an offer on her page: it stood on the screen, she closed it, or she took note of a counter. */
+export interface OfferSeen {
+  t: "offer_seen";
+  offer_id: string;
+  did: "dismissed" | "noted" | "shown";
+}
+
 export type FromViewer =
   | Hello
   | Token
@@ -108,7 +116,8 @@ export type FromViewer =
   | Reserve
   | Release
   | Accept
-  | Proof;
+  | Proof
+  | OfferSeen;
 
 /** Answer to `hello`. `recovered` true: every missed event follows as `state`, in order. False: here is a snapshot. A resumed viewer gets her own holds and orders here too: they are never recovered by offset. With `counting` her holds are not known just now, and are not told: keep those you have, and send their tokens as `proof`. */
 export interface Welcome {
@@ -199,6 +208,7 @@ export interface ShowFacts {
   ended_at_ms: number | null;
   about: string;
   limit_per_person: number;
+  claims: ClaimRules;
 }
 
 /** Where the picture comes from. `loop` is a clip that starts over; `started_at_ms` is its programme's zero. */
@@ -211,6 +221,13 @@ export interface VideoFacts {
   started_at_ms: number | null;
 }
 
+/** Whether a line of chat may claim, and with which words it begins. `lines_shown` false keeps such lines out of the chat; their author is answered all the same. */
+export interface ClaimRules {
+  on: boolean;
+  keywords: string[];
+  lines_shown: boolean;
+}
+
 /** What the host puts on the picture: a product with deals, a product alone, or a bundle (all its deals or none). */
 export interface CardFacts {
   card_id: string;
@@ -221,6 +238,7 @@ export interface CardFacts {
   image: string;
   deals: DealFacts[];
   bundle_minor: number | null;
+  code: string;
 }
 
 /** One variant offered in a show. A card with shades has a deal for each shade. */
@@ -245,6 +263,7 @@ export interface DealFacts {
   address_cap: number;
   hold_cap_seconds: number;
   pulled: "" | "cancel" | "honour";
+  options: string[];
 }
 
 /** The numbers of one deal: `available + held + paying + sold = quota`. `waiting` is the length of the line. */
@@ -457,6 +476,53 @@ export interface Desk {
   authors: Record<string, string>;
 }
 
+/** What was understood of a line that claims, to its author alone. With `hold` the units of `lines` are set aside. Without it `number` and `word` are of the closed list and say why not: `choices` are the deals she may have meant, `codes` those that can be claimed now, `facts` as in `refused`. */
+export interface Claimed {
+  t: "claimed";
+  cid: string;
+  rid: string;
+  text: string;
+  code: string;
+  lines: HoldLine[];
+  hold: Hold | null;
+  number: number;
+  word: string;
+  again: boolean;
+  after_ms: number | null;
+  choices: string[];
+  codes: string[];
+  facts: Record<string, string | number | null>;
+}
+
+/** Something offered to this viewer at its moment. She may take it with one `reserve`, or close it. */
+export interface OfferMade {
+  t: "offer";
+  offer: OfferFacts;
+}
+
+/** One thing offered to one viewer at its moment. `deal_ids` are what a tap reserves, with `wait` for a place in the line; empty where `counter` is what is offered. `words` are the merchant's own, by language; the page has its own where they are empty. */
+export interface OfferFacts {
+  offer_id: string;
+  moment: "closing_soon" | "paid" | "released" | "sold_out";
+  kind: "another_shade" | "card" | "cheaper" | "counter" | "like_it" | "most_left" | "product" | "tag" | "variant" | "wait_list";
+  about_deal_id: string;
+  deal_ids: string[];
+  wait: boolean;
+  place: number | null;
+  counter: CounterFacts | null;
+  words: Record<string, string>;
+  until_ms: number | null;
+}
+
+/** A counter that has the thing now: a pointer with a number of this moment, no hold. */
+export interface CounterFacts {
+  name: string;
+  address: string;
+  city: string;
+  hours: string;
+  units: number;
+}
+
 export type ToViewer =
   | Welcome
   | State
@@ -470,7 +536,9 @@ export type ToViewer =
   | Bye
   | Relay
   | Counting
-  | Desk;
+  | Desk
+  | Claimed
+  | OfferMade;
 
 export type ShowEvent =
   | ShowChanged

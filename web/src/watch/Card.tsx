@@ -8,7 +8,7 @@ import { REFUSAL, type CardFacts, type DealFacts, type Hold } from "../shared/pr
 import { Button, Countdown, CountdownRing, Icon, Picture, StockBar, Swatch, useNowMs } from "../shared/ui";
 import { openCheckout } from "./checkout";
 import { cardNumbers, dealToShow, offerOf, type Offer } from "./offer";
-import { accept, asked, giveBack, refusedDeal, reserve, room, verifyFor } from "./room";
+import { accept, asked, giveBack, offers, refusedDeal, reserve, room, verifyFor } from "./room";
 import { at, place, price, shadeWords, stockWords } from "./words";
 
 /** The shade chosen on each card; it stays while the card comes and goes. */
@@ -43,6 +43,7 @@ export function LiveCard({ card, inList }: { card: CardFacts; inList?: boolean }
           )}
           <Price card={card} deal={deal} />
           {deal && deal.limit_by !== "guest" && <p class="card-for">{t(`card.for_${deal.limit_by}`)}</p>}
+          <ClaimHint card={card} />
         </div>
         {!inList && (
           <button type="button" class="card-fold" onClick={() => (folded.value = true)} aria-label={t("card.fold")}>
@@ -90,6 +91,20 @@ function Price({ card, deal, short }: { card: CardFacts; deal: DealFacts | null;
           {!short && <span class="price-off">−{off}%</span>}
         </>
       )}
+    </p>
+  );
+}
+
+/** What to write in the chat to have it, for those who are used to that. */
+function ClaimHint({ card }: { card: CardFacts }) {
+  const { claims } = room.value.show ?? {};
+  const keyword = claims?.keywords[0];
+  if (!claims?.on || !keyword || !card.code || card.deals.length === 0) return null;
+  const line = `${keyword} ${card.code}`;
+  return (
+    <p class="card-claim">
+      <Icon name="chat" size={14} />
+      <span>{t(card.deals.length > 1 && card.kind !== "bundle" ? "claim.hint_shade" : "claim.hint", { line })}</span>
     </p>
   );
 }
@@ -375,7 +390,8 @@ function Aside({ offer, card, deal }: { offer: Offer; card: CardFacts; deal: Dea
   }
   if (offer.word !== "sold_out" && offer.word !== "waiting") return null;
   const other = card.deals.find((one) => one !== deal && one.status === "open" && numbersOf(room.value, one).available > 0);
-  if (!other || card.kind === "bundle") return null;
+  // Where the same thing is offered above, saying it twice helps nobody.
+  if (!other || card.kind === "bundle" || offers.value.now?.kind === "another_shade") return null;
   return (
     <button type="button" class="text-button" onClick={() => choose(card.card_id, other.deal_id)}>
       {t("act.other_shade", { shade: other.label })}

@@ -4,6 +4,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { t } from "../shared/i18n";
 import type { Line, Question } from "../shared/protocol";
 import { Avatar, EmptyState, Icon, IconButton } from "../shared/ui";
+import { ClaimAnswers } from "./later";
 import { forgetOwn, line, ownLines, room, say, sayAgain, vote, votedFor, type OwnLine } from "./room";
 
 const PEEK_LINES = 5;
@@ -93,6 +94,7 @@ export function ChatPanel({ onClose }: { onClose?: () => void }) {
       <div class="chat-panel" id="chat-panel" role="tabpanel" aria-labelledby={`tab-${tab.value}`}>
         {tab.value === "chat" ? <Lines /> : <Questions />}
       </div>
+      {tab.value === "chat" && <ClaimAnswers />}
       {room.value.shed > 0 && tab.value === "chat" && (
         <p class="chat-shed tabular">{t("chat.shed", { count: Math.round(room.value.shed) })}</p>
       )}

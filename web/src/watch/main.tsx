@@ -9,16 +9,15 @@ import { CLOSE, REFUSAL, type CardFacts, type ShowFacts } from "../shared/protoc
 import { IconButton, Sheet, Toasts } from "../shared/ui";
 import "./watch.css";
 import { heard, spoken, startDigest } from "./announce";
-import { Bag } from "./Bag";
 import { LiveCard } from "./Card";
 import { ChatPanel, ChatPeek, Composer, Pinned } from "./Chat";
-import { Checkout } from "./Checkout";
 import { Drawer } from "./Drawer";
 import { Entry } from "./Entry";
 import { Header, LineBanner } from "./Header";
 import { HeartButton, Hearts } from "./Hearts";
 import { HoldBar, urgentHolds } from "./HoldBar";
 import { watchKeys } from "./keys";
+import { Bag, Checkout, ClaimAnswers, OfferCard } from "./later";
 import { enterRoom, line, onAirCard, onEveryMessage, room, turnedAway, verified, verifyFor, watchTheDevice } from "./room";
 import { known } from "./session";
 import { After, Before, ClosedDoor, share, type DoorWord } from "./Slates";
@@ -137,8 +136,10 @@ function Room({ page }: { page: ShowPage }) {
       {over && <After show={show} onBag={() => setOpen("bag")} />}
       <Hearts />
       <div class="watch-deck">
+        {!over && <OfferCard />}
         <HoldBar hiddenFor={card ? shownDeals : []} />
         <div class="card-slot">{card && !over && <LiveCard card={card} key={card.card_id} />}</div>
+        {!desk && onAir && <ClaimAnswers latest />}
         {!desk && onAir && <ChatPeek onOpen={() => setOpen("chat")} />}
         <div class="watch-bar on-video">
           {!desk && !over && <Composer />}

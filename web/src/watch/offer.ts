@@ -10,6 +10,8 @@ export interface Asked {
   rid: string;
   dealIds: readonly string[];
   wait: boolean;
+  /** The offer that this tap accepts. */
+  offerId?: string;
 }
 
 export type Offer =

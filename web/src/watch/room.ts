@@ -8,11 +8,12 @@ import { cardById, EMPTY, fold, release, type RoomState } from "../shared/fold";
 import { refusalText, t } from "../shared/i18n";
 import { expiresAtMs } from "../shared/identity";
 import { newId } from "../shared/ids";
-import { REFUSAL, type CardFacts, type FromViewer, type ShowFacts, type ToViewer } from "../shared/protocol";
+import { REFUSAL, type CardFacts, type Claimed, type FromViewer, type OfferFacts, type ShowFacts, type ToViewer } from "../shared/protocol";
 import { roomUrl, ShowSocket, type LineStatus } from "../shared/socket";
 import { serverClock } from "../shared/time";
 import { toast } from "../shared/ui";
 import { endedByPull, nameOf, type Asked } from "./offer";
+import { gone, NO_OFFERS, received as offerReceived, turned, type OfferShelf } from "./offers";
 import { keepPass, renewSocketPass, socketPass } from "./session";
 
 /** Her own line before the server's receipt: sending, with a moderator, or refused with its reason. */
@@ -24,10 +25,18 @@ export interface OwnLine {
   why: string;
 }
 
+/** The private answer to one of her claims; `said` is her line where the room does not see it. */
+export interface ClaimNote {
+  answer: Claimed;
+  said: string;
+}
+
 export const room = signal<RoomState>(EMPTY);
 export const line = signal<LineStatus>({ word: "connecting" });
 export const asked = signal<readonly Asked[]>([]);
 export const ownLines = signal<readonly OwnLine[]>([]);
+export const claims = signal<readonly ClaimNote[]>([]);
+export const offers = signal<OfferShelf>(NO_OFFERS);
 export const votedFor = signal<ReadonlySet<string>>(new Set());
 /** The last refusal of a reservation, by the deals it was about: the card says it in place. */
 export const refusedDeal = signal<{ key: string; number: number; text: string; atMs: number } | null>(null);
@@ -49,6 +58,10 @@ let lines: ((message: ToViewer) => void)[] = [];
 const OWN_LINE_WAIT_MS = 8000;
 const RELEASE_EVERY_MS = 250;
 const PICTURE_LAG_MAX_MS = 30_000;
+const CLAIMS_SHOWN_MAX = 3;
+const CLAIM_SHOWN_MS = 30_000;
+
+let touchedAtMs = -Infinity;
 
 /** Enter the room of a show whose facts are known. */
 export function enterRoom(show: ShowFacts, cards: readonly CardFacts[] = []): void {
@@ -82,7 +95,22 @@ export function watchTheDevice(): void {
   addEventListener("online", () => socket?.wake());
   addEventListener("pageshow", () => socket?.wake());
   document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && socket?.wake());
-  setInterval(() => (room.value = release(room.value, programmeMs())), RELEASE_EVERY_MS);
+  for (const touch of ["pointerdown", "pointerup", "keydown"] as const) {
+    addEventListener(touch, () => (touchedAtMs = performance.now()), { capture: true, passive: true });
+  }
+  setInterval(() => {
+    room.value = release(room.value, programmeMs());
+    turnOffers();
+  }, RELEASE_EVERY_MS);
+}
+
+/** The next offer comes, or one that is over goes; the server hears which stood on the screen. */
+function turnOffers(): void {
+  const before = offers.value.now;
+  const shelf = turned(offers.value, room.value, serverClock.now(), performance.now() - touchedAtMs);
+  if (shelf === offers.value) return;
+  offers.value = shelf;
+  if (shelf.now && shelf.now !== before) socket?.send({ t: "offer_seen", offer_id: shelf.now.offer_id, did: "shown" });
 }
 
 export function setPictureClock(clock: () => number | null): void {
@@ -113,11 +141,30 @@ function received(message: ToViewer): void {
     if (message.t === "own" && message.note) toast(message.note);
     if (message.t === "said") receipt(message.cid, message.shown, message.line !== null);
     if (message.t === "refused") refused(message);
+    if (message.t === "claimed") claimAnswered(message);
+    if (message.t === "offer") offers.value = offerReceived(offers.value, message.offer);
   });
   for (const listen of lines) listen(message);
 }
 
+/** Her line leaves the talk where the room does not see it, and stands in the answer instead. */
+function claimAnswered(answer: Claimed): void {
+  const own = ownLines.value.find((one) => one.cid === answer.cid);
+  const hidden = room.value.show?.claims.lines_shown === false;
+  if (hidden) forgetOwn(answer.cid);
+  const others = claims.value.filter((one) => one.answer.cid !== answer.cid);
+  claims.value = [...others, { answer, said: hidden ? (own?.text ?? "") : "" }].slice(-CLAIMS_SHOWN_MAX);
+  // What needs an answer of hers waits for it; the rest has been read by then.
+  if (answer.hold) setTimeout(() => forgetClaim(answer.cid), CLAIM_SHOWN_MS);
+}
+
+export function forgetClaim(cid: string): void {
+  claims.value = claims.value.filter((one) => one.answer.cid !== cid);
+}
+
 function settle(rid: string): void {
+  const taken = asked.value.find((one) => one.rid === rid)?.offerId;
+  if (taken) offers.value = gone(offers.value, taken);
   asked.value = asked.value.filter((one) => one.rid !== rid);
 }
 
@@ -137,6 +184,7 @@ function refused(message: Extract<ToViewer, { t: "refused" }>): void {
   const request = asked.value.find((one) => one.rid === message.re);
   if (request) {
     settle(request.rid);
+    if (request.offerId) toast(text, "bad"); // the card it was about may be another than the one on the picture
     refusedDeal.value = { key: request.dealIds.join(" "), number: message.number, text, atMs: Date.now() };
     return;
   }
@@ -153,11 +201,28 @@ function markOwn(cid: string, state: OwnLine["state"], why: string): void {
 
 // --- what she can do -----------------------------------------------------------------------------------------------
 
-export function reserve(dealIds: readonly string[], wait: boolean): void {
+export function reserve(dealIds: readonly string[], wait: boolean, qty = 1, offerId = ""): void {
   const rid = newId("rid");
-  asked.value = [...asked.value, { rid, dealIds, wait }];
+  asked.value = [...asked.value, { rid, dealIds, wait, ...(offerId ? { offerId } : {}) }];
   refusedDeal.value = null;
-  socket?.ask({ t: "reserve", rid, lines: dealIds.map((deal_id) => ({ deal_id, qty: 1 })), wait });
+  const lines = dealIds.map((deal_id) => ({ deal_id, qty }));
+  socket?.ask({ t: "reserve", rid, lines, wait, ...(offerId ? { offer_id: offerId } : {}) });
+}
+
+/** One tap takes an offer: an ordinary reservation that names it. */
+export function takeOffer(offer: OfferFacts): void {
+  reserve(offer.deal_ids, offer.wait, 1, offer.offer_id);
+}
+
+export function dismissOffer(offer: OfferFacts): void {
+  socket?.send({ t: "offer_seen", offer_id: offer.offer_id, did: "dismissed" });
+  offers.value = gone(offers.value, offer.offer_id);
+}
+
+/** A counter holds nothing for her; that she means to go there is what can be counted. */
+export function noteOffer(offer: OfferFacts): void {
+  socket?.send({ t: "offer_seen", offer_id: offer.offer_id, did: "noted" });
+  offers.value = gone(offers.value, offer.offer_id);
 }
 
 /** She confirmed her address: the open line learns it first, then the tap that was refused is made again. */

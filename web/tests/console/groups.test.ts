@@ -17,6 +17,7 @@ const show = (show_id: string, status: ShowFacts["status"], at: number | null): 
   ended_at_ms: null,
   about: "",
   limit_per_person: 0,
+  claims: { on: false, keywords: [], lines_shown: true },
 });
 
 test("on air first, the soonest of what comes, drafts, then the newest of the past", () => {

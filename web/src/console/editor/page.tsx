@@ -10,7 +10,9 @@ import { moved } from "../rundown";
 import { addCard, changeShow, orderCards, removeCard, showOf, type StaffShow } from "../server";
 import { Masthead } from "../shows/page";
 import { CardComposer } from "./card";
+import { ClaimsPanel } from "./claims";
 import { ShowForm } from "./form";
+import { OffersPanel } from "./offers";
 import { RundownEditor } from "./rundown";
 import { SharePanel } from "./share";
 
@@ -114,6 +116,10 @@ export function EditorPage({ showId }: { showId: string }): JSX.Element {
           />
         </section>
         <SharePanel showId={showId} access={showFacts.access} />
+      </div>
+      <div class="editor-more">
+        <OffersPanel showId={showId} cards={cards} />
+        <ClaimsPanel showId={showId} rules={showFacts.claims} cards={cards} onSaved={load} />
       </div>
       <Sheet
         open={facts}

@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { formatLocale, t } from "../../shared/i18n";
 import { money } from "../../shared/money";
 import { EmptyState, Button, IconButton, Picture } from "../../shared/ui";
-import { TwoStep } from "../parts";
+import { Code, TwoStep } from "../parts";
 import { currency, type StaffCard } from "../server";
 
 interface Props {
@@ -32,7 +32,9 @@ export function RundownEditor({ cards, onMove, onRemove, onAdd }: Props): JSX.El
           </span>
           <Picture src={card.image} name={card.title} class="picture-m" />
           <div class="edit-words">
-            <p class="show-corner">{t(`console.kind_${card.kind}`)}</p>
+            <p class="show-corner">
+              {t(`console.kind_${card.kind}`)} <Code card={card} />
+            </p>
             <h3>{card.title}</h3>
             {card.line && <p class="muted">{card.line}</p>}
             <Deals card={card} />

@@ -3,6 +3,7 @@ import type { JSX } from "preact";
 import { t } from "../../shared/i18n";
 import { openDeals, type Desk } from "../desk";
 import { Picture } from "../../shared/ui";
+import { Code } from "../parts";
 import { stateOf } from "../rundown";
 
 export function RundownPane({ desk }: { desk: Desk }): JSX.Element {
@@ -39,7 +40,9 @@ export function RundownPane({ desk }: { desk: Desk }): JSX.Element {
                   </span>
                   <Picture src={card.image} name={card.title} class="picture-s" />
                   <span class="step-words">
-                    <span class="step-title">{card.title}</span>
+                    <span class="step-title">
+                      {card.title} {desk.show.value?.show.claims.on && <Code card={card} />}
+                    </span>
                     <span class="step-state">
                       {state === "on_air" && t("console.now")}
                       {state === "next" && t("console.next")}

@@ -8,6 +8,7 @@ import { clockText, dayAndTime, nowMs } from "../../shared/time";
 import type { Desk } from "../desk";
 import { checksOf } from "../checklist";
 import { Picture } from "../../shared/ui";
+import { Code } from "../parts";
 import { currency } from "../server";
 import { Meter } from "./meter";
 import { Preview } from "./preview";
@@ -55,7 +56,9 @@ function NowCard({ desk }: { desk: Desk }): JSX.Element {
       <div class="now-head">
         <Picture src={card.image} name={card.title} class="picture-m" />
         <div>
-          <h2 id="now-title">{card.title}</h2>
+          <h2 id="now-title">
+            {card.title} {desk.show.value?.show.claims.on && <Code card={card} />}
+          </h2>
           {card.line && <p class="now-line">{card.line}</p>}
           {card.bundle_minor !== null && (
             <p class="now-price tabular">{money(card.bundle_minor, currency.value, formatLocale())}</p>

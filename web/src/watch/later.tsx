@@ -1,0 +1,52 @@
+/**
+ * Parts of the page that nobody needs at first sight: a phone's first load has a budget. The till (bag and checkout)
+ * comes as soon as she is in the room, so it is there before her first tap; what is told to her alone, with the first
+ * such word. Each is one file, fetched once; a fetch that failed is tried again when it is next needed.
+ */
+import { effect, signal, type ReadonlySignal } from "@preact/signals";
+import type { ComponentProps } from "preact";
+import { checkoutRid } from "./checkout";
+import { claims, offers, room } from "./room";
+
+type Private = typeof import("./Private");
+type Till = typeof import("./Till");
+
+const inTheRoom = (): boolean => room.value.you !== null || checkoutRid.value !== "";
+const isToldSomething = (): boolean => claims.value.length > 0 || offers.value.now !== null || offers.value.next !== null;
+
+const till = later(inTheRoom, () => import("./Till"));
+const own = later(isToldSomething, () => import("./Private"));
+
+function later<Part>(isNeeded: () => boolean, fetch: () => Promise<Part>): ReadonlySignal<Part | null> {
+  const part = signal<Part | null>(null);
+  let fetching = false;
+  effect(() => {
+    if (!isNeeded() || fetching || part.peek()) return;
+    fetching = true;
+    fetch()
+      .then((came) => (part.value = came))
+      .catch(() => undefined)
+      .finally(() => (fetching = false));
+  });
+  return part;
+}
+
+export function Bag(props: ComponentProps<Till["Bag"]>) {
+  const Part = till.value?.Bag;
+  return Part ? <Part {...props} /> : null;
+}
+
+export function Checkout() {
+  const Part = till.value?.Checkout;
+  return Part ? <Part /> : null;
+}
+
+export function OfferCard() {
+  const Part = own.value?.OfferCard;
+  return Part ? <Part /> : null;
+}
+
+export function ClaimAnswers(props: ComponentProps<Private["ClaimAnswers"]>) {
+  const Part = own.value?.ClaimAnswers;
+  return Part ? <Part {...props} /> : null;
+}
