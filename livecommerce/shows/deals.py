@@ -57,7 +57,9 @@ class DealStocks:
         await self._take_out(show_id, deal_id, "closed")
         _, levels = await self.engine.levels(show_id)
         level = levels.get(deal_id)
-        if level is not None and (level.held or level.paying):
+        # What came back between the two calls is still in the deal: the next turn takes it out. Closed with it inside,
+        # the engine's books would have a unit that SQL has given to the pool.
+        if level is not None and (level.held or level.paying or level.available):
             return False
 
         async def work(connection: AsyncConnection) -> bool:
