@@ -53,7 +53,9 @@ class SteppedConnection:
         self._disk = disk
         self._conn = sqlite3.connect(path, timeout=0, check_same_thread=False, cached_statements=512)
         self._connection: sqlite3.Connection | None = self._conn
-        process_now().on_death.append(self.stop)
+        process = process_now()
+        if process is not None:
+            process.on_death.append(self.stop)
 
     def __await__(self) -> Any:
         yield from asyncio.sleep(0).__await__()

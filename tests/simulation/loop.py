@@ -35,8 +35,9 @@ class Process:
         self.steps_to_live = 0  # killed after so many more steps; 0: not by this
 
 
-def process_now() -> Process:
-    return _PROCESS.get()
+def process_now() -> Process | None:
+    """Whose code runs; None outside of any history."""
+    return _PROCESS.get(None)
 
 
 class SeededLoop(asyncio.BaseEventLoop):

@@ -225,7 +225,7 @@ def connection_class(network: Network) -> type[AbstractConnection]:
             await asyncio.sleep(network.delay())
             if network.away_until > network.loop.time():
                 raise ConnectionRefusedError("the server is away")
-            line = Line(network, process_now())
+            line = Line(network, process_now() or network.loop.outside)
             self._reader = line.reader
             self._writer = line  # type: ignore[assignment]
 

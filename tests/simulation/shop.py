@@ -8,6 +8,7 @@ to the load test's checker, and the bank's money is held against the orders.
 import asyncio
 import contextlib
 import gc
+import random
 import shutil
 import sqlite3
 import tempfile
@@ -50,6 +51,7 @@ from tests.simulation.world import SETTINGS, SHOW, Gone, History, Instance, Worl
 UNITS, HOLD_SECONDS, PAY_SECONDS = 2, 3, 6
 DEALS = ("dl_a", "dl_a2", "dl_b")
 REST_SECONDS_MAX = 90.0
+ENGINES = 8  # three processes, and those that have just died
 
 
 class Ledgers:
@@ -61,8 +63,12 @@ class Ledgers:
         self.path = self.folder / "ledger.sqlite3"
         self._template = self.folder / "template.sqlite3"
         self._free: list[Any] = []
-        self.disk: Disk | None = None
+        self.disk = Disk(random.Random(0), 0.0)
         asyncio.run(self._make_template(socket))
+        # What an engine does at its very first connection must not be part of a history, or the same seed would be
+        # another history the second time.
+        shutil.copyfile(self._template, self.path)
+        asyncio.run(self._make_engines())
 
     def begin(self, disk: Disk) -> None:
         """A ledger as a shop has it when its show begins."""
@@ -72,11 +78,10 @@ class Ledgers:
         shutil.copyfile(self._template, self.path)
 
     def connect(self) -> SteppedConnection:
-        assert self.disk is not None
         return SteppedConnection(self.disk, str(self.path))
 
     def lend(self) -> Any:
-        return self._free.pop() if self._free else engines_for(f"sqlite+aiosqlite:///{self.path}", self.connect)
+        return self._free.pop()
 
     def take_back(self, engines: Any) -> None:
         self._free.append(engines)
@@ -87,6 +92,15 @@ class Ledgers:
 
     def close(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    async def _make_engines(self) -> None:
+        for _ in range(ENGINES):
+            pair = engines_for(f"sqlite+aiosqlite:///{self.path}", self.connect)
+            for engine in pair:
+                async with engine.connect():
+                    pass
+                await engine.dispose()
+            self._free.append(pair)
 
     async def _make_template(self, socket: str) -> None:
         from sqlalchemy.ext.asyncio import create_async_engine
@@ -326,7 +340,6 @@ class Shop(World):
     # --- the end ----------------------------------------------------------------------------------------------------
 
     async def come_to_rest(self) -> None:
-        assert self.ledgers.disk is not None
         self.ledgers.disk.full = 0.0
         deadline = self.loop.time() + REST_SECONDS_MAX
         while (left := self._under_way()) or not all(errand.done() for errand in self.errands):

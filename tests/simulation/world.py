@@ -158,6 +158,7 @@ class World:
     def run(self) -> History:
         with _drawn(self.seed, self.clock):
             self.server.ask("FLUSHALL")
+            self.server.ask("SCRIPT", "FLUSH")  # or the first history of a run would be another one
             main = self.loop.run_in(self.loop.outside, self._live())
             self.loop.set_exception_handler(self._on_error)
             try:
