@@ -75,6 +75,11 @@ class Bank:
         told = json.loads(raw)
         return (PaymentEvent(event_id, told["kind"], told["ref"], told["amount_minor"], told["currency"]),)
 
+    @property
+    def unheard(self) -> list[str]:
+        """What happened here and the shop has not acknowledged."""
+        return sorted(self._unheard)
+
     async def catch_up(self) -> int:
         await self._way()
         for ref, kind in list(self._unheard.values()):

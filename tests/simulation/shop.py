@@ -356,6 +356,7 @@ class Shop(World):
             "errands": one("SELECT kind, count(*) FROM outbox WHERE done_at_ms IS NULL GROUP BY kind"),
             "unpaid": one("SELECT count(*) FROM orders WHERE status IN ('paying', 'declined')")[0][0],
             "closing": one("SELECT count(*) FROM deals WHERE status = 'closing'")[0][0],
+            "unheard": self.bank.unheard,
             "held": [level for level in map(_held, levels) if level],
         }
         return {name: what for name, what in left.items() if what}

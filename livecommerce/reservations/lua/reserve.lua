@@ -54,7 +54,10 @@ local call, pack, unpack_one, floor = redis.call, cmsgpack.pack, cmsgpack.unpack
 
 -- ------------------------------------------------------------------------------------------------------ what arrives
 
-local ok, batch = pcall(unpack_one, ARGV[1])
+local ok, batch = pcall(unpack_one, ARGV[1] or '')
+if #KEYS ~= 11 then
+  return redis.error_reply('MALFORMED keys')     -- a missing one would be met after the first write
+end
 if not ok or type(batch) ~= 'table' or type(batch[4]) ~= 'table' then
   return redis.error_reply('MALFORMED batch')
 end
