@@ -303,9 +303,9 @@ async def take(connection: AsyncConnection, book: Book, order: Any, step: Step) 
 def free_as(state: str) -> tuple[Literal["expired", "cancelled"], int | None]:
     """How Redis gives back what SQL has in `state`: the reason, and how often late money had taken the units again.
 
-    An order that is still `expired` or `cancelled` never got them back in SQL. If Redis has, late money is being decided
-    right now, and whoever read this state before must not take the units from it, however long he slept. In any other
-    state no late money can follow: what Redis has is an orphan.
+    An order that is still `expired` or `cancelled` never got them back in SQL. If Redis has, late money is being
+    decided right now, and whoever read this state before must not take the units from it, however long he slept. In
+    any other state no late money can follow: what Redis has is an orphan.
     """
     reason: Literal["expired", "cancelled"] = "cancelled" if state == "cancelled" else "expired"
     return reason, 0 if state in ("expired", "cancelled") else None

@@ -114,7 +114,8 @@ class Errands:
 
     async def _page(self, query: Select[Any]) -> Sequence[Row[Any]]:
         async with self._database.read() as connection:
-            return (await connection.execute(query.order_by(outbox.c.id).limit(ROUND_MAX))).all()
+            rows: Sequence[Row[Any]] = (await connection.execute(query.order_by(outbox.c.id).limit(ROUND_MAX))).all()
+            return rows
 
     async def _done(self, kind: str, body: dict[str, Any], away: set[str]) -> bool:
         """`away` names the providers that did not answer in this round: asking each once is enough."""

@@ -222,7 +222,9 @@ class Model:
                 raise No(R.LIMIT)
 
     def _fits(self, lines: Lines) -> bool:
-        for deal_id in self.freed & {deal_id for deal_id, _ in lines}:  # the other deals' turn is at the end of the call
+        for deal_id in self.freed & {
+            deal_id for deal_id, _ in lines
+        }:  # the other deals' turn is at the end of the call
             self.freed.discard(deal_id)
             self._offer(deal_id)
         return all(qty <= self._public(deal_id) for deal_id, qty in _sums(lines).items())

@@ -1,6 +1,6 @@
 """Real processes, really killed: each arrow of a story gets a process of its own that dies at it by kill -9.
 
-Run as `python -m tests.faults.doomed SOCKET LEDGER STORY ARROWS…`, because it forks: the test's own process has threads.
+Run as `python -m tests.faults.doomed SOCKET LEDGER STORY EVERY`, because it forks: the test's own process has threads.
 For each k a fresh shop is made, a child tells the story and kills itself right before its k-th call outside (or its
 k-th SQL statement, in the middle of a transaction), and a new process then does what a worker does. The checks are
 those of `test_order_crash_points`; the history checker has the last word.

@@ -43,9 +43,10 @@ class ShowThroughALine(Show):
 async def test_tcp_cut_between_a_viewer_and_the_gateway(merchant_folder: Path) -> None:
     """Her tap or its answer is lost on the way, each time: she comes back by herself, asks again under the same rid,
     and has one hold for each."""
-    with live_server(merchant_folder) as server, cutter(
-        lambda: asyncio.open_connection("127.0.0.1", server.port)
-    ) as line:
+    with (
+        live_server(merchant_folder) as server,
+        cutter(lambda: asyncio.open_connection("127.0.0.1", server.port)) as line,
+    ):
         async with live_show(server, Deal(8, limit=8)) as show:
             through = ShowThroughALine(
                 server, show.host, show.show_id, show.card_id, show.deals, show.counter_id, line=line
@@ -92,13 +93,12 @@ def _server_over(line: Cutter, merchant_folder: Path, socket: str) -> Iterator[L
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def test_tcp_cut_between_our_processes_and_redis(
-    merchant_folder: Path, valkey_socket: str, redis: Redis
-) -> None:
+async def test_tcp_cut_between_our_processes_and_redis(merchant_folder: Path, valkey_socket: str, redis: Redis) -> None:
     """In a rush, every line of gateway and worker, again and again: what was answered stands, nothing happens twice."""
-    with cutter(lambda: asyncio.open_unix_connection(valkey_socket)) as line, _server_over(
-        line, merchant_folder, valkey_socket
-    ) as server:
+    with (
+        cutter(lambda: asyncio.open_unix_connection(valkey_socket)) as line,
+        _server_over(line, merchant_folder, valkey_socket) as server,
+    ):
         async with live_show(server, Deal(3)) as show, contextlib.AsyncExitStack() as room:
             crowd = [
                 await room.enter_async_context(Watcher(show, *each))
@@ -114,7 +114,9 @@ async def test_tcp_cut_between_our_processes_and_redis(
                     await until(lambda answered=answered: len(answers) > answered + 3, "the rush to go on")
                     await asyncio.to_thread(line.cut)
                 over.set()
-            held = [answer for (_, rid), answer in answers.items() if rid == "rid-the-last" and isinstance(answer, Hold)]
+            held = [
+                answer for (_, rid), answer in answers.items() if rid == "rid-the-last" and isinstance(answer, Hold)
+            ]
             assert len(held) == 3
             assert line.cuts >= 6
             await check_conservation(server, show.show_id, answers)

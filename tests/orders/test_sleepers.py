@@ -139,7 +139,7 @@ async def test_a_deal_is_not_closed_with_a_unit_inside(world: World) -> None:
 
 
 async def test_a_crash_after_taking_units_out_leaves_them_nowhere_until_the_deal_is_finished(world: World) -> None:
-    """Redis took them out, nobody put them into the pool: not for sale, never twice, home when nobody holds any more."""
+    """Redis took them out, nobody put them into the pool: not for sale, never twice, home when nobody holds more."""
     await world.hold(1)
     await world.change_deal("dl_a", status="closing")
     before = await world.pool("va_a")

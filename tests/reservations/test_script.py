@@ -181,10 +181,13 @@ async def test_no_bytes_make_the_script_write_half(
     raw = edited(msgpack.packb((*HEADER, batch), use_bin_type=False), how)
     before = await everything(redis)
     names = keys.engine_keys(SHOW)
+    refused = ""
     try:
         await redis.eval(RESERVE.body, len(names), *names, raw)
     except ResponseError as error:
-        assert "MALFORMED" in str(error), error
+        refused = str(error)
+    if refused:
+        assert "MALFORMED" in refused
         assert await everything(redis) == before
     deals = {name: msgpack.unpackb(packed) for name, packed in (await redis.hgetall(keys.deals(SHOW))).items()}
     assert all(items[1] == sum(items[2:6]) and min(items[1:7]) >= 0 for items in deals.values())

@@ -1,4 +1,4 @@
-"""`python -m tests.simulation SEED` tells one history again; `FIRST LAST` many; `FIRST -` goes on until something breaks."""
+"""`python -m tests.simulation SEED` tells one history again; `FIRST LAST` many; `FIRST -` goes on until one fails."""
 
 import itertools
 import sys
@@ -29,7 +29,9 @@ def main(arguments: list[str]) -> int:
             told += 1
             happened += history.happened
             if told % 1000 == 0 or first == int(last.replace("-", "-1") or 0):
-                print(f"{told} histories, {told / (time.monotonic() - began):.0f} a second; seed {seed}: {history.digest}")
+                print(
+                    f"{told} histories, {told / (time.monotonic() - began):.0f} a second; seed {seed}: {history.digest}"
+                )
     print(f"{told} histories in {time.monotonic() - began:.1f} s: {dict(sorted(happened.items()))}")
     return 0
 

@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from livecommerce.errors import R, Refused
-from livecommerce.orders.payments.provider import Caps, EventKind, Intent, LinkState, PaymentEvent, ProviderAway, Session
+from livecommerce.orders.payments.provider import (
+    Caps,
+    EventKind,
+    Intent,
+    LinkState,
+    PaymentEvent,
+    ProviderAway,
+    Session,
+)
 from livecommerce.orders.payments.signing import signed_headers, verify
 from tests.simulation.oracle import Breach
 
@@ -89,9 +97,8 @@ class Bank:
     async def _way(self) -> None:
         """To the bank or back: who hears nothing does not know whether it happened."""
         await asyncio.sleep(self._world.network.delay())
-        if self._world.network.weather != type(self._world.network.weather)():
-            if self._world.chance.random() < self._away:
-                raise ProviderAway("no answer")
+        if not self._world.network.weather.calm and self._world.chance.random() < self._away:
+            raise ProviderAway("no answer")
 
     # --- what payers press ------------------------------------------------------------------------------------------
 

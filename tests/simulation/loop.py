@@ -1,8 +1,8 @@
 """An event loop of which one seed decides everything: whose turn it is, and what time it is.
 
-What arrives: a random source. What leaves: a loop for `asyncio` whose time is a number that jumps to the next timer when
-nobody has anything to do, and `Process`es that can be killed. Each process has a queue of its own that keeps its order,
-as `asyncio` promises it; which process goes on next is drawn. A killed process runs no line any more, not even a
+What arrives: a random source. What leaves: a loop for `asyncio` whose time is a number that jumps to the next timer
+when nobody has anything to do, and `Process`es that can be killed. Each process has a queue of its own that keeps its
+order, as `asyncio` promises it; which process goes on next is drawn. A killed process runs no line any more, not even a
 `finally`, as after kill -9. Nothing here touches a socket, a thread or the machine's clock.
 """
 

@@ -1,7 +1,7 @@
 """Between the processes and the real Valkey: delays, cuts, answers that get lost, commands that arrive twice or late.
 
-What arrives: what redis-py writes on its connections. What leaves: the same bytes, executed one message at a time by the
-real server in the order in which the seed lets them arrive, and the server's answers, if the seed lets them through.
+What arrives: what redis-py writes on its connections. What leaves: the same bytes, executed one message at a time by
+the real server in the order in which the seed lets them arrive, and the server's answers, if the seed lets them through.
 The product's scripts run as they are but for one line: where they ask for the machine's time they are told the
 simulation's, from the key `simulation:time`. Everything waits on virtual time; only the server itself takes real time.
 """
@@ -73,7 +73,9 @@ class Server:
         """All commands of a message; the bytes of their answers."""
         commands = [self._told_the_time(command) for command in _parsed(message)]
         first = hiredis.pack_command(("HSET", TIME_KEY, "s", self._seconds(), "us", self._microseconds()))
-        raw, answers = self._exchange(first + b"".join(map(hiredis.pack_command, map(tuple, commands))), len(commands) + 1)
+        raw, answers = self._exchange(
+            first + b"".join(map(hiredis.pack_command, map(tuple, commands))), len(commands) + 1
+        )
         skipped = raw.index(b"\r\n") + 2
         for command, answer in zip(commands, answers[1:], strict=True):
             self.watch(command, answer)

@@ -1,7 +1,7 @@
 """The judge of every call: what the real script answered, against the plain model, in the order in which Redis ran it.
 
-What arrives: each batch that reached the server, and the server's answer. What leaves: a `Breach` at the first answer or
-number that the model does not have. So every history is checked step by step: no oversell, all sums, limits, tickets,
+What arrives: each batch that reached the server, and the server's answer. What leaves: a `Breach` at the first answer
+or number that the model does not have. So every history is checked step by step: no oversell, all sums, limits, tickets,
 who is offered what, a rid that answers with its state, no end before its time, a clock that never goes back nor jumps.
 It reads the batches as `engine.py` writes them: a verb that is added there gets a row in `_JUDGES`.
 """
@@ -15,7 +15,7 @@ import msgpack
 from livecommerce.errors import R
 from livecommerce.reservations import engine as spoken
 from livecommerce.reservations.model import Model, ModelDeal, ModelHold, No
-from livecommerce.reservations.relay_format import DUE, N, STATE, TICKET, lines_of, record
+from livecommerce.reservations.relay_format import DUE, STATE, TICKET, N, lines_of, record
 from livecommerce.reservations.states import DealState, Move, State
 
 STEP_MS_MAX = 2000
@@ -74,13 +74,17 @@ class Oracle:
         _epoch, _seq, clk, _next_due, levels, answers = answer[:6]
         self._turn(model, clk)
         due = {key: hold.due for key, hold in model.holds.items() if hold.state in (State.HELD, State.OFFERED)}
-        spoken_of = [_JUDGES[request[0]](model, request[1:], said) for request, said in zip(requests, answers, strict=True)]
+        spoken_of = [
+            _JUDGES[request[0]](model, request[1:], said) for request, said in zip(requests, answers, strict=True)
+        ]
         model.end_of_call()
-        for (key, said) in filter(None, spoken_of):
+        for key, said in filter(None, spoken_of):
             _same_hold(model, key, said)
         for deal_id, level in (levels or {}).items():
             expected = model.level(deal_id.decode())
-            _must(tuple(level[:5]) == expected, f"{deal_id.decode()}: the server says {level[:5]}, the model {expected}")
+            _must(
+                tuple(level[:5]) == expected, f"{deal_id.decode()}: the server says {level[:5]}, the model {expected}"
+            )
         self._none_late(model, due)
         self.digest.update(repr((requests, answers, clk)).encode())
 
@@ -193,7 +197,13 @@ _JUDGES: dict[int, Callable[[Model, Answer, Answer], Told]] = {
 
 def _same_hold(model: Model, key: tuple[str, str], said: Answer) -> None:
     items, hold = record(said[1]), model.holds[key]
-    here = items[STATE], items[TICKET], items[DUE], items[N], tuple((line.deal_id, line.qty) for line in lines_of(items))
+    here = (
+        items[STATE],
+        items[TICKET],
+        items[DUE],
+        items[N],
+        tuple((line.deal_id, line.qty) for line in lines_of(items)),
+    )
     there = hold.state, hold.ticket, hold.due, hold.n, hold.lines
     _must(here == there, f"{key}: the server has {here}, the model {there}")
     if hold.state == State.WAITING:

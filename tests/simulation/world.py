@@ -1,7 +1,7 @@
 """One seed, one history: processes that die, a network that loses things, people who want the same few units.
 
-What arrives: a seed, the real Valkey, and for a history with money the real ledger. What leaves: a `History`: its digest,
-which is the same for the same seed, and what happened, or an `AssertionError` that says what must not have. Most seeds
+What arrives: a seed, the real Valkey, and for a history with money the real ledger. What leaves: a `History`: its
+digest, which is the same for the same seed, and what happened, or an `AssertionError` that says what must not have. Most seeds
 are about stock alone (engine, batcher, script; judged call by call by `oracle`); every `SHOP_EVERY`th is a shop with
 orders, a bank and webhooks (`shop`). Everything runs on virtual time, so an hour costs nothing.
 """
@@ -181,7 +181,7 @@ class World:
             loop.stop()
 
     def _bury(self) -> None:
-        """Nobody runs any more. What still waited is closed here, where what it says in its last moment is not heard."""
+        """Nobody runs any more. What still waited is closed here, where its last words are not heard."""
         self.buried = True
         for process in self.loop.processes:
             process.alive = False
@@ -359,9 +359,7 @@ class World:
             wait = self.chance.random() < 0.4
             devices = 2 if self.chance.random() < 0.25 else 1
             asked = [
-                self.ask_until_known(
-                    viewer, rid, lambda each: each.engine.reserve(SHOW, viewer, rid, lines, wait)
-                )
+                self.ask_until_known(viewer, rid, lambda each: each.engine.reserve(SHOW, viewer, rid, lines, wait))
                 for _ in range(devices)
             ]
             await asyncio.gather(*asked)
@@ -417,18 +415,22 @@ class World:
         """Adds units, closes deals and opens them again; a move that was told before is told again."""
         while True:
             await asyncio.sleep(self.chance.uniform(0.5, 4.0))
-            deal_id, web = self.chance.choice(self.DEALS), self.some("web")
-            if web is None:
-                continue
-            move, units = self.chance.choice(("opening", "more")), self.chance.randint(0, 2)
-            status: Any = self.chance.choice(("open", "open", "open", "closing", "closed", "announced"))
-            asks: list[Callable[[Any], Awaitable[Any]]] = [
-                lambda each: each.engine.put_deal(SHOW, self.deal(deal_id, units, move)),
+            web = self.some("web")
+            if web is not None:
+                with contextlib.suppress(Refused, Gone):
+                    await self.call(web, self._change())
+
+    def _change(self) -> Callable[[Any], Awaitable[Any]]:
+        deal_id, move = self.chance.choice(self.DEALS), self.chance.choice(("opening", "more"))
+        stock = self.deal(deal_id, self.chance.randint(0, 2), move)
+        status: Any = self.chance.choice(("open", "open", "open", "closing", "closed", "announced"))
+        return self.chance.choice(
+            [
+                lambda each: each.engine.put_deal(SHOW, stock),
                 lambda each: each.engine.set_deal_status(SHOW, deal_id, status),
                 lambda each: each.engine.set_deal_status(SHOW, deal_id, "open"),
             ]
-            with contextlib.suppress(Refused, Gone):
-                await self.call(web, self.chance.choice(asks))
+        )
 
     async def come_to_rest(self) -> None:
         """No fault any more: what ran ends, what was not paid is freed, and both sides have the same books."""
