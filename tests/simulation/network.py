@@ -1,9 +1,10 @@
 """Between the processes and the real Valkey: delays, cuts, answers that get lost, commands that arrive twice or late.
 
 What arrives: what redis-py writes on its connections. What leaves: the same bytes, executed one message at a time by
-the real server in the order in which the seed lets them arrive, and the server's answers, if the seed lets them through.
-The product's scripts run as they are but for one line: where they ask for the machine's time they are told the
-simulation's, from the key `simulation:time`. Everything waits on virtual time; only the server itself takes real time.
+the real server in the order in which the seed lets them arrive, and the server's answers, if the seed lets them
+through. The product's scripts run as they are but for one line: where they ask for the machine's time they are told
+the simulation's, from the key `simulation:time`. Everything waits on virtual time; only the server itself takes real
+time.
 """
 
 import asyncio

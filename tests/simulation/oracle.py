@@ -1,9 +1,9 @@
 """The judge of every call: what the real script answered, against the plain model, in the order in which Redis ran it.
 
 What arrives: each batch that reached the server, and the server's answer. What leaves: a `Breach` at the first answer
-or number that the model does not have. So every history is checked step by step: no oversell, all sums, limits, tickets,
-who is offered what, a rid that answers with its state, no end before its time, a clock that never goes back nor jumps.
-It reads the batches as `engine.py` writes them: a verb that is added there gets a row in `_JUDGES`.
+or number that the model does not have. So every history is checked step by step: no oversell, all sums, limits,
+tickets, who is offered what, a rid that answers with its state, no end before its time, a clock that never goes back
+nor jumps. It reads the batches as `engine.py` writes them: a verb that is added there gets a row in `_JUDGES`.
 """
 
 import hashlib

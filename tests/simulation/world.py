@@ -1,9 +1,9 @@
 """One seed, one history: processes that die, a network that loses things, people who want the same few units.
 
 What arrives: a seed, the real Valkey, and for a history with money the real ledger. What leaves: a `History`: its
-digest, which is the same for the same seed, and what happened, or an `AssertionError` that says what must not have. Most seeds
-are about stock alone (engine, batcher, script; judged call by call by `oracle`); every `SHOP_EVERY`th is a shop with
-orders, a bank and webhooks (`shop`). Everything runs on virtual time, so an hour costs nothing.
+digest, which is the same for the same seed, and what happened, or an `AssertionError` that says what must not have.
+Most seeds are about stock alone (engine, batcher, script; judged call by call by `oracle`); every `SHOP_EVERY`th is a
+shop with orders, a bank and webhooks (`shop`). Everything runs on virtual time, so an hour costs nothing.
 """
 
 import asyncio
