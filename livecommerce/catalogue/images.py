@@ -133,7 +133,7 @@ class Fetcher:
     ) -> None:
         self._resolve = resolve or _resolve
         self._allows = allows or is_public
-        self._tls = tls or ssl.create_default_context()
+        self._tls = tls  # reading the machine's certificates takes 0.1 s: not before somebody fetches
         self._port = port
 
     async def fetch(self, url: str) -> bytes:
@@ -147,8 +147,9 @@ class Fetcher:
             raise _no_picture(f"it could not be fetched ({type(error).__name__}).") from None
 
     async def _follow(self, url: str) -> bytes:
+        tls = self._tls = self._tls or ssl.create_default_context()
         # No proxy and no netrc of the machine: the address that was checked is the one that is connected to.
-        async with httpx.AsyncClient(verify=self._tls, trust_env=False, timeout=FETCH_SECONDS_MAX) as client:
+        async with httpx.AsyncClient(verify=tls, trust_env=False, timeout=FETCH_SECONDS_MAX) as client:
             for _ in range(REDIRECTS_MAX + 1):
                 found = await self._get(client, url)
                 if isinstance(found, bytes):

@@ -15,7 +15,7 @@ import datetime
 import zoneinfo
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import Table, insert, select, update
@@ -199,17 +199,25 @@ async def void(connection: AsyncConnection, book: Book, show_id: str, viewer_id:
 # --- what happens to it ---------------------------------------------------------------------------------------------
 
 
-async def add_payment(connection: AsyncConnection, book: Book, order_id: str, provider: str, session: Session) -> bool:
-    """Keep the provider's session as the order's open payment; False where the order can no longer be paid."""
+async def add_payment(
+    connection: AsyncConnection, book: Book, order_id: str, provider: str, session: Session, amount_minor: int
+) -> Literal["kept", "ended", "changed"]:
+    """Keep the provider's session over `amount_minor` as the order's open payment.
+
+    `ended`: the order can no longer be paid. `changed`: it costs something else by now, and a payment kept with a sum
+    that its link is not over would be refunded by more, or less, than was paid.
+    """
     order = await locked_order(connection, order_id)
     if order.status != "paying":
-        return False
+        return "ended"
+    if order.total_minor != amount_minor:
+        return "changed"
     await insert_new(
         connection, payments, id=new_id("pay"), order_id=order_id, provider=provider, provider_ref=session.ref,
         status="open", amount_minor=order.total_minor, currency=order.currency, livemode=order.livemode,
         url=session.url, expires_at_ms=order.pay_by_ms, created_at_ms=book.now_ms, updated_at_ms=book.now_ms,
     )  # fmt: skip
-    return True
+    return "kept"
 
 
 async def hear(connection: AsyncConnection, book: Book, provider: str, event: PaymentEvent, raw: str) -> str | None:
@@ -325,6 +333,17 @@ async def take(connection: AsyncConnection, book: Book, order: Any, step: Step) 
         state = "paying" if step.status in UNPAID else step.status
         await _set_reservation(connection, book, order.viewer_id, order.rid, state)
     await _errands(connection, book, order, step.errands)
+
+
+def free_as(state: str) -> tuple[Literal["expired", "cancelled"], int | None]:
+    """How Redis gives back what SQL has in `state`: the reason, and how often late money had taken the units again.
+
+    An order that is still `expired` or `cancelled` never got them back in SQL. If Redis has, late money is being
+    decided right now, and whoever read this state before must not take the units from it, however long he slept. In
+    any other state no late money can follow: what Redis has is an orphan.
+    """
+    reason: Literal["expired", "cancelled"] = "cancelled" if state == "cancelled" else "expired"
+    return reason, 0 if state in ("expired", "cancelled") else None
 
 
 # --- reading --------------------------------------------------------------------------------------------------------

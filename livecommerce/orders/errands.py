@@ -9,11 +9,11 @@ Several processes may run the same row at once; that is why each errand is harml
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import Row, Select, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from livecommerce.clock import Clock
@@ -90,25 +90,37 @@ class Errands:
                 log.warning("errands_wait", why=refused.why.value.word)
 
     async def _round(self) -> int:
+        """Every open errand once, a page at a time: however many wait for a provider, the others behind them go on."""
         query = select(outbox.c.id, outbox.c.kind, outbox.c.body).where(
             outbox.c.done_at_ms.is_(None), outbox.c.kind.in_(_MINE)
         )
-        async with self._database.read() as connection:
-            rows = (await connection.execute(query.order_by(outbox.c.id).limit(ROUND_MAX))).all()
-        done: list[int] = []
+        count, after = 0, 0
         waiting: set[str] = set()
-        for row in rows:
-            if row.body["order_id"] in waiting:
-                continue
-            if await self._done(row.kind, row.body):
-                done.append(row.id)
-            else:
-                waiting.add(row.body["order_id"])
-        if done:
-            await self._mark(done)
-        return len(done)
+        away: set[str] = set()
+        while rows := await self._page(query.where(outbox.c.id > after)):
+            after = rows[-1].id
+            done: list[int] = []
+            for row in rows:
+                if row.body["order_id"] in waiting:
+                    continue
+                if await self._done(row.kind, row.body, away):
+                    done.append(row.id)
+                else:
+                    waiting.add(row.body["order_id"])
+            if done:
+                await self._mark(done)
+            count += len(done)
+        return count
 
-    async def _done(self, kind: str, body: dict[str, Any]) -> bool:
+    async def _page(self, query: Select[Any]) -> Sequence[Row[Any]]:
+        async with self._database.read() as connection:
+            rows: Sequence[Row[Any]] = (await connection.execute(query.order_by(outbox.c.id).limit(ROUND_MAX))).all()
+            return rows
+
+    async def _done(self, kind: str, body: dict[str, Any], away: set[str]) -> bool:
+        """`away` names the providers that did not answer in this round: asking each once is enough."""
+        if body.get("provider") in away:
+            return False
         try:
             await self._errands[kind](body)
         except Refused as refused:
@@ -117,8 +129,9 @@ class Errands:
                 return True
             log.warning("errand_waits", kind=kind, order_id=body["order_id"], why=refused.why.value.word)
             return False
-        except ProviderAway as away:
-            log.warning("errand_waits", kind=kind, order_id=body["order_id"], why=str(away))
+        except ProviderAway as no_answer:
+            away.add(body["provider"])
+            log.warning("errand_waits", kind=kind, order_id=body["order_id"], why=str(no_answer))
             return False
         return True
 
@@ -131,14 +144,21 @@ class Errands:
     # --- the errands ------------------------------------------------------------------------------------------------
 
     async def _settle(self, body: dict[str, Any]) -> None:
-        await self._engine.settle(body["show_id"], body["viewer_id"], body["rid"])
+        whose = (body["show_id"], body["viewer_id"], body["rid"])
+        try:
+            await self._engine.settle(*whose)
+        except Refused as refused:
+            # Redis lost the payment and has given the units back since. SQL sold them: out of what is available they
+            # go, or Redis would offer more than there is. Where nothing is left, SQL refuses whoever has them.
+            if refused.why is not R.CONFLICT or not await self._engine.reacquire(*whose):
+                raise
+            await self._engine.settle(*whose)
 
     async def _free(self, body: dict[str, Any]) -> None:
         status = await self._status(body["order_id"])
         if status == "confirmed":
             return  # sold after all by late money: the unit must not go back
-        reason = "cancelled" if status == "cancelled" else "expired"
-        await self._engine.free(body["show_id"], body["viewer_id"], body["rid"], reason)  # type: ignore[arg-type]
+        await self._engine.free(body["show_id"], body["viewer_id"], body["rid"], *books.free_as(status))
 
     async def _reacquire(self, body: dict[str, Any]) -> None:
         if await self._status(body["order_id"]) not in ("expired", "cancelled"):

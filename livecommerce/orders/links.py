@@ -6,15 +6,20 @@ What arrives: an order's id. What leaves: the open payment with its link, or wha
 import hashlib
 from typing import Any
 
+from sqlalchemy import select
+
 from livecommerce.clock import Clock
 from livecommerce.errors import R, Refused
 from livecommerce.ledger.database import Database
+from livecommerce.ledger.tables import orders
 from livecommerce.orders import books
 from livecommerce.orders.payments.provider import Intent, LinkState, PaymentEvent, ProviderAway
 from livecommerce.orders.payments.registry import Providers
 from livecommerce.settings import Settings
 
 AWAY_AFTER_MS = 2000
+# Times that the sum of an order may change while its link is being made, before the asker is told to come again.
+_TRIES = 3
 
 
 class Links:
@@ -32,24 +37,39 @@ class Links:
         Refuses `PAYMENT_GONE` where the order is no longer payable by the time the link exists (the link is killed
         then), `UNAVAILABLE` where the provider is away.
         """
-        async with self._database.read() as connection:
-            attempts = await books.payments_of(connection, order.id)
-        for payment in attempts:
-            if payment.status == "open":
-                return payment
+        for _ in range(_TRIES):
+            async with self._database.read() as connection:
+                order = (await connection.execute(select(orders).where(orders.c.id == order.id))).one()
+                attempts = await books.payments_of(connection, order.id)
+            if order.status != "paying":
+                raise Refused(R.PAYMENT_GONE)
+            for payment in attempts:
+                if payment.status == "open":
+                    return payment
+            made = await self._make(order, len(attempts))
+            if made is not None:
+                return made
+        raise Refused(R.UNAVAILABLE, after_ms=AWAY_AFTER_MS)
+
+    async def _make(self, order: Any, attempts_before: int) -> Any | None:
+        """A new open payment; None where another tab changed the sum meanwhile: that link was given to nobody."""
         provider = self._providers.current
         intent = Intent(order.id, order.number, order.total_minor, order.currency, order.pay_by_ms)
+        book = books.Book(self._settings, self._clock.now_ms())
         try:
-            session = await provider.create(intent, _idem_key(order, len(attempts)))
+            session = await provider.create(intent, _idem_key(order, attempts_before))
+            kept = await self._database.write(
+                lambda connection: books.add_payment(
+                    connection, book, order.id, provider.name, session, intent.amount_minor
+                )
+            )
+            if kept == "ended":
+                await provider.revoke(session.ref)
+                raise Refused(R.PAYMENT_GONE)
         except ProviderAway as away:
             raise Refused(R.UNAVAILABLE, after_ms=AWAY_AFTER_MS) from away
-        book = books.Book(self._settings, self._clock.now_ms())
-        kept = await self._database.write(
-            lambda connection: books.add_payment(connection, book, order.id, provider.name, session)
-        )
-        if not kept:
-            await provider.revoke(session.ref)
-            raise Refused(R.PAYMENT_GONE)
+        if kept == "changed":
+            return None
         async with self._database.read() as connection:
             return next(p for p in await books.payments_of(connection, order.id) if p.provider_ref == session.ref)
 
@@ -75,5 +95,5 @@ class Links:
 
 
 def _idem_key(order: Any, attempts_before: int) -> str:
-    first = f"{order.viewer_id}:{order.rid}"
-    return first if attempts_before == 0 else f"{first}:{attempts_before + 1}"
+    # With the sum: of two tabs that want different deliveries of one order, neither may get a link over the other's.
+    return f"{order.viewer_id}:{order.rid}:{attempts_before + 1}:{order.total_minor}"

@@ -335,10 +335,11 @@ class Orders:
         """The shortest time to pay among the deals of the hold."""
         holds = await self._engine.holds_of(show_id, viewer_id)
         lines: tuple[HoldLine, ...] = next((hold.lines for hold in holds if hold.rid == rid), ())
-        query = select(func.min(deals.c.pay_seconds)).where(deals.c.id.in_([line.deal_id for line in lines]))
+        # A hold that is not live is refused by the engine in a moment, with its own reason, unless it comes into being
+        # in that moment: then the shortest of the show is never longer than its own.
+        of_hold = deals.c.id.in_([line.deal_id for line in lines]) if lines else deals.c.show_id == show_id
         async with self._database.read() as connection:
-            seconds = (await connection.execute(query)).scalar_one()
-        # A hold that is not live is refused by the engine in a moment, with its own reason.
+            seconds = (await connection.execute(select(func.min(deals.c.pay_seconds)).where(of_hold))).scalar_one()
         return int(seconds or self._settings.pay_seconds_default) * 1000
 
     async def _another_try(self, order_id: str) -> None:

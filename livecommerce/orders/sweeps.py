@@ -103,5 +103,5 @@ class Sweeps:
         if state == "confirmed":
             await self._engine.settle(show_id, viewer_id, rid)
         else:
-            await self._engine.free(show_id, viewer_id, rid, "cancelled" if state == "cancelled" else "expired")
+            await self._engine.free(show_id, viewer_id, rid, *books.free_as(state))
         return True

@@ -391,12 +391,19 @@ class ReservationEngine:
         """
         await self._move(show_id, viewer_id, rid, verbs.SETTLE)
 
-    async def free(self, show_id: str, viewer_id: str, rid: str, reason: Literal["expired", "cancelled"]) -> None:
+    async def free(
+        self, show_id: str, viewer_id: str, rid: str, reason: Literal["expired", "cancelled"], n: int | None = None
+    ) -> None:
         """What SQL has given back comes back here, to the wait-list first. A second call changes nothing, and so
-        does a rid that is not known here. Raises `Refused(CONFLICT)` for what is sold, offered or waiting."""
+        does a rid that is not known here. Raises `Refused(CONFLICT)` for what is sold, offered or waiting.
+
+        `n` is how often late money had taken the units again when that was decided: a caller that slept since, while
+        it took them once more, changes nothing. None where nobody can have slept.
+        """
         state = State.EXPIRED if reason == "expired" else State.CANCELLED
+        fence = () if n is None else (n,)
         try:
-            await self._move(show_id, viewer_id, rid, verbs.FREE, int(state))
+            await self._move(show_id, viewer_id, rid, verbs.FREE, int(state), *fence)
         except Refused as refused:
             if refused.why is not R.NOT_FOUND:
                 raise

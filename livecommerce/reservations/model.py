@@ -241,10 +241,12 @@ class Model:
             raise No(R.CONFLICT)
         return self._become(key, Move.SETTLE)
 
-    def free(self, key: Key, move: Move) -> ModelHold | None:
+    def free(self, key: Key, move: Move, n: int | None = None) -> ModelHold | None:
         if key not in self.holds:
             return None
         hold = self._known(key)
+        if n is not None and hold.n > n:  # late money took the units again since that was decided
+            return hold
         if hold.state in (State.WAITING, State.OFFERED, State.CONFIRMED):
             raise No(R.CONFLICT)
         return self._become(key, move)
@@ -329,7 +331,11 @@ class Model:
         return min(self.deals[deal_id].hold_ms for deal_id, _ in lines)
 
     def _fits(self, lines: Lines) -> bool:
-        self._offer_freed()
+        for deal_id in self.freed & {
+            deal_id for deal_id, _ in lines
+        }:  # the other deals' turn is at the end of the call
+            self.freed.discard(deal_id)
+            self._offer(deal_id)
         return all(qty <= self._public(deal_id) for deal_id, qty in _sums(lines).items())
 
     def _public(self, deal_id: str) -> int:

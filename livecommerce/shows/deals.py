@@ -79,7 +79,9 @@ class DealStocks:
         await self._take_out(show_id, deal_id, "closed")
         _, levels = await self.engine.levels(show_id)
         level = levels.get(deal_id)
-        if level is not None and (level.held or level.paying):
+        # What came back between the two calls is still in the deal: the next turn takes it out. Closed with it inside,
+        # the engine's books would have a unit that SQL has given to the pool.
+        if level is not None and (level.held or level.paying or level.available):
             # Held by somebody who slipped through while the deal was being pulled, or where the process died then.
             if level.held and await self._is_cancelled(deal_id):
                 await self._cancel(show_id, deal_id)

@@ -337,6 +337,66 @@ def _as_logged(event: Any) -> Any:
     return msgspec.json.decode(codec.event_to_json(event))
 
 
+@pytest.mark.parametrize("role", ["web", "worker", "valkey"])
+async def test_sigstop_and_back(server: LiveServer, role: str) -> None:
+    """A process stands still until everybody has noticed, and goes on as if nothing had been: nothing happens twice."""
+    async with (
+        live_show(server, Deal(2)) as show,
+        await watcher(show, "Ada") as ada,
+        await watcher(show, "Ben") as ben,
+        await watcher(show, "Cleo") as cleo,
+    ):
+        (deal,) = show.deals
+        answers: dict[tuple[str, str], Hold | Refused] = {}
+        answers[ada.viewer_id, RID] = await ada.tap(deal, rid=RID)
+        link = (await ada.check_out(RID))["pay_url"]
+        over = asyncio.Event()
+        (pid,) = server.pids(role)
+        async with asyncio.TaskGroup() as rush:
+            for each in (ben, cleo):
+                rush.create_task(_take_and_give_back(each, deal, answers, over))
+            await until(lambda: len(answers) > 3, "the rush")
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                rush.create_task(insist(lambda: ada.press(link, "pay")))
+                await _noticed(server, role)
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            before = len(answers)
+            await until(lambda: len(answers) > before + 2, "the rush to go on")
+            over.set()
+        await ada.until(lambda: [order.status for order in ada.orders.values()] == ["confirmed"], "paid")
+        assert pid in server.pids(role), "it was not replaced: it went on"
+        await check_conservation(server, show.show_id, answers)
+
+
+async def _noticed(server: LiveServer, role: str) -> None:
+    """The others have felt it: the shop does not answer that it is ready, or the worker's leases ran out."""
+    if role == "worker":
+        leases = "SELECT max(expires_at_ms) AS until FROM leases"
+        await until(lambda: server.rows(leases)[0]["until"] < RealClock().now_ms(), "the leases to run out")
+        return
+    while await asyncio.to_thread(server.is_ready):  # noqa: ASYNC110
+        await asyncio.sleep(0)
+
+
+async def test_a_viewer_who_reserves_and_vanishes(server: LiveServer) -> None:
+    """Her socket breaks without a goodbye: her unit stays hers for its time, and then goes to who waits."""
+    async with live_show(server, Deal(1)) as show, await watcher(show, "Ben") as ben:
+        (deal,) = show.deals
+        ada = await watcher(show, "Ada")
+        async with ada:
+            held = await ada.tap(deal)
+            waits = await ben.tap(deal, wait=True)
+        assert (waits.state, waits.place) == ("waiting", 1)
+        await ben.until_level(deal, Level(0, 1, 0, 0, 1))
+        await server.turn_hold_clock(show.show_id, 300_000)
+        await ben.until_state(waits.rid, "offered")
+        async with Watcher(show, ada.viewer_id, ada.token) as back:
+            assert held.rid not in back.holds or back.holds[held.rid].state == "expired"
+        await check_conservation(server, show.show_id)
+
+
 async def test_a_second_server_on_the_same_folder_is_refused_with_words(server: LiveServer) -> None:
     second = server.spawn("--port", str(server.port + 1))
     assert await asyncio.to_thread(second.wait, WAIT_SECONDS) == 1

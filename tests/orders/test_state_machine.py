@@ -1,6 +1,7 @@
 """Random histories of three viewers and two units: after each step the sums hold, and at the end both stores agree."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ from livecommerce.errors import Refused
 from livecommerce.ledger.database import Database
 from livecommerce.ledger.tables import metadata
 from livecommerce.orders.moves import ORDER_MOVES, PAYMENT_MOVES, Event, order_step, payment_step
-from livecommerce.reservations import ReservationEngine
+from livecommerce.reservations import ReservationEngine, keys
 from livecommerce.settings import Settings
-from tests.orders.world import World, clear, request, seed, viewer
+from livecommerce.shows.deals import DealStocks
+from tests.faults.test_order_crash_points import Fuse, Killed, doom
+from tests.orders.world import SHOW, World, clear, request, seed, viewer
 
 numbers = st.integers(1, 3)
 actions = st.sampled_from(["pay", "decline", "silence", "late", "duplicate", "bad_signature"])
@@ -41,6 +44,7 @@ class Histories(RuleBasedStateMachine):
         engine = ReservationEngine(redis, settings, clock)
         await engine.start()
         self.world = World(database, engine, redis, settings, clock)
+        self.stocks = DealStocks(database, engine, clock)
         await clear(self.world)
         await seed(self.world, quota=2)
 
@@ -52,6 +56,10 @@ class Histories(RuleBasedStateMachine):
         world.shop_hears = True
         for _ in range(3):
             await world.pass_deadline(700)
+            await world.redis.hincrby(keys.meta(SHOW), "clk", 1_000_000)
+            await world.engine.heartbeat(SHOW)
+            await world.orders.sweep_unwritten()
+            await self.stocks.finish(SHOW, "dl_b")
         await world.assert_conserved()
         await world.assert_healed()
         await world.aclose()
@@ -71,6 +79,34 @@ class Histories(RuleBasedStateMachine):
     @rule(number=numbers, qty=st.integers(1, 2))
     def hold(self, number: int, qty: int) -> None:
         self.run_allowing_refusals(self.world.hold(number, qty))
+
+    @rule(number=numbers)
+    def hold_a_bundle(self, number: int) -> None:
+        lines = [("dl_a2", 1), ("dl_b", 1)]
+        self.run_allowing_refusals(self.world.hold(number, lines=lines))
+
+    @rule(number=numbers, arrows=st.integers(0, 14))
+    def check_out_and_be_killed(self, number: int, arrows: int) -> None:
+        """Between any two things it does outside of itself; a new process begins."""
+        self.runner.run(self._be_killed(number, arrows))
+
+    async def _be_killed(self, number: int, arrows: int) -> None:
+        fuse = Fuse(arrows)
+        doom(self.world, fuse)
+        doomed = self.world.orders
+        with contextlib.suppress(Killed, Refused):
+            await doomed.checkout(viewer(number), request(number))
+        fuse.left = min(fuse.left, 0)
+        await doomed.aclose()
+        self.world.restart()
+
+    @rule()
+    def close_the_bundle(self) -> None:
+        self.runner.run(self._close_deal("dl_b"))
+
+    async def _close_deal(self, deal_id: str) -> None:
+        await self.world.change_deal(deal_id, status="closing")
+        await self.stocks.finish(SHOW, deal_id)
 
     @rule(number=numbers, delivery=st.sampled_from(["ship", "pickup"]))
     def check_out(self, number: int, delivery: str) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from livecommerce.errors import R, Refused
 from livecommerce.reservations import ReservationEngine, keys
 from livecommerce.reservations.store import RESERVE, Store, StoreBroken
 from tests.reservations.conftest import SHOW, deal, viewer
@@ -148,6 +149,114 @@ async def test_no_arguments_break_the_books(engine: ReservationEngine, redis: Re
     deals = {name: msgpack.unpackb(raw) for name, raw in (await redis.hgetall(keys.deals(SHOW))).items()}
     assert all(items[1] == sum(items[2:6]) and min(items[1:7]) >= 0 for items in deals.values())
     await engine.levels(SHOW)
+
+
+async def everything(redis: Redis) -> dict[bytes, bytes]:
+    """All that is stored, byte for byte."""
+    names = sorted(await redis.keys("*"))
+    return {name: await redis.dump(name) for name in names}
+
+
+BATCHES = [
+    [(1, "vw_3", "rid-0009", 0, "", "dl_a", 1)], [(1, "vw_3", "rid-0009", 1, "", "dl_a", 2), (2, "vw_1", "rid-held")],
+    [(4, "vw_1", "rid-held", 1000), (5, "vw_1", "rid-held"), (6, "vw_1", "rid-held", 7, 0), (7, "vw_1", "rid-held")],
+    [(8,), (9, "dl_b", "more", 3, 2, 1000, 1000, 2, 0, 0, 0, 0), (10, "dl_a", 3), (11, "vw_1"), (12,)],
+]  # fmt: skip
+edits = st.lists(
+    st.tuples(st.sampled_from(["flip", "cut", "insert", "repeat"]), st.integers(0, 400), st.integers(0, 255)),
+    min_size=1, max_size=4,
+)  # fmt: skip
+
+
+def edited(raw: bytes, how: list[tuple[str, int, int]]) -> bytes:
+    for edit, place, byte in how:
+        at = place % (len(raw) + 1)
+        match edit:
+            case "flip":
+                raw = raw[:at] + bytes([byte]) + raw[at + 1 :]
+            case "cut":
+                raw = raw[:at]
+            case "insert":
+                raw = raw[:at] + bytes([byte]) + raw[at:]
+            case "repeat":
+                raw = raw[:at] + raw[at : at + byte] + raw[at:]
+    return raw
+
+
+@given(batch=st.sampled_from(BATCHES), how=edits)
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+async def test_no_bytes_make_the_script_write_half(
+    engine: ReservationEngine, redis: Redis, batch: list[Any], how: list[tuple[str, int, int]]
+) -> None:
+    """A damaged batch is refused with every stored byte as it was, or is a batch, and the books conserve."""
+    await engine.put_deal(SHOW, deal(quota=5))
+    await engine.reserve(SHOW, viewer(1), "rid-held", [("dl_a", 1)])
+    raw = edited(msgpack.packb((*HEADER, batch), use_bin_type=False), how)
+    before = await everything(redis)
+    names = keys.engine_keys(SHOW)
+    refused = ""
+    try:
+        await redis.eval(RESERVE.body, len(names), *names, raw)
+    except ResponseError as error:
+        refused = str(error)
+    if refused:
+        assert "MALFORMED" in refused
+        assert await everything(redis) == before
+    deals = {name: msgpack.unpackb(packed) for name, packed in (await redis.hgetall(keys.deals(SHOW))).items()}
+    assert all(items[1] == sum(items[2:6]) and min(items[1:7]) >= 0 for items in deals.values())
+    rids = [msgpack.unpackb(packed, raw=True) for packed in (await redis.hgetall(keys.rids(SHOW))).values()]
+    held = sum(items[i + 1] for items in rids if items[0] in (2, 3) for i in range(8, len(items), 2))
+    assert held == sum(items[3] for items in deals.values())
+
+
+@pytest.mark.parametrize("arguments", [[], ["x"], ["", ""], [b"\x94\xa1t\xcd\x03\xe8\x05\x90", "more"]], ids=repr)
+@pytest.mark.parametrize("count", [0, 1, 5, 10, 12])
+async def test_too_few_or_too_many_keys_are_refused_before_anything_is_written(
+    engine: ReservationEngine, redis: Redis, count: int, arguments: list[Any]
+) -> None:
+    await engine.put_deal(SHOW, deal(quota=5))
+    before = await everything(redis)
+    names = (*keys.engine_keys(SHOW), "one more")[:count]
+    with pytest.raises(ResponseError, match="MALFORMED keys"):
+        await redis.eval(RESERVE.body, count, *names, *arguments)
+    assert await everything(redis) == before
+
+
+async def test_a_hundred_thousand_rids_of_one_viewer_cost_a_refusal_each_and_leave_nothing(
+    engine: ReservationEngine, redis: Redis
+) -> None:
+    await engine.put_deal(SHOW, deal(quota=1_000, limit=10))
+    store = Store(redis)
+    held = 0
+    for first in range(0, 100_000, 64):
+        batch = [(1, "vw_1", f"rid-{number:06}", 0, "", "dl_a", 1) for number in range(first, first + 64)]
+        codes = [answer[0] for answer in await call(store, *batch)]
+        held += codes.count(0)
+        assert set(codes) <= {0, 2}  # held, or her limit
+    assert held == 10
+    assert await redis.hlen(keys.rids(SHOW)) == 10
+    assert await redis.hlen(keys.viewers(SHOW)) == 2
+    assert await redis.xlen(keys.journal(SHOW)) == 2
+    await store.aclose()
+
+
+async def test_another_viewers_rid_is_a_name_that_she_may_use_too(engine: ReservationEngine, books: Any) -> None:
+    """It is kept per viewer: hers is another hold, and nothing she asks under it moves the other's."""
+    await engine.put_deal(SHOW, deal(quota=5))
+    mine = await engine.reserve(SHOW, viewer(1), "rid-0001", [("dl_a", 1)])
+    before = await books()
+    for ask in (
+        engine.release(SHOW, "vw_2", "rid-0001"), engine.accept(SHOW, "vw_2", "rid-0001"),
+        engine.begin_pay(SHOW, "vw_2", "rid-0001", 1000), engine.settle(SHOW, "vw_2", "rid-0001"),
+        engine.reacquire(SHOW, "vw_2", "rid-0001"),
+    ):  # fmt: skip
+        with pytest.raises(Refused) as refused:
+            await ask
+        assert refused.value.why is R.NOT_FOUND
+    await engine.free(SHOW, "vw_2", "rid-0001", "expired")
+    assert await books() == before
+    hers = await engine.reserve(SHOW, viewer(2), "rid-0001", [("dl_a", 2)])
+    assert (hers.ticket, hers.lines) != (mine.ticket, mine.lines)
 
 
 async def test_a_foreign_type_under_a_key_fails_before_any_write(engine: ReservationEngine, redis: Redis) -> None:

@@ -5,6 +5,7 @@ times are far enough apart that the milliseconds a history really takes decide n
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -63,8 +64,8 @@ class Histories(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.redis = Redis(unix_socket_path=self.socket, retry=Retry(NoBackoff(), 0))
-        chosen = with_secrets(read_settings({"OFFER_SECONDS": str(OFFER_MS // 1000)}, data=self.data))
-        self.engine = ReservationEngine(self.redis, chosen, TestClock())
+        self.chosen = with_secrets(read_settings({"OFFER_SECONDS": str(OFFER_MS // 1000)}, data=self.data))
+        self.engine = ReservationEngine(self.redis, self.chosen, TestClock())
         self.model = Model(OFFER_MS)
         self.run(self._start())
 
@@ -230,12 +231,40 @@ class Histories(RuleBasedStateMachine):
             lambda: self.model.replace(_key(key), _key(old), lines),
         )
 
-    @rule(key=keys_of, cancelled=st.booleans())
-    def free(self, key: tuple[int, str], cancelled: bool) -> None:
+    @rule(key=keys_of, cancelled=st.booleans(), n=st.sampled_from((None, 0, 1)))
+    def free(self, key: tuple[int, str], cancelled: bool, n: int | None = None) -> None:
         self.same(
-            lambda: self.engine.free(SHOW, *_key(key), "cancelled" if cancelled else "expired"),
-            lambda: self.model.free(_key(key), Move.FREE_CANCELLED if cancelled else Move.FREE_EXPIRED),
+            lambda: self.engine.free(SHOW, *_key(key), "cancelled" if cancelled else "expired", n),
+            lambda: self.model.free(_key(key), Move.FREE_CANCELLED if cancelled else Move.FREE_EXPIRED, n),
         )
+
+    @rule()
+    def restart(self) -> None:
+        """A process dies, another one begins: nothing of the first was needed."""
+        self.run(self._restart())
+
+    @rule(key=keys_of, deal_id=deal_ids)
+    def die_after_asking(self, key: tuple[int, str], deal_id: str) -> None:
+        """Her tap was carried out and its answer was lost with the process: asking again is answered by what stands."""
+        with contextlib.suppress(No):
+            self.model.reserve(_key(key), ((deal_id, 1),), True)
+        self.model.end_of_call()
+        self.run(self._die_after(lambda: self.engine.reserve(SHOW, viewer(key[0]), key[1], [(deal_id, 1)], True)))
+        self.reserve(key, ((deal_id, 1),), True)
+
+    async def _restart(self) -> None:
+        await self.engine.aclose()
+        self.engine = ReservationEngine(self.redis, self.chosen, TestClock())
+        await self.engine.start()
+
+    async def _die_after(self, ask: Callable[[], Awaitable[Any]]) -> None:
+        before = await self.redis.hget(keys.meta(SHOW), "seq")
+        asked = asyncio.ensure_future(ask())
+        while await self.redis.hget(keys.meta(SHOW), "seq") == before:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+        await self._restart()
 
     @rule(key=keys_of)
     def reacquire(self, key: tuple[int, str]) -> None:

@@ -71,7 +71,10 @@ local call, pack, unpack_one, floor = redis.call, cmsgpack.pack, cmsgpack.unpack
 
 -- ------------------------------------------------------------------------------------------------------ what arrives
 
-local ok, batch = pcall(unpack_one, ARGV[1])
+local ok, batch = pcall(unpack_one, ARGV[1] or '')
+if #KEYS ~= 11 then
+  return redis.error_reply('MALFORMED keys')     -- a missing one would be met after the first write
+end
 if not ok or type(batch) ~= 'table' or type(batch[4]) ~= 'table' then
   return redis.error_reply('MALFORMED batch')
 end
@@ -895,11 +898,15 @@ VERBS[5] = function(request, key, hold)
   return {OK, key}
 end
 
--- free: [6, viewer, rid, EXPIRED or CANCELLED] → what SQL gave back comes back here. A second one changes nothing.
+-- free: [6, viewer, rid, EXPIRED or CANCELLED, n] → what SQL gave back comes back here. A second one changes nothing,
+-- and neither does one that was decided before late money took the units again: `n` is how often that had happened then.
 VERBS[6] = function(request, key, hold)
-  local state, new = hold[H_STATE], request[4]
-  if new ~= EXPIRED and new ~= CANCELLED then
+  local state, new, n = hold[H_STATE], request[4], request[5]
+  if (new ~= EXPIRED and new ~= CANCELLED) or (n ~= nil and not is_count(n, 0, UNITS_MAX)) then
     return {MALFORMED}
+  end
+  if n and hold[H_N] > n then
+    return {OK, key}
   end
   if state == PAYING or state == HELD then
     count(C.FREED)

@@ -1,0 +1,161 @@
+"""The line between any two parts is cut: before the question arrives, before the answer does, and in a rush."""
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from sqlalchemy.exc import DBAPIError
+
+from livecommerce.clock import TestClock
+from livecommerce.errors import Refused
+from livecommerce.ledger.database import Database
+from livecommerce.protocol.facts import Hold
+from livecommerce.reservations import ReservationEngine
+from livecommerce.settings import Settings
+from tests.conftest import _empty_tables
+from tests.conservation import check_conservation
+from tests.cutter import Cutter, cutter
+from tests.faults.test_whole_server import _take_and_give_back
+from tests.live_server import Deal, LiveServer, Show, Watcher, insist, live_server, live_show, merchant_folder, until
+from tests.orders.world import World, request, seed, viewer
+
+__all__ = ["merchant_folder"]
+
+
+@dataclass
+class ShowThroughALine(Show):
+    line: Cutter | None = None
+
+    @property
+    def url(self) -> str:
+        assert self.line is not None
+        return super().url.replace(f":{self.server.port}", f":{self.line.port}")
+
+
+async def test_tcp_cut_between_a_viewer_and_the_gateway(merchant_folder: Path) -> None:
+    """Her tap or its answer is lost on the way, each time: she comes back by herself, asks again under the same rid,
+    and has one hold for each."""
+    with (
+        live_server(merchant_folder) as server,
+        cutter(lambda: asyncio.open_connection("127.0.0.1", server.port)) as line,
+    ):
+        async with live_show(server, Deal(8, limit=8)) as show:
+            through = ShowThroughALine(
+                server, show.host, show.show_id, show.card_id, show.deals, show.counter_id, line=line
+            )
+            answers: dict[tuple[str, str], Hold | Refused] = {}
+            async with Watcher(through, *await server.viewer("Ada")) as ada:
+                for number in range(6):
+                    rid = f"rid-cut-{number}"
+                    before = ada.socket.connections
+                    line.cut_at(1, "there" if number % 2 else "back")
+                    answer = await insist(lambda rid=rid: ada.tap(show.deals[0], rid=rid))
+                    assert isinstance(answer, Hold)
+                    assert answer.state == "held"
+                    answers[ada.viewer_id, rid] = answer
+                    await ada.until(lambda before=before: ada.socket.connections > before, "her return")
+                tickets = [answer.ticket for answer in answers.values() if isinstance(answer, Hold)]
+                assert len(set(tickets)) == 6
+            await check_conservation(server, show.show_id, answers)
+
+
+class ServerWithRedisElsewhere(LiveServer):
+    socket = ""
+
+    @contextlib.asynccontextmanager
+    async def redis(self) -> AsyncIterator[Redis]:
+        client = Redis(unix_socket_path=self.socket, retry=Retry(NoBackoff(), 0))
+        try:
+            yield client
+        finally:
+            await client.aclose()
+
+
+@contextlib.contextmanager
+def _server_over(line: Cutter, merchant_folder: Path, socket: str) -> Iterator[LiveServer]:
+    folder = Path(tempfile.mkdtemp(prefix="lc-cut-"))
+    shutil.copytree(merchant_folder, folder / "data")
+    server = ServerWithRedisElsewhere(folder, (), {"REDIS_URL": f"redis://127.0.0.1:{line.port}"})
+    server.socket = socket
+    try:
+        server.start()
+        yield server
+    finally:
+        server.end()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def test_tcp_cut_between_our_processes_and_redis(merchant_folder: Path, valkey_socket: str, redis: Redis) -> None:
+    """In a rush, every line of gateway and worker, again and again: what was answered stands, nothing happens twice."""
+    with (
+        cutter(lambda: asyncio.open_unix_connection(valkey_socket)) as line,
+        _server_over(line, merchant_folder, valkey_socket) as server,
+    ):
+        async with live_show(server, Deal(3)) as show, contextlib.AsyncExitStack() as room:
+            crowd = [
+                await room.enter_async_context(Watcher(show, *each))
+                for each in await server.viewers(["Ada", "Ben", "Cleo", "Dora", "Eve"])
+            ]
+            answers: dict[tuple[str, str], Hold | Refused] = {}
+            over = asyncio.Event()
+            async with asyncio.TaskGroup() as rush:
+                for each in crowd:
+                    rush.create_task(_take_and_give_back(each, show.deals[0], answers, over))
+                for _ in range(6):
+                    answered = len(answers)
+                    await until(lambda answered=answered: len(answers) > answered + 3, "the rush to go on")
+                    await asyncio.to_thread(line.cut)
+                over.set()
+            held = [
+                answer for (_, rid), answer in answers.items() if rid == "rid-the-last" and isinstance(answer, Hold)
+            ]
+            assert len(held) == 3
+            assert line.cuts >= 6
+            await check_conservation(server, show.show_id, answers)
+
+
+@pytest.mark.postgres
+async def test_tcp_cut_between_our_processes_and_the_ledger(
+    postgres_tables: str, redis: Redis, settings: Settings, clock: TestClock
+) -> None:
+    """At every message of a checkout, the commit's own among them: she asks again and has one order, paid for once."""
+    await _empty_tables(postgres_tables)
+    real = Path(postgres_tables.partition("host=")[2])
+    folder = Path(tempfile.mkdtemp(prefix="lc-pg-cut-"))
+    name = ".s.PGSQL.5432"
+    with cutter(lambda: asyncio.open_unix_connection(str(real / name)), folder / name) as line:
+        database = Database(f"postgresql+asyncpg://postgres@/ledger?host={folder}")
+        await database.start()
+        engine = ReservationEngine(redis, settings, clock)
+        await engine.start()
+        world = World(database, engine, redis, settings, clock)
+        await seed(world, quota=40)
+        broken = 0
+        for number in range(1, 13):
+            await world.hold(number)
+            line.cut_at(2 * number - 1, "back" if number % 3 else "there")
+            cuts = line.cuts
+            answer = None
+            while answer is None:
+                with contextlib.suppress(Refused, DBAPIError, OSError):
+                    answer = await world.orders.checkout(viewer(number), request(number))
+            broken += line.cuts > cuts
+            assert answer.pay_url
+        line.cut_at(0, "back")
+        assert broken > 8, "the cuts did not meet the checkouts"
+        await world.orders.run_outbox()
+        assert await world.deal() == (40, 12, 0)
+        await world.assert_conserved()
+        await world.assert_healed()
+        await world.aclose()
+        await engine.aclose()
+        await database.aclose()
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,36 @@
+"""`docs/faults.md` and `docs/unit-walk.md` name tests: each exists, and every fault of the contract has a row."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# The contract's list; three of its faults are tested with the history fence and the cluster.
+FAULTS = (
+    "kill -9 of a gateway", "kill -9 of the worker", "kill -9 of the writer", "SIGSTOP", "Redis killed", "restarted",
+    "TCP cut between viewer and gateway", "TCP cut between our processes and Redis",
+    "TCP cut between our processes and the ledger", "duplicate webhooks", "reordered and delayed webhooks",
+    "forged webhooks", "same rid from two devices", "clock steps", "disk full under SQLite", "reserves and vanishes",
+    "quantity 0, negative", "rid of another viewer", "rid with another body", "10⁵ rids", "malformed batches",
+)  # fmt: skip
+
+
+def _tests() -> set[str]:
+    texts = (path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    return {name for text in texts for name in re.findall(r"^(?:async )?def (test_\w+)", text, re.MULTILINE)}
+
+
+@pytest.mark.parametrize("page", ["faults.md", "unit-walk.md"])
+def test_every_test_that_the_page_names_exists(page: str) -> None:
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / page).read_text()))
+    assert len(named) > 5
+    assert named <= _tests()
+
+
+def test_every_fault_of_the_contract_has_a_row_with_a_test() -> None:
+    rows = [line for line in (ROOT / "docs" / "faults.md").read_text().splitlines() if line.startswith("| ")]
+    for fault in FAULTS:
+        mine = [row for row in rows if fault in row.split("|")[1]]
+        assert mine, f"docs/faults.md has no row for {fault!r}"
+        assert all(re.search(r"`test_\w+`", row) for row in mine)

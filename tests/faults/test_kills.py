@@ -1,0 +1,173 @@
+"""kill -9 and SIGSTOP of real processes, full disks and clocks that are set, each ended by the history checker."""
+
+import asyncio
+import contextlib
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from livecommerce.clock import TestClock
+from livecommerce.errors import R, Refused
+from livecommerce.ledger.database import Database
+from livecommerce.reservations import DealStock, ReservationEngine, keys
+from livecommerce.settings import Settings
+from livecommerce.valkey_child import valkey_binary
+from tests.faults.doomed import STORIES
+from tests.orders.world import World, request, rid, seed, viewer
+
+SHORT = ("pay", "late_money_with_a_unit_left")
+FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
+
+
+def _kill_at_every_arrow(socket: str, template: Path, story: str, every: str) -> None:
+    command = [sys.executable, "-m", "tests.faults.doomed", socket, str(template), story, every]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+
+
+@pytest.mark.parametrize("story", SHORT)
+async def test_kill_9_at_every_arrow(valkey_socket: str, redis: Redis, sqlite_template: Path, story: str) -> None:
+    """The process that takes the order, hears the bank and runs the errands dies before each of its calls."""
+    await asyncio.to_thread(_kill_at_every_arrow, valkey_socket, sqlite_template, story, "calls")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("every", ["calls", "statements"])
+@pytest.mark.parametrize("story", list(STORIES))
+async def test_kill_9_at_every_arrow_and_in_every_transaction(
+    valkey_socket: str, redis: Redis, sqlite_template: Path, story: str, every: str
+) -> None:
+    await asyncio.to_thread(_kill_at_every_arrow, valkey_socket, sqlite_template, story, every)
+
+
+# --- the disk -------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _no_file_may_grow_beyond(size: int) -> Iterator[None]:
+    """As on a full disk: writes beyond `size` fail. Python leaves SIGXFSZ ignored, so that the write says so."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+async def test_disk_full_under_sqlite(
+    redis: Redis, settings: Settings, clock: TestClock, sqlite_template: Path, tmp_path: Path
+) -> None:
+    """Checkouts, payments and errands are refused as "unavailable"; with room again the same requests go on, and
+    nothing was lost or done twice."""
+    path = tmp_path / "ledger.sqlite3"
+    shutil.copyfile(sqlite_template, path)
+    database = Database(f"sqlite+aiosqlite:///{path}")
+    await database.start()
+    engine = ReservationEngine(redis, settings, clock)
+    await engine.start()
+    world = World(database, engine, redis, settings, clock)
+    await seed(world)
+    paid = await world.checkout(1)
+    await world.hold(2)
+    before = await world.everything()
+    with _no_file_may_grow_beyond(os.path.getsize(f"{path}-wal")):  # noqa: ASYNC240
+        with pytest.raises(Refused) as refused:
+            await world.orders.checkout(viewer(2), request(2))
+        assert refused.value.why is R.UNAVAILABLE
+        with pytest.raises(Refused) as refused:
+            await world.test.act(paid.pay_url.rpartition("/")[2], "pay")
+        assert refused.value.why is R.UNAVAILABLE
+        with pytest.raises(Refused) as refused:
+            await world.orders.cancel(viewer(1), paid.order.order_id)
+        assert refused.value.why is R.UNAVAILABLE
+        assert await world.everything() == before, "readers go on, and nothing was written"
+        assert await world.level() == (1, 0, 2, 0)
+    again = await world.orders.checkout(viewer(2), request(2))
+    for answer in (paid, again):
+        await world.press(answer)
+    assert (await world.status(1), await world.status(2)) == ("confirmed", "confirmed")
+    await world.assert_conserved()
+    await world.assert_healed()
+    await world.aclose()
+    await engine.aclose()
+    await database.aclose()
+
+
+# --- the clock ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def valkey_with_a_clock_to_set() -> AsyncIterator[tuple[Redis, Path]]:
+    """The embedded Valkey, its clock off by what a file says."""
+    if FAKETIME is None:
+        pytest.skip("no libfaketime on this machine (Debian: apt-get install faketime)")
+    folder = Path(tempfile.mkdtemp(prefix="lc-faketime-"))
+    step = folder / "step"
+    step.write_text("+0")
+    environ = {
+        **os.environ, "LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(step), "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1",
+    }  # fmt: skip
+    path = folder / "s"
+    process = subprocess.Popen(  # noqa: ASYNC220
+        [str(valkey_binary()), "--port", "0", "--unixsocket", str(path), "--dir", str(folder), "--save", ""],
+        stdout=subprocess.DEVNULL, env=environ,
+    )  # fmt: skip
+    deadline = time.monotonic() + 30
+    while not path.exists():
+        assert process.poll() is None, "Valkey did not start under libfaketime"
+        assert time.monotonic() < deadline, "Valkey took more than 30 s to start"
+        await asyncio.sleep(0.02)
+    redis = Redis(unix_socket_path=str(path), retry=Retry(NoBackoff(), 0))
+    yield redis, step
+    await redis.aclose()
+    process.terminate()
+    process.wait(10)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.parametrize("hours", [1, -1], ids=["an_hour_ahead", "an_hour_back"])
+async def test_clock_step_of_an_hour(
+    valkey_with_a_clock_to_set: tuple[Redis, Path], settings: Settings, clock: TestClock, hours: int
+) -> None:
+    """The server's clock is set while units are held: none is lost, and each still ends, at the end of its own time."""
+    redis, step = valkey_with_a_clock_to_set
+    engine = ReservationEngine(redis, settings, clock)
+    await engine.start()
+    await engine.open_show("sh_1")
+    await engine.put_deal("sh_1", DealStock("dl_a", 3, 3, 100_000, 200_000, "open"))
+    held = await engine.reserve("sh_1", viewer(), rid(), [("dl_a", 1)])
+    await engine.reserve("sh_1", viewer(2), rid(2), [("dl_a", 1)])
+    await engine.begin_pay("sh_1", "vw_2", rid(2), 200_000)
+    assert held.due_at_ms is not None
+    began = (await redis.time())[0]
+
+    for sign in (hours, 0):  # set, and set right again
+        step.write_text(f"{sign * 3600:+d}")
+        for _ in range(3):
+            assert (await engine.heartbeat("sh_1")).expired == 0
+    assert abs((await redis.time())[0] - began) < 3000
+    assert (await engine.counts("sh_1"))["clock_clamped"] >= 1, "the step was never seen"
+    (still,) = await engine.holds_of("sh_1", "vw_1")
+    assert still.state == "held"
+    assert still.due_at_ms is not None
+    # At most one step of 2 s for each of the two settings was taken from her time, and none of it was given twice.
+    assert -4_100 - 60_000 <= still.due_at_ms - held.due_at_ms <= 0
+    assert await engine.paying_past_due("sh_1") == []
+
+    await redis.hincrby(keys.meta("sh_1"), "clk", 100_000)  # type: ignore[misc]
+    assert (await engine.heartbeat("sh_1")).expired == 1
+    assert [level.held for level in (await engine.levels("sh_1"))[1].values()] == [0]
+    await engine.aclose()

@@ -1,0 +1,492 @@
+"""One seed, one history: processes that die, a network that loses things, people who want the same few units.
+
+What arrives: a seed, the real Valkey, and for a history with money the real ledger. What leaves: a `History`: its
+digest, which is the same for the same seed, and what happened, or an `AssertionError` that says what must not have.
+Most seeds are about stock alone (engine, batcher, script; judged call by call by `oracle`); every `SHOP_EVERY`th is a
+shop with orders, a bank and webhooks (`shop`). Everything runs on virtual time, so an hour costs nothing.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import secrets
+import warnings
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+import structlog
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+import livecommerce.ids as ids
+from livecommerce.background.holds import Heartbeats
+from livecommerce.errors import R, Refused
+from livecommerce.people.identity import ViewerIdentity
+from livecommerce.protocol.facts import Hold
+from livecommerce.reservations import DealStock, ReservationEngine, keys
+from livecommerce.settings import Settings, read_settings
+from tests.simulation.loop import Process, SeededLoop, Stuck
+from tests.simulation.network import START_S, Network, Server, Weather, _simulated, connection_class
+from tests.simulation.oracle import Breach, Oracle, same_books
+
+T = TypeVar("T")
+
+SHOP_EVERY = 12
+SHOW = "sh_1"
+OFFER_SECONDS, HOLD_MS, PAY_MS = 1, 2_000, 3_000
+# After every fault has ended, so long until nothing is held, offered or being paid any more.
+QUIET_SECONDS = 14.0
+SETTINGS = read_settings(
+    {
+        "OFFER_SECONDS": str(OFFER_SECONDS), "PAY_RETRY_SECONDS": "2", "LIVECOMMERCE_SECRET": "simulated" * 4,
+        "WEBHOOK_SECRET": "simulated too" * 3,
+    },
+    data=Path("/nowhere"), mode="development",
+)  # fmt: skip
+
+
+class Gone(Exception):
+    """The process that was asked died, or hung up: whether it happened is not known."""
+
+
+@dataclass
+class History:
+    seed: int
+    digest: str
+    kind: str
+    virtual_seconds: float
+    happened: Counter[str] = field(default_factory=Counter)
+
+
+class SimulatedClock:
+    def __init__(self, loop: SeededLoop) -> None:
+        self._loop = loop
+
+    def now_ms(self) -> int:
+        return START_S * 1000 + round(self._loop.time() * 1000)
+
+    def monotonic(self) -> float:
+        return self._loop.time()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class Instance:
+    """One process of ours: parts made anew at each start, nothing kept from the one before."""
+
+    def __init__(self, world: "World", role: str) -> None:
+        self.world, self.role = world, role
+        self.is_up = False
+        self.process = world.loop.spawn(role)
+        self.process.on_death.append(lambda: world.on_death(self))
+
+    async def start(self) -> None:
+        world = self.world
+        self.redis = world.new_redis()
+        self.engine = ReservationEngine(self.redis, world.settings, world.clock)
+        await self.engine.start()
+        if self.role == "worker":
+            self.repeat("heartbeat", Heartbeats(self.engine, world.clock).beat_due, 0.25)
+            self.repeat("unpaid", self._free_what_was_not_paid, 1.0)
+
+    def repeat(self, name: str, call: Callable[[], Awaitable[Any]], seconds: float) -> None:
+        """A duty, as the worker does it: again and again, whatever it was refused for."""
+
+        async def forever() -> None:
+            while True:
+                with contextlib.suppress(*self.world.away_errors):
+                    await call()
+                self.world.happened[name] += 1
+                await asyncio.sleep(seconds * self.world.chance.uniform(0.9, 1.1))
+
+        self.world.loop.run_in(self.process, self.world.guarded(forever()))
+
+    async def _free_what_was_not_paid(self) -> None:
+        for viewer_id, rid in await self.engine.paying_past_due(SHOW):
+            await self.engine.free(SHOW, viewer_id, rid, "expired")
+
+    async def aclose(self) -> None:
+        await self.engine.aclose()
+
+
+class World:
+    """A history about stock alone; `shop.Shop` is one with money."""
+
+    kind = "stock"
+    instance_class = Instance
+    viewers, actions = 5, 6
+    away_errors: tuple[type[Exception], ...] = (Refused,)  # what a duty may fail with; the next turn goes on
+
+    def __init__(self, seed: int, server: Server) -> None:
+        self.seed = seed
+        self.chance = random.Random(seed)
+        self.loop = SeededLoop(self.chance)
+        self.settings: Settings = SETTINGS
+        self.clock = SimulatedClock(self.loop)
+        self.happened: Counter[str] = Counter()
+        self.weather = self._weather()
+        self.server = server
+        server.clock_step_s, server.now = 0.0, self.loop.time
+        self.network = Network(self.loop, self.chance, server, Weather())
+        self.connection_class = connection_class(self.network)
+        body, sha = _RESERVE
+        self.oracle = Oracle(f"{{show:{SHOW}}}".encode(), sha, body, server.now_ms, on_time=self.weather.calm)
+        server.watch = self.oracle.watch
+        self.instances: list[Instance] = []
+        self.dead: list[str] = []
+        self.failures: list[BaseException] = []
+        self.told: dict[tuple[str, str], Hold] = {}
+        self.buried = False
+
+    def _weather(self) -> Weather:
+        if self.chance.random() < 0.25:
+            return Weather()
+        faults = ("slow", "lost", "answer_lost", "silent", "twice", "script_flush", "late")
+        # A few kinds at a time, each from rare to often: what all of them together hide, some of them show.
+        kinds = self.chance.sample(faults, self.chance.randint(1, 4))
+        return Weather(**{kind: self.chance.choice((0.01, 0.05, 0.15)) for kind in kinds})
+
+    # --- the run ----------------------------------------------------------------------------------------------------
+
+    def run(self) -> History:
+        with _drawn(self.seed, self.clock):
+            self.server.ask("FLUSHALL")
+            self.server.ask("SCRIPT", "FLUSH")  # or the first history of a run would be another one
+            main = self.loop.run_in(self.loop.outside, self._live())
+            self.loop.set_exception_handler(self._on_error)
+            try:
+                self.loop.run_until_complete(main)
+            except Stuck:
+                raise Breach("everybody waits and nothing can happen any more") from None
+            except (asyncio.CancelledError, RuntimeError):
+                if not self.failures:
+                    raise
+            finally:
+                self._bury()
+        if self.failures:
+            raise self.failures[0]
+        return History(self.seed, self.oracle.digest.hexdigest(), self.kind, self.loop.time(), self.happened)
+
+    def _on_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What fails in a step that nobody waits for, the oracle's verdict among it, ends the history."""
+        if "handle" in context:
+            self.failures.append(context["exception"])
+            loop.stop()
+
+    def _bury(self) -> None:
+        """Nobody runs any more. What still waited is closed here, where its last words are not heard."""
+        self.buried = True
+        for process in self.loop.processes:
+            process.alive = False
+        for task in [task for process in self.loop.processes for task in process.tasks if not task.done()]:
+            task._log_destroy_pending = False  # type: ignore[attr-defined]
+            with contextlib.suppress(BaseException):
+                task.get_coro().close()  # type: ignore[union-attr]
+        self.loop.graveyard.clear()
+        self.server.watch = lambda _command, _answer: None
+        self.loop.close()
+
+    async def guarded(self, work: Awaitable[T]) -> T | None:
+        """What fails here fails the history, whoever was to look at it."""
+        try:
+            return await work
+        except (asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as error:
+            if not self.buried:
+                self.failures.append(error)
+                self.loop.stop()
+            raise
+
+    async def _live(self) -> None:
+        for role in ("web", "web", "worker"):
+            await self._start(role)
+        await self.prepare()
+        self.network.weather = self.weather
+        people = [self._task(self.person(number)) for number in range(1, self.viewers + 1)]
+        others = [self._task(self.merchant())] + ([] if self.weather.calm else [self._task(self.chaos())])
+        await asyncio.gather(*people)
+        for other in others:
+            other.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        self.network.weather = Weather()
+        self.network.away_until = 0.0
+        self.server.clock_step_s = 0.0
+        for instance in self.instances:
+            instance.process.steps_to_live = 0
+        while self.dead:
+            await self._start(self.dead.pop())
+        await self.come_to_rest()
+
+    def _task(self, work: Awaitable[Any]) -> "asyncio.Task[Any]":
+        return self.loop.run_in(self.loop.outside, self.guarded(work))
+
+    def new_redis(self) -> Redis:
+        pool = ConnectionPool(
+            connection_class=self.connection_class, retry=Retry(NoBackoff(), 0), protocol=2, driver_info=None
+        )
+        return Redis(connection_pool=pool)
+
+    # --- processes --------------------------------------------------------------------------------------------------
+
+    async def _start(self, role: str) -> None:
+        instance = self.instance_class(self, role)
+        self.instances.append(instance)
+        with contextlib.suppress(Gone):
+            await self.call(instance, lambda each: each.start())
+            instance.is_up = True
+
+    def on_death(self, instance: Instance) -> None:
+        self.happened["killed"] += 1
+        self.instances.remove(instance)
+        self.dead.append(instance.role)
+
+    def some(self, role: str) -> Instance | None:
+        alive = [each for each in self.instances if each.role == role and each.is_up]
+        return self.chance.choice(alive) if alive else None
+
+    async def call(self, instance: Instance, ask: Callable[[Any], Awaitable[T]]) -> T:
+        """A request to a process, as from outside. Raises `Gone` where it dies before it answers."""
+        answer: asyncio.Future[T] = self.loop.create_future()
+        if not instance.process.alive:
+            raise Gone
+        instance.process.on_death.append(lambda: answer.done() or answer.set_exception(Gone()))
+        task = self.loop.run_in(instance.process, ask(instance))  # type: ignore[arg-type]
+
+        def told(task: "asyncio.Task[T]") -> None:
+            if answer.done():
+                task.cancelled() or task.exception()
+            elif task.cancelled():
+                answer.set_exception(Gone())
+            elif (error := task.exception()) is not None:
+                answer.set_exception(error)
+            else:
+                answer.set_result(task.result())
+
+        task.add_done_callback(told, context=self.loop.outside.context)
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            if self.chance.random() < 0.7:  # her line is cut, and the process hears of that, or not
+                task.cancel()
+            raise
+
+    # --- what goes wrong --------------------------------------------------------------------------------------------
+
+    async def chaos(self) -> None:
+        while True:
+            await asyncio.sleep(self.chance.uniform(0.2, 2.5))
+            await self.chance.choice(self.ills())()
+
+    def ills(self) -> list[Callable[[], Awaitable[None]]]:
+        return [self._kill, self._kill, self._stop_gently, self._server_away, self._step_the_servers_clock]
+
+    async def _kill(self) -> None:
+        if not self.instances:
+            return
+        victim = self.chance.choice(self.instances)
+        if self.chance.random() < 0.5:
+            self.loop.kill(victim.process)
+        else:
+            victim.process.steps_to_live = self.chance.randint(1, 120)
+        await asyncio.sleep(self.chance.uniform(0.1, 1.5))
+        while self.dead:
+            await self._start(self.dead.pop())
+
+    async def _stop_gently(self) -> None:
+        """SIGTERM: the call in flight is cut off."""
+        victim = self.some("web")
+        if victim is None:
+            return
+        self.happened["stopped"] += 1
+        with contextlib.suppress(Gone):
+            await self.call(victim, lambda each: each.aclose())
+        if victim in self.instances:
+            self.loop.kill(victim.process)
+        while self.dead:
+            await self._start(self.dead.pop())
+
+    async def _server_away(self) -> None:
+        self.happened["away"] += 1
+        self.network.away_until = self.loop.time() + self.chance.uniform(0.1, 4.0)
+
+    async def _step_the_servers_clock(self) -> None:
+        self.happened["clock_step"] += 1
+        self.server.clock_step_s = self.chance.choice((-3600.0, 0.0, 3600.0, 1.5, -0.5))
+
+    # --- who wants what ---------------------------------------------------------------------------------------------
+
+    DEALS = ("dl_a", "dl_b")
+
+    async def prepare(self) -> None:
+        self.quotas = {deal_id: self.chance.randint(1, 4) for deal_id in self.DEALS}
+        self.rules = {deal_id: self.chance.choice(("skip", "wait")) for deal_id in self.DEALS}
+        self.limit = self.chance.randint(1, 3)
+        web = self.instances[0]
+        await self.call(web, lambda each: each.engine.open_show(SHOW))
+        for deal_id in self.DEALS:
+            await self.call(web, lambda each, deal_id=deal_id: each.engine.put_deal(SHOW, self.deal(deal_id)))
+
+    def deal(self, deal_id: str, units: int | None = None, move: str = "opening") -> DealStock:
+        units = self.quotas[deal_id] if units is None else units
+        return DealStock(
+            deal_id, units, self.limit, HOLD_MS, PAY_MS, "open", move_id=move, head_wants_more=self.rules[deal_id]
+        )  # type: ignore[arg-type]
+
+    async def person(self, number: int) -> None:
+        viewer = ViewerIdentity(f"vw_{number}", f"Viewer {number}", "guest", "", "", "")
+        mine: list[str] = []
+        for _ in range(self.actions):
+            await asyncio.sleep(self.chance.expovariate(1.4))
+            await self._act(viewer, mine)
+        # And here she vanishes, whatever she has.
+
+    async def _act(self, viewer: ViewerIdentity, mine: list[str]) -> None:
+        drawn = self.chance.random()
+        if drawn < 0.45 or not mine:
+            rid = f"rid-{len(mine):05}"
+            mine.append(rid)
+            lines = [(self.chance.choice(self.DEALS), self.chance.choice((1, 1, 1, 2)))]
+            if self.chance.random() < 0.2:
+                lines = [(deal_id, 1) for deal_id in self.DEALS]
+            wait = self.chance.random() < 0.4
+            devices = 2 if self.chance.random() < 0.25 else 1
+            asked = [
+                self.ask_until_known(viewer, rid, lambda each: each.engine.reserve(SHOW, viewer, rid, lines, wait))
+                for _ in range(devices)
+            ]
+            await asyncio.gather(*asked)
+            return
+        rid = self.chance.choice(mine)
+        verbs: list[Callable[[Any], Awaitable[Any]]] = [
+            lambda each: each.engine.release(SHOW, viewer.viewer_id, rid),
+            lambda each: each.engine.accept(SHOW, viewer.viewer_id, rid),
+            lambda each: each.engine.accept(SHOW, viewer.viewer_id, rid),
+            lambda each: each.engine.begin_pay(SHOW, viewer.viewer_id, rid, PAY_MS),
+            lambda each: each.engine.begin_pay(SHOW, viewer.viewer_id, rid, PAY_MS),
+            lambda each: each.engine.settle(SHOW, viewer.viewer_id, rid),
+            lambda each: each.engine.free(SHOW, viewer.viewer_id, rid, "cancelled", 0),
+            lambda each: each.engine.reacquire(SHOW, viewer.viewer_id, rid),
+            lambda each: each.engine.holds_of(SHOW, viewer.viewer_id),
+        ]
+        await self.ask_until_known(viewer, rid, self.chance.choice(verbs))
+
+    async def ask_until_known(
+        self, viewer: ViewerIdentity, rid: str, ask: Callable[[Any], Awaitable[T]], tries: int = 4,
+        on_try: Callable[[int], None] = lambda _number: None,
+    ) -> T | R | None:  # fmt: skip
+        """The same again, through whatever process there is, until the answer is one; None where she gives up."""
+        for number in range(tries):
+            web = self.some("web")
+            if web is not None:
+                on_try(number)
+                try:
+                    async with asyncio.timeout(self.chance.choice((0.02, 1.0, 8.0, 8.0))):
+                        answer = await self.call(web, ask)
+                    self.hear(viewer.viewer_id, rid, answer)
+                    return answer
+                except Refused as refused:
+                    self.happened[refused.why.value.word] += 1
+                    if refused.why not in (R.BUSY, R.REBUILDING, R.UNAVAILABLE):
+                        return refused.why
+                except (Gone, TimeoutError):
+                    self.happened["unknown"] += 1
+            await asyncio.sleep(self.chance.uniform(0.05, 0.8))
+        return None
+
+    def hear(self, viewer_id: str, rid: str, answer: Any) -> None:
+        """An accepted rid always is the same hold, whoever asks and wherever."""
+        if not isinstance(answer, Hold):
+            return
+        self.happened[answer.state] += 1
+        before = self.told.setdefault((viewer_id, rid), answer)
+        same = (before.ticket, before.lines) == (answer.ticket, answer.lines)
+        if not same:
+            raise Breach(f"{viewer_id}/{rid} was told {before} and then {answer}")
+
+    async def merchant(self) -> None:
+        """Adds units, closes deals and opens them again; a move that was told before is told again."""
+        while True:
+            await asyncio.sleep(self.chance.uniform(0.5, 4.0))
+            web = self.some("web")
+            if web is not None:
+                with contextlib.suppress(Refused, Gone):
+                    await self.call(web, self._change())
+
+    def _change(self) -> Callable[[Any], Awaitable[Any]]:
+        deal_id, move = self.chance.choice(self.DEALS), self.chance.choice(("opening", "more"))
+        stock = self.deal(deal_id, self.chance.randint(0, 2), move)
+        status: Any = self.chance.choice(("open", "open", "open", "closing", "closed", "announced"))
+        return self.chance.choice(
+            [
+                lambda each: each.engine.put_deal(SHOW, stock),
+                lambda each: each.engine.set_deal_status(SHOW, deal_id, status),
+                lambda each: each.engine.set_deal_status(SHOW, deal_id, "open"),
+            ]
+        )
+
+    async def come_to_rest(self) -> None:
+        """No fault any more: what ran ends, what was not paid is freed, and both sides have the same books."""
+        web = self.some("web")
+        assert web is not None
+        until, under_way = self.loop.time() + QUIET_SECONDS, True
+        while under_way:
+            await asyncio.sleep(1.0)
+            _, levels = await self.call(web, lambda each: each.engine.levels(SHOW))
+            under_way = any(level.held or level.paying for level in levels.values())
+            if under_way and self.loop.time() > until:
+                raise Breach(f"it never comes to rest: {levels}")
+        assert self.oracle.model is not None
+        flat = self.server.ask("HGETALL", keys.rids(SHOW))
+        same_books(self.oracle.model, dict(zip(flat[::2], flat[1::2], strict=True)))
+
+
+def _reserve_script() -> tuple[bytes, bytes]:
+    from livecommerce.reservations.store import RESERVE
+
+    return _simulated(RESERVE)
+
+
+_RESERVE = _reserve_script()
+
+
+@contextlib.contextmanager
+def _drawn(seed: int, clock: SimulatedClock) -> Iterator[None]:
+    """Random words and the time in new ids come from the seed; nothing is logged."""
+    chance = random.Random(f"words of {seed}")
+    drawn: dict[str, Any] = {
+        "token_bytes": chance.randbytes,
+        "token_hex": lambda size=16: chance.randbytes(size).hex(),
+        "randbits": chance.getrandbits,
+        "choice": chance.choice,
+    }
+    kept = {name: getattr(secrets, name) for name in drawn}
+    config = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50), processors=[])
+    time = ids.time
+    logging.disable(logging.CRITICAL)
+    quiet = warnings.catch_warnings()
+    quiet.__enter__()
+    warnings.simplefilter("ignore")
+    ids.time = SimpleNamespace(time_ns=lambda: clock.now_ms() * 1_000_000)  # type: ignore[assignment]
+    for name, value in drawn.items():
+        setattr(secrets, name, value)
+    try:
+        yield
+    finally:
+        for name, value in kept.items():
+            setattr(secrets, name, value)
+        ids.time = time
+        logging.disable(logging.NOTSET)
+        quiet.__exit__(None, None, None)
+        structlog.configure(**config)
+
+
+__all__ = ["Gone", "History", "Instance", "Process", "World"]
