@@ -1,9 +1,9 @@
 """Many requests, one call: requests queue while a call is in flight and go together when it returns.
 
-What arrives: a show, a request for the script, and what to make of its answer. What leaves: a future. One task owns the
-connection; request code waits on its future and never touches the socket. No timer: an idle engine asks at once, a
-busy one asks for up to 64 at a time. Shows take turns. It decides nothing about stock. Each call carries the last one's
-seq and tip as the witness of the history fence, and what was answered goes into the process's memory.
+What arrives: a show, a request for the script, and what to make of its answer. What leaves: a future, or a call of
+whoever asked. One task owns the connection; request code never touches the socket. No timer: an idle engine asks at
+once, a busy one asks for up to 64 at a time. Shows take turns. It decides nothing about stock. Each call carries the
+last one's seq and tip as the witness of the history fence, and what was answered goes into the process's memory.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgpack
 import structlog
@@ -63,13 +63,16 @@ class Reply:
 
 # Makes the caller's result of its answer; raises `Refused` for a no.
 Finish = Callable[[list[Any], Reply], T]
+# Told once, in the loop: the result, or why there is none; and the version of the books it comes from, 0 where unknown.
+Tell = Callable[[T | None, Exception | None, int], None]
 
 
 @dataclass(slots=True)
 class _Asked:
     request: tuple[Any, ...]
     finish: Finish[Any]
-    done: asyncio.Future[Any]
+    tell: Tell[Any]
+    done: asyncio.Future[Any] | None = None  # of who waits and may stop waiting
 
 
 class Batcher:
@@ -108,15 +111,32 @@ class Batcher:
     def ask(self, show_id: str, request: tuple[Any, ...], finish: Finish[T]) -> "asyncio.Future[T]":
         """A future of what `finish` makes of the answer.
 
-        It fails with `Refused(BUSY)` at once where the queue is full, or where Redis is away: then the outcome is
-        unknown and the same rid may be asked again. Cancelling the future before its call began takes the request
-        back; later it changes nothing but that nobody hears the answer.
+        It fails with `Refused(BUSY)`, without a call, where the queue is full; and where Redis is away: then the
+        outcome is unknown and the same rid may be asked again. Cancelling the future before its call began takes the
+        request back; later it changes nothing but that nobody hears the answer.
         """
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        asked = _Asked(request, finish, done)
+
+        def tell(result: T | None, error: Exception | None, _version: int) -> None:
+            if done.done():
+                return
+            if error is None:
+                done.set_result(cast("T", result))
+            else:
+                done.set_exception(error)
+                done.exception()  # a caller that went away must not become a log line of asyncio's
+
+        self._queue(show_id, _Asked(request, finish, tell, done))
+        return done
+
+    def ask_and_tell(self, show_id: str, request: tuple[Any, ...], finish: Finish[T], tell: Tell[T]) -> None:
+        """`ask` without a future, for the hot path: `tell` is called once, after this has returned."""
+        self._queue(show_id, _Asked(request, finish, tell))
+
+    def _queue(self, show_id: str, asked: _Asked) -> None:
         if self._length >= QUEUE_MAX or self._owner is None:
-            _refuse(asked, _busy())
-            return done
+            asyncio.get_running_loop().call_soon(_refuse, asked, _busy())
+            return
         queue = self._waiting.get(show_id)
         if queue is None:
             queue = self._waiting[show_id] = deque()
@@ -125,7 +145,6 @@ class Batcher:
         if self._length > self.peak:
             self.peak = self._length
         self._wake.set()
-        return done
 
     async def _run_forever(self) -> None:
         while True:
@@ -153,7 +172,7 @@ class Batcher:
         while queue and len(batch) < BATCH_MAX:
             asked = queue.popleft()
             self._length -= 1
-            if not asked.done.done():  # cancelled before it began: never sent
+            if asked.done is None or not asked.done.done():  # cancelled before it began: never sent
                 batch.append(asked)
         if queue:
             self._waiting[show_id] = queue  # at the end: the other shows come first
@@ -187,10 +206,13 @@ class Batcher:
             self._wait_for_rebuild(show_id, batch, *answer[1:])
             return
         CALLS.labels("ok").inc()
+        # At once: the next call must say what this one was answered.
         witness.seq, witness.tip = answer[1], tip
         witness.hold_clock_ms, witness.at_ms = answer[2], self._clock.now_ms()
-        self.memory.learn(show_id, requests, answer[5])
-        _distribute(batch, answer)
+        # Soon, not now: the next call goes out first, so that Redis works while the answers are given out here.
+        loop = asyncio.get_running_loop()
+        loop.call_soon(_give_out, batch, answer)
+        loop.call_soon(self.memory.learn, show_id, requests, answer[5])
 
     def _wait_for_rebuild(self, show_id: str, batch: list[_Asked], why: int = _MISSING) -> None:
         CALLS.labels(_WHY_NOBODY_COUNTS[why]).inc()
@@ -203,25 +225,38 @@ class Batcher:
             _refuse(asked, Refused(R.REBUILDING, after_ms=REBUILDING_AFTER_MS))
 
 
+def _give_out(batch: list[_Asked], answer: list[Any]) -> None:
+    try:
+        _distribute(batch, answer)
+    except Exception:  # not one was told: the answer as a whole is not what the script answers
+        log.exception("engine_answer_broken")
+        for asked in batch:
+            _refuse(asked, Refused(R.INTERNAL))
+
+
 def _distribute(batch: list[_Asked], answer: list[Any]) -> None:
     epoch, seq, hold_clock_ms, next_due, levels, answers = answer
     # An empty Lua table travels as an array.
     reply = Reply(epoch, seq, hold_clock_ms, next_due if next_due >= 0 else None, levels or {})
+    assert len(answers) == len(batch), f"{len(answers)} answers to {len(batch)} requests"
     for asked, one in zip(batch, answers, strict=True):
-        if asked.done.done():
-            continue
         try:
             result = asked.finish(one, reply)
         except Exception as error:
-            _refuse(asked, error)
+            _tell(asked, None, error, seq)
         else:
-            asked.done.set_result(result)
+            _tell(asked, result, None, seq)
 
 
 def _refuse(asked: _Asked, error: Exception) -> None:
-    if not asked.done.done():
-        asked.done.set_exception(error)
-        asked.done.exception()  # a caller that went away must not become a log line of asyncio's
+    _tell(asked, None, error, 0)
+
+
+def _tell(asked: _Asked, result: Any, error: Exception | None, version: int) -> None:
+    try:
+        asked.tell(result, error, version)
+    except Exception:
+        log.exception("engine_answer_not_taken")  # of one caller: the others of the call still hear theirs
 
 
 def _busy() -> Refused:
