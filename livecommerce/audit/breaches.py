@@ -316,6 +316,8 @@ def _movements(books: Books) -> Iterator[Found]:
         missing = _LEFT_BEHIND.get(hold.state, set()) - kinds
         if "offered" in kinds:  # who waited was never "held" by her tap: she accepted
             missing -= {"held"}
+        if "lost" in kinds:  # of a history that Redis lost: a rebuild found no unit for it
+            missing -= {"held"}
         if "reacquired" in kinds:  # late money takes the units straight to "paying"
             missing -= {"paying"}
         if missing:

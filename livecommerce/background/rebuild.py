@@ -202,18 +202,20 @@ class RebuildDuty:
                 raise NotStill  # the writer was faster
 
     async def _write_down(self, show_id: str, generation: int, known: Known, decision: Decision) -> None:
-        """Movements for all that the journal does not have, ends before beginnings: a unit is given back before it is
-        told that somebody else has it. Under our generation only: an older leader decides nothing any more."""
-        at_ms = self._clock.now_ms()
+        """Movements for all that the journal does not have, so ordered that a unit is given back before it is told that
+        somebody else has it. Under our generation only: an older leader decides nothing any more."""
+        at_ms, lost = self._clock.now_ms(), set(decision.lost)
         rows = [
             _row(show_id, ("", name), 0, (name.rpartition("/")[0], qty), "allotted", 0, at_ms)
             for name, qty in known.moves.items()
         ]
         further = {key: hold for key, hold in decision.holds.items() if hold.distance != known.journal.get(key, (0, 0))}
-        for ended in (True, False):
-            for key, hold in further.items():
-                if (hold.state in ENDED) == ended:
-                    rows += _rows_of(show_id, key, hold, at_ms, self._began(hold, known))
+        for key, hold in sorted(further.items(), key=lambda each: (_when_told(each[0], each[1], known), each[0])):
+            if key in lost and key not in known.journal:
+                # Promised in a history that is gone, and never part of this one.
+                rows += [_row(show_id, key, line, each, "lost", hold.n, at_ms) for line, each in enumerate(hold.lines)]
+            else:
+                rows += _rows_of(show_id, key, hold, at_ms, self._began(hold, known))
         for first in range(0, len(rows), _ROWS_PER_COMMIT):
             piece = rows[first : first + _ROWS_PER_COMMIT]
 
@@ -259,6 +261,13 @@ async def _next_generation(connection: AsyncConnection, show_id: str, lease_epoc
     return int((await connection.execute(change)).scalar_one())
 
 
+def _when_told(key: Key, hold: Claim, known: Known) -> int:
+    """Ends of holds that the journal has, then holds that came and went without it, then those that live on."""
+    if hold.state not in ENDED:
+        return 2
+    return 0 if key in known.journal else 1
+
+
 # What a hold in this state has left behind, at the least; the last one in its own round.
 _PATH: dict[State, tuple[str, ...]] = {
     State.WAITING: ("waiting",),
@@ -266,7 +275,7 @@ _PATH: dict[State, tuple[str, ...]] = {
     State.HELD: ("held",),
     State.PAYING: ("held", "paying"),
     State.CONFIRMED: ("held", "paying", "confirmed"),
-    State.RELEASED: ("held", "released"),
+    State.RELEASED: ("released",),  # what it had is not told: it is nobody's any more
     State.EXPIRED: ("held", "expired"),
     State.CANCELLED: ("held", "cancelled"),
     State.LAPSED: ("waiting", "lapsed"),
@@ -276,7 +285,8 @@ _PATH: dict[State, tuple[str, ...]] = {
 def _rows_of(show_id: str, key: Key, hold: Claim, at_ms: int, began: int) -> list[dict[str, Any]]:
     kinds = [(kind, 0) for kind in _PATH[hold.state]]
     if hold.n:
-        kinds = [*kinds[:2], ("reacquired", hold.n), *([(kinds[-1][0], hold.n)] if len(kinds) > 2 else [])]
+        last = [(kinds[-1][0], hold.n)] if hold.state != State.PAYING else []
+        kinds = [("held", 0), ("paying", 0), ("reacquired", hold.n), *last]
     return [
         _row(show_id, key, line, each, kind, n, at_ms) | {
             "ticket": hold.ticket, "hold_clock_ms": began, "attribution": hold.attribution

@@ -39,6 +39,7 @@ _STATE_AFTER = {
     "waiting": State.WAITING, "offered": State.OFFERED, "held": State.HELD, "accepted": State.HELD,
     "paying": State.PAYING, "reacquired": State.PAYING, "confirmed": State.CONFIRMED, "released": State.RELEASED,
     "expired": State.EXPIRED, "pay_expired": State.EXPIRED, "cancelled": State.CANCELLED, "lapsed": State.LAPSED,
+    "lost": State.EXPIRED,
 }  # fmt: skip
 
 

@@ -235,11 +235,13 @@ class Batcher:
             self._wait_for_rebuild(show_id, batch, *answer[1:])
             return
         CALLS.labels("ok").inc()
+        # At once: the next call must say what this one was answered.
         witness.seq, witness.tip = answer[1], tip
         witness.hold_clock_ms, witness.at_ms = answer[2], self._clock.now_ms()
-        self.memory.learn(show_id, requests, answer[5])
         # Soon, not now: the next call goes out first, so that Redis works while the answers are given out here.
-        asyncio.get_running_loop().call_soon(_give_out, show_id, batch, answer, self._witnesses)
+        loop = asyncio.get_running_loop()
+        loop.call_soon(_give_out, show_id, batch, answer, self._witnesses)
+        loop.call_soon(self.memory.learn, show_id, requests, answer[5])
 
     def _wait_for_rebuild(self, show_id: str, batch: list[_Asked], why: int = _MISSING) -> None:
         CALLS.labels(_WHY_NOBODY_COUNTS[why]).inc()
