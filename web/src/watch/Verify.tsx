@@ -1,26 +1,19 @@
-/**
- * "Confirm your e-mail": an address, then six digits. What leaves: the pass of a verified guest. It knows no room, so
- * that it can be fetched by itself: few are ever asked.
- */
+/** "Confirm your e-mail": an address, then six digits, then the tap that was refused is made again. */
 import { useState } from "preact/hooks";
 import { api, type Refusal } from "../shared/api";
 import { refusalText, t } from "../shared/i18n";
 import { Button, Sheet } from "../shared/ui";
+import { verified, verifyFor } from "./room";
 
-interface Props {
-  onClose: () => void;
-  onVerified: (pass: string) => void;
-}
-
-export default function Verify({ onClose, onVerified }: Props) {
+export function Verify() {
   return (
-    <Sheet open title={t("act.verify")} onClose={onClose} shape="centre">
-      <Steps onVerified={onVerified} />
+    <Sheet open={!!verifyFor.value} title={t("act.verify")} onClose={() => (verifyFor.value = null)} shape="centre">
+      <Steps />
     </Sheet>
   );
 }
 
-function Steps({ onVerified }: Pick<Props, "onVerified">) {
+function Steps() {
   const [sentTo, setSentTo] = useState("");
   const [typed, setTyped] = useState("");
   const [busy, setBusy] = useState(false);
@@ -34,7 +27,7 @@ function Steps({ onVerified }: Pick<Props, "onVerified">) {
       setTyped("");
       return;
     }
-    onVerified((await api.post<{ token: string }>("/api/me/verification/code", { code: typed })).token);
+    verified((await api.post<{ token: string }>("/api/me/verification/code", { code: typed })).token);
   };
   const submit = (event: Event): void => {
     event.preventDefault();

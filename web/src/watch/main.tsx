@@ -1,7 +1,7 @@
 /** The viewer page: finds the show, lets her in, and wires the room to the views. */
 import "../shared/tokens.css";
 import "../shared/base.css";
-import { render, type ComponentType } from "preact";
+import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { api, type Refusal } from "../shared/api";
 import { refusalText, startI18n, t } from "../shared/i18n";
@@ -18,10 +18,11 @@ import { HeartButton, Hearts } from "./Hearts";
 import { HoldBar, urgentHolds } from "./HoldBar";
 import { watchKeys } from "./keys";
 import { Bag, Checkout, ClaimAnswers, OfferCard } from "./later";
-import { enterRoom, line, onAirCard, onEveryMessage, room, turnedAway, verified, verifyFor, watchTheDevice } from "./room";
+import { enterRoom, line, onAirCard, onEveryMessage, room, turnedAway, watchTheDevice } from "./room";
 import { known } from "./session";
 import { After, Before, ClosedDoor, share, type DoorWord } from "./Slates";
 import { Stage } from "./Stage";
+import { Verify } from "./Verify";
 import { shop } from "./words";
 
 /** Cards are empty where the room's door will ask for an invitation first. */
@@ -34,14 +35,6 @@ type Door = { word: "looking" } | { word: "entry" } | { word: "in" } | { word: "
 
 const showId = decodeURIComponent(location.pathname.split("/").filter(Boolean)[1] ?? "");
 const DESK = matchMedia("(min-width: 900px)");
-
-/** Fetched when somebody is asked for her address; without a line she taps again. */
-function Verify() {
-  const [View, setView] = useState<ComponentType<{ onClose: () => void; onVerified: (pass: string) => void }>>();
-  const close = (): void => void (verifyFor.value = null);
-  useEffect(() => void import("./Verify").then((loaded) => setView(() => loaded.default), close), []);
-  return View ? <View onClose={close} onVerified={verified} /> : null;
-}
 
 function useDesk(): boolean {
   const [desk, setDesk] = useState(DESK.matches);
@@ -155,7 +148,7 @@ function Room({ page }: { page: ShowPage }) {
         </Sheet>
       )}
       <Drawer open={open === "drawer"} onClose={close} />
-      {verifyFor.value && <Verify />}
+      <Verify />
       <Bag open={open === "bag"} onClose={close} />
       <Checkout />
       <Toasts />
