@@ -21,13 +21,14 @@ from typing import Any, Literal, cast
 from urllib.parse import parse_qsl, unquote, urlencode
 
 from redis.asyncio import Redis, RedisCluster
-from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.cluster import ClusterNode, ClusterPipeline
 from redis.asyncio.connection import SSLConnection, parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 from redis.exceptions import ClusterDownError, MovedError, RedisClusterException, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 CONNECT_SECONDS_MAX = 3
 LEARN_SECONDS_MIN, LEARN_SECONDS_MAX = 0.1, 5.0
@@ -35,6 +36,7 @@ LEARN_SECONDS_MIN, LEARN_SECONDS_MAX = 0.1, 5.0
 _SHARDED_SINCE = (7, 0)
 _PORTS = {"one": 6379, "sentinel": 26379, "cluster": 6379}
 _FOLLOW_MAX = 3
+_BREAKS = (RedisConnectionError, RedisTimeoutError, OSError)
 # Everything that we send to servers of hot state, but what only `doctor` and a cluster are asked. Each is in 6.2, with
 # the options that we use (`tests/test_hot_state.py` has since when).
 COMMANDS = (
@@ -205,7 +207,7 @@ class ClusterClient(RedisCluster):
     def pipeline(self, transaction: Any = None, shard_hint: Any = None) -> Any:
         # redis-py's runs a second event loop in a thread for it and waits there.
         assert not transaction, "use hot_state.transact"
-        return super().pipeline(transaction, shard_hint)
+        return _Pipeline(self, transaction)  # type: ignore[abstract]
 
     async def ping(self, **named: Any) -> bool:
         """A node that says that the cluster can serve; one dead node does not make every process unready."""
@@ -279,6 +281,18 @@ class ClusterClient(RedisCluster):
         self._initialize = True
 
 
+class _Pipeline(ClusterPipeline):
+    """redis-py's, which neither learns the cluster anew after a break nor knows our errors."""
+
+    async def execute(self, *arguments: Any, **named: Any) -> list[Any]:
+        try:
+            with _as_connection_error():
+                return await super().execute(*arguments, **named)
+        except _BREAKS:
+            cast("ClusterClient", self.cluster_client).learn_anew()
+            raise
+
+
 @contextlib.contextmanager
 def _as_connection_error() -> Any:
     """redis-py's own exceptions of the cluster are no `RedisError`; to callers they mean "away"."""
@@ -321,7 +335,7 @@ async def transact(redis: Redis, key: str, fill: Callable[[Any], Any]) -> list[A
             return await _transact_on(cluster.client_of(node), fill)
         except MovedError as error:
             await cluster.moved(error, node)
-        except (RedisConnectionError, OSError):
+        except _BREAKS:
             cluster.learn_anew()
             raise
     raise RedisConnectionError(f"{key} moved {_FOLLOW_MAX} times")

@@ -4,7 +4,8 @@ has a show with viewers here.
 What arrives: messages of the channels of shows that have viewers here, and talk and head-counts to pass on. What
 leaves: each message, unpacked, to one callback, in the order Redis sent it; "up" and "down". Pub/sub is at-most-once:
 after every break whoever listens must compare positions and fill the hole, which is what "up" is for. Where one of
-several connections breaks, or a channel moves to another node, all begin anew: rare, and one rule instead of many.
+several connections breaks, or a channel moves to another node, all begin anew: rare, and one rule instead of many. A
+node that is away is done without: its shows stand still, and the others must not.
 It does not know what a message means.
 """
 
@@ -12,7 +13,7 @@ import asyncio
 import contextlib
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +56,7 @@ class Relay:
         self._ears: dict[str, _Ear] = {}
         self._opening = asyncio.Lock()  # two channels of one node must not open two connections to it
         self._sharded = False
+        self._deaf: set[str] = set()  # wanted, and on a node that is away
         self._listening = False  # every channel wanted so far has been asked for
         self._broken: asyncio.Future[None] | None = None
         self._queue: deque[tuple[str, bytes]] = deque(maxlen=QUEUE_MAX)
@@ -72,9 +74,7 @@ class Relay:
 
     async def aclose(self) -> None:
         """End the tasks and close the connection; the Redis client itself stays open, it is not ours."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await _end(self._tasks)
         await self._hang_up()
 
     async def join(self, channel: str) -> None:
@@ -97,6 +97,7 @@ class Relay:
     async def leave(self, channel: str) -> None:
         """Hear it no more. Never raises."""
         self._wanted.discard(channel)
+        self._deaf.discard(channel)
         if waiter := self._waiters.pop(channel, None):
             waiter.cancel()
         ears = [ear for ear in self._ears.values() if channel in ear.channels]
@@ -135,24 +136,46 @@ class Relay:
 
     async def _connect(self) -> None:
         self._sharded = await shards_channels(self._redis)
+        if self._sharded:
+            await self._redis.ping()  # where all of it is away, nothing is asked channel by channel
         asked: set[str] = set()
         while late := self._wanted - asked:  # others come to be wanted while these are asked for
             asked |= late
             await self._subscribe(sorted(late))
+        if self._wanted and not self._ears:
+            raise RedisConnectionError("no node that has a show of ours answers")
         self._listening = True
+        self._maybe_up()
 
     async def _subscribe(self, channels: list[str]) -> None:
         together: dict[_Ear, list[str]] = {}
         for channel in channels:
-            together.setdefault(await self._ear_for(channel), []).append(channel)
+            try:
+                together.setdefault(await self._ear_for(channel), []).append(channel)
+            except (RedisError, OSError) as error:
+                self._do_without([channel], error)
         for ear, names in together.items():
             ear.channels.update(names)
-            if not self._sharded:
-                await ear.pubsub.subscribe(*names)
-            for name in names if self._sharded else ():  # one SSUBSCRIBE takes no two slots
-                await ear.pubsub.ssubscribe(name)
-            if ear.reader is None:  # redis-py can read only from what has asked
-                ear.reader = asyncio.create_task(self._read(ear), name="relay-ear")
+            try:
+                await self._ask(ear, names)
+            except (RedisError, OSError) as error:
+                self._do_without(names, error)
+                self._ears = {name: other for name, other in self._ears.items() if other is not ear}
+                await ear.close(self._redis)
+
+    async def _ask(self, ear: "_Ear", channels: list[str]) -> None:
+        if not self._sharded:
+            await ear.pubsub.subscribe(*channels)
+        for name in channels if self._sharded else ():  # one SSUBSCRIBE takes no two slots
+            await ear.pubsub.ssubscribe(name)
+        if ear.reader is None:  # redis-py can read only from what has asked
+            ear.reader = asyncio.create_task(self._read(ear), name="relay-ear")
+
+    def _do_without(self, channels: list[str], error: Exception) -> None:
+        if not self._sharded:
+            raise error
+        self._deaf.update(channels)
+        learn_anew(self._redis)
 
     async def _ear_for(self, channel: str) -> "_Ear":
         async with self._opening:
@@ -200,7 +223,7 @@ class Relay:
         """Up once all is heard that is wanted."""
         if self.up or not self._listening:
             return
-        if self._ears and self._wanted <= {name for ear in self._ears.values() for name in ear.heard}:
+        if self._ears and self._wanted - self._deaf <= {name for ear in self._ears.values() for name in ear.heard}:
             self._change(True)
 
     def _break(self, error: Exception) -> None:
@@ -222,6 +245,7 @@ class Relay:
     async def _hang_up(self) -> None:
         ears, self._ears = self._ears, {}
         self._listening = False
+        self._deaf.clear()
         broken, self._broken = self._broken, None
         if broken is not None and not broken.cancel() and not broken.cancelled():
             broken.exception()  # seen: the break was met elsewhere first
@@ -244,9 +268,22 @@ class Relay:
                         await ear.pubsub.ping()
 
     async def _maybe_follow(self) -> None:
-        """A node that was cut off from its cluster goes on answering pings, and nobody publishes there any more."""
+        """A node that was cut off from its cluster goes on answering pings, and nobody publishes there any more; one
+        that was away is back, or another has its shows."""
         if not self._sharded:
             return
+        if self._deaf:
+            learn_anew(self._redis)
+        for channel in list(self._deaf):
+            client = listener(self._redis, await heard_at(self._redis, channel))
+            try:
+                await client.ping()
+                self._break(RedisConnectionError(f"{channel} is there again"))
+                return
+            except (RedisError, OSError):
+                continue
+            finally:
+                await client.aclose()
         for name, ear in list(self._ears.items()):
             for channel in list(ear.channels):
                 node = await heard_at(self._redis, channel)
@@ -294,13 +331,22 @@ class _Ear:
     reader: asyncio.Task[None] | None = None
 
     async def close(self, ours: Redis) -> None:
-        if self.reader is not None and self.reader is not asyncio.current_task():
-            self.reader.cancel()
-            await asyncio.gather(self.reader, return_exceptions=True)
+        if self.reader is not None:
+            await _end([self.reader])
         with contextlib.suppress(RedisError, OSError):
             await self.pubsub.aclose()  # type: ignore[no-untyped-call]
             if self.client is not ours:
                 await self.client.aclose()
+
+
+async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel until they have ended: redis-py swallows a cancellation that meets it while it makes or closes a broken
+    connection."""
+    left = {task for task in tasks if not task.done()}
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=0.05)
 
 
 async def _cut(pubsub: PubSub) -> None:

@@ -12,13 +12,14 @@ import pytest
 from redis.asyncio import Redis
 
 from livecommerce.client.socket import new_rid
-from livecommerce.clock import TestClock
+from livecommerce.clock import RealClock, TestClock
 from livecommerce.errors import R, Refused
 from livecommerce.hot_state import connect, masters
 from livecommerce.ids import ShowId
 from livecommerce.protocol.facts import Hold, Level
 from livecommerce.reservations import ReservationEngine, keys
 from livecommerce.reservations.states import State
+from livecommerce.rooms.relay import Relay
 from livecommerce.settings import Settings
 from tests.conservation import check_conservation
 from tests.faults.test_whole_server import on_process
@@ -175,32 +176,48 @@ async def test_script_flush_under_load_costs_nobody_an_answer(
 
 
 async def test_after_a_failover_the_replica_is_found_and_the_stock_is_whole(
-    settings: Settings, clock: TestClock
+    settings: Settings, clock: TestClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """kill -9 of the master that has the show. What it had passed on is there on its replica; until that one has taken
-    over everybody hears "busy", and shows elsewhere go on."""
+    over everybody hears "busy", and shows elsewhere go on: their stock, and what their rooms hear."""
+    monkeypatch.setattr("livecommerce.rooms.relay.WATCH_SECONDS", 0.2)
     with cluster_of("redis", replicas=True) as own:
         redis = connect(own.url)
         engine = ReservationEngine(redis, settings, clock)
         await engine.start()
+        heard: list[str] = []
+        ups: list[bool] = []
+        relay = Relay(redis, RealClock(), lambda channel, _: heard.append(channel), ups.append)
+        await relay.start()
         try:
             sale, elsewhere = Sale(engine, redis, own.show_on(0)), Sale(engine, redis, own.show_on(1))
             await sale.open()
             await elsewhere.open()
             await sale.run(range(10))
+            channel, other_channel = keys.channel(sale.show_id), keys.channel(elsewhere.show_id)
+            await relay.join(channel)
+            await relay.join(other_channel)
             await asyncio.to_thread(until_passed_on, own.masters[0], own.replicas[0])
 
             own.masters[0].kill()
             buying = asyncio.create_task(sale.run(range(10, BUYERS)))
+            await until(lambda: ups == [True, False, True], "the relay to do without the dead node")
             await elsewhere.run()
             await elsewhere.check()
+            await until(lambda: other_channel in heard, "the other show's room to hear")
             assert elsewhere.busy == 0
             assert await redis.ping()
             await buying
             assert sale.busy > 0
             assert await asyncio.to_thread(own.owner, sale.show_id) is own.replicas[0]
             await sale.check()
+            await until(lambda: ups[-1] and not relay._deaf, "the relay to hear the new master")
+            assert len(ups) >= 5
+            heard.clear()
+            await redis.publish(channel, b"\x91\xa4back")
+            await until(lambda: heard == [channel], "its room to hear")
         finally:
+            await relay.aclose()
             await engine.aclose()
             await redis.aclose()
 

@@ -108,6 +108,20 @@ async def test_a_cut_connection_is_told_and_mended(relay: Relay, room: Room) -> 
     await room.until(lambda: len(room.heard) == 3)
 
 
+async def test_it_ends_whenever_it_is_told_to(redis: Redis, room: Room) -> None:
+    """Also in the middle of a break, at every step of the loop on the way to the next connection."""
+    for steps in range(40):
+        relay = Relay(redis, RealClock(), room.message, room.change)
+        await relay.start()
+        await relay.join(CHANNELS[0])
+        ear = next(iter(relay._ears.values()))
+        await ear.pubsub.connection.disconnect(nowait=True)  # type: ignore[union-attr]
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(20):
+            await relay.aclose()
+
+
 async def test_a_channel_follows_its_slot(cluster: Cluster, room: Room) -> None:
     """The old node says so, and all is asked for anew: a break, after which whoever listens compares positions."""
     redis = connect(cluster.url)
