@@ -29,7 +29,11 @@ from livecommerce.shows.codes import is_code
 Trouble = Literal["no_code", "which", "words", "two_cards", "nothing"]
 
 QTY_DIGITS_MAX = 9  # longer is no quantity; a smaller one that is too large gets the engine's own refusal
-WORDS_MAX = 40  # a line with more is a letter to the host, whatever it begins with
+# A line with more is a letter to the host, whatever it begins with. The bounds also keep the dearest line at a
+# few milliseconds: everybody may write one a second.
+LINE_MAX = 160
+WORDS_MAX = 16
+NUMBERS_MAX = 6
 
 # Accents and vowel points that people leave out when they type. Signs that make another letter (kana voicing, nukta,
 # virama, Thai vowels and tones) have other classes and stay.
@@ -95,6 +99,8 @@ class _Page:
     is_bundle: bool
     shades: tuple[_Shade, ...]
     vocabulary: frozenset[str]
+    noise: frozenset[str]  # politeness and words for pieces that no variant here is called
+    longest: int  # letters of the longest word that a run can be cut into
 
 
 class ClaimBook:
@@ -108,12 +114,14 @@ class ClaimBook:
 
     def read(self, line: str) -> Claim | Unclear | None:
         """What `line` claims; None where it is no claim."""
+        if len(line) > LINE_MAX:
+            return None
         text = plain_text(line).strip()
         rest = self._after_keyword(text)
         if rest is None:
             return None
         words = _TOKENS.findall(rest)
-        if len(words) > WORDS_MAX:
+        if len(words) > WORDS_MAX or len(rest) > LINE_MAX:
             return None
         place = next((place for place, word in enumerate(words) if word in self._pages), None)
         if place is None:
@@ -164,7 +172,9 @@ def _page(card: CardFacts) -> _Page:
         words |= {str(number) for word in words if (number := _han_number(word)) is not None}
         shades.append(_Shade(deal.deal_id, named, frozenset(words)))
     vocabulary = frozenset(word for shade in shades for word in shade.words)
-    return _Page(card.code, card.card_id, card.kind == "bundle", tuple(shades), vocabulary)
+    noise = (_POLITE | _UNITS) - vocabulary
+    longest = max(map(len, vocabulary | noise))
+    return _Page(card.code, card.card_id, card.kind == "bundle", tuple(shades), vocabulary, noise, longest)
 
 
 # --- one card -----------------------------------------------------------------------------------------------------
@@ -182,7 +192,10 @@ class _Word:
 def _read_page(page: _Page, raw: Sequence[str], codes: Iterable[str]) -> Claim | Unclear:
     if not page.shades:
         return Unclear("nothing", page.code)
-    words = _marked([word for each in raw for word in _cut(each, page.vocabulary)], page.vocabulary)
+    cut = [word for each in raw for word in _cut(each, page)]
+    if len(cut) > WORDS_MAX:
+        return Unclear("which", page.code, choices=tuple(shade.deal_id for shade in page.shades))
+    words = _marked(cut, page.vocabulary)
     other_codes = set(codes) - page.vocabulary
     if any(word.text in other_codes and word.text != page.code.casefold() for word in words):
         return Unclear("two_cards", page.code)
@@ -218,7 +231,7 @@ def _readings(words: Sequence[_Word], page: _Page) -> Iterator[_Reading]:
     if len(marked) > 1:
         return
     for place in marked or _places_of_quantity(words, page):
-        left = [word.text for at, word in enumerate(words) if at != place and word.text not in _noise(page)]
+        left = [word.text for at, word in enumerate(words) if at != place and word.text not in page.noise]
         qty = 1 if place is None else words[place].number
         assert qty is not None
         worth = _worth(place, words)
@@ -237,6 +250,8 @@ def _places_of_quantity(words: Sequence[_Word], page: _Page) -> list[int | None]
     """Where the quantity may stand: nowhere, or at a number. What a size is called is a size, unless there is another
     number to be the size, or the same one twice, or the other words are already a variant's whole name."""
     numbers = [place for place, word in enumerate(words) if word.number is not None]
+    if len(numbers) > NUMBERS_MAX:
+        return []
     sizes = [words[place].text for place in numbers if words[place].text in page.vocabulary]
     may: list[int | None] = [
         place
@@ -247,7 +262,7 @@ def _places_of_quantity(words: Sequence[_Word], page: _Page) -> list[int | None]
 
 
 def _is_whole(words: Sequence[_Word], without: int, page: _Page) -> bool:
-    said = {word.text for at, word in enumerate(words) if at != without} - _noise(page)
+    said = {word.text for at, word in enumerate(words) if at != without} - page.noise
     return any({word for name in shade.names for word in name} == said for shade in page.shades)
 
 
@@ -297,25 +312,21 @@ def _nearest(words: Sequence[_Word], page: _Page) -> tuple[str, ...]:
     return tuple(shade.deal_id for shade, hit in zip(page.shades, hits, strict=True) if hit == most > 0)
 
 
-def _noise(page: _Page) -> frozenset[str]:
-    return (_POLITE | _UNITS) - page.vocabulary
-
-
 def _is_known(word: _Word, page: _Page) -> bool:
-    return word.text in page.vocabulary or word.text in _noise(page) or word.number is not None
+    return word.text in page.vocabulary or word.text in page.noise or word.number is not None
 
 
-def _cut(word: str, vocabulary: frozenset[str]) -> list[str]:
+def _cut(word: str, page: _Page) -> list[str]:
     """A word as the card knows words: "10,2" is two numbers unless a size is called so; a run of Han, kana or Thai is
     cut by the longest names first."""
     if word[0].isdigit() and ("." in word or "," in word):
         dotted = word.replace(",", ".")
-        return [dotted] if dotted in vocabulary else re.split("[.,]", word)
+        return [dotted] if dotted in page.vocabulary else re.split("[.,]", word)
     if not _IS_RUN.match(word):
         return [word]
     parts, strange, place = list[str](), "", 0
     while place < len(word):
-        found = _longest(word, place, vocabulary)
+        found = _longest(word, place, page)
         if found:
             parts += [strange, found] if strange else [found]
             strange, place = "", place + len(found)
@@ -324,16 +335,14 @@ def _cut(word: str, vocabulary: frozenset[str]) -> list[str]:
     return [*parts, strange] if strange else parts
 
 
-def _longest(word: str, place: int, vocabulary: frozenset[str]) -> str:
-    for end in range(len(word), place, -1):
-        if word[place:end] in vocabulary:
-            return word[place:end]
+def _longest(word: str, place: int, page: _Page) -> str:
+    ends = range(min(len(word), place + page.longest), place, -1)
+    found = next((word[place:end] for end in ends if word[place:end] in page.vocabulary), "")
+    if found:
+        return found
     if number := _HAN_NUMBER.match(word, place):
         return number[0]
-    for end in range(min(len(word), place + 3), place, -1):
-        if word[place:end] in _UNITS or word[place:end] in _POLITE:
-            return word[place:end]
-    return ""
+    return next((word[place:end] for end in ends if word[place:end] in page.noise), "")
 
 
 def _marked(texts: Sequence[str], vocabulary: frozenset[str]) -> list[_Word]:
