@@ -59,6 +59,23 @@ async def test_a_quiet_show_is_looked_at_now_and_then(engine: ReservationEngine,
     assert beaten == [1, 0, 0, 0] * 3
 
 
+async def test_what_waits_until_tomorrow_is_looked_at_now_and_then(engine: ReservationEngine, clock: TestClock) -> None:
+    beats = Heartbeats(engine, clock)
+    await engine.reserve(SHOW, ViewerIdentity("vw_1", ""), "rid-0001", [("dl_a", 1)])
+    await engine.keep(SHOW, "vw_1", "rid-0001", 36 * 3_600_000)
+    await engine.heartbeat(SHOW)
+    # Its first, short time still stands in a queue: until that has run off, the beat is the quick one.
+    assert len(await beats.beat_due()) == 1
+    await clock.advance(0.25)
+    assert len(await beats.beat_due()) == 1
+    await engine._redis.hincrby(keys.meta(SHOW), "clk", 100_000)
+    beaten = []
+    for _ in range(7):
+        await clock.advance(0.25)
+        beaten.append(len(await beats.beat_due()))
+    assert beaten == [1, 0, 0, 0, 0, 0, 1]
+
+
 async def test_what_is_due_ends(engine: ReservationEngine, clock: TestClock, redis: Redis) -> None:
     beats = Heartbeats(engine, clock)
     await engine.reserve(SHOW, ViewerIdentity("vw_1", ""), "rid-0001", [("dl_a", 1)])

@@ -20,6 +20,7 @@ from livecommerce.errors import R, Refused
 from livecommerce.gateway.api import routes_of
 from livecommerce.gateway.door import Door
 from livecommerce.gateway.http.audit import PASSES_MAX, table
+from livecommerce.gateway.http.channels import table as channels_table
 from livecommerce.gateway.http.people import table as people_table
 from livecommerce.gateway.http.shows import table as shows_table
 from livecommerce.ledger.database import Database
@@ -48,7 +49,8 @@ class House:
             settings=settings, clock=world.clock, people=people, door=door, shows=world.shows, database=world.database,
             redis=world.redis, engine=world.engine,
         )  # fmt: skip
-        endpoints = [*table.endpoints, *people_table.endpoints, *shows_table.endpoints]
+        tables = (table, people_table, shows_table, channels_table)
+        endpoints = [row for each in tables for row in each.endpoints]
         self.transport = httpx.ASGITransport(Starlette(routes=list(routes_of(endpoints, self.parts))))
 
     def api(self, who: Any) -> Api:
