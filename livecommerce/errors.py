@@ -77,6 +77,9 @@ class R(enum.Enum):
     REBUILDING = Refusal(411, "rebuilding", "Stock is being counted again. Try again in a moment.", True, 503)
     STOCK_SHORT = Refusal(412, "stock_short", "There are only {free} units left to give to this deal.", False, 409)
     BUNDLE = Refusal(413, "bundle", "This set is reserved whole, or not at all.", False, 422)
+    ALREADY_IN = Refusal(417, "already_in", "You are in the draw already.", False, 409)
+    DRAW_RUNS = Refusal(418, "draw_runs", "The draw is being made. Try again in a moment.", True, 409)
+    DRAW_ALONE = Refusal(419, "draw_alone", "This deal is drawn: enter it by itself.", False, 422)
     # money
     PRICE = Refusal(
         500, "price", "A price needs to be a whole number of the smallest coin, from 0 to {most}.", False, 422

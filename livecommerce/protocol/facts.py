@@ -105,11 +105,17 @@ class HoldLine(msgspec.Struct, frozen=True):
     qty: int
 
 
-HoldState = Literal["waiting", "offered", "held", "paying", "confirmed", "released", "expired", "lapsed", "cancelled"]
+HoldState = Literal[
+    "entered", "waiting", "offered", "held", "paying", "confirmed", "released", "expired", "lapsed", "cancelled"
+]  # fmt: skip
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """A viewer's own reservation. `due_at_ms` is when held / offered / paying ends; `place` in the line is from 1."""
+    """A viewer's own reservation. `due_at_ms` is when held / offered / paying ends; `place` in the line is from 1.
+
+    `entered` is a place in the draw of its deal; after the draw the hold is `held` or `waiting`, and its `ticket` is
+    the one that was drawn.
+    """
 
     rid: str
     show_id: str

@@ -21,10 +21,10 @@ from livecommerce.clock import Clock
 from livecommerce.errors import R, Refused
 from livecommerce.ids import is_rid
 from livecommerce.protocol.facts import Hold, Level
-from livecommerce.reservations import keys
+from livecommerce.reservations import draw, keys
 from livecommerce.reservations.batcher import BUSY_AFTER_MS, Batcher, Reply
 from livecommerce.reservations.relay_format import DUE, LINES, TICKET, attribution_to, hold_of, record
-from livecommerce.reservations.states import DEAL_STATES, WORDS, DealState, DealWord, State
+from livecommerce.reservations.states import DEAL_STATES, WORDS, DealState, DealWord, DrawPhase, State
 from livecommerce.reservations.store import Store, StoreAway, StoreBroken
 from livecommerce.reservations.tokens import LEVELS, HoldLevel, HoldPromise, mint, read, token_key
 from livecommerce.settings import Settings
@@ -34,14 +34,17 @@ log = structlog.get_logger(__name__)
 # The verbs of `reserve.lua`.
 _RESERVE, _RELEASE, _ACCEPT, _BEGIN_PAY, _SETTLE, _FREE, _REACQUIRE = range(1, 8)
 _HEARTBEAT, _PUT_DEAL, _STATUS, _HOLDS, _LEVELS = range(8, 13)
+_END_WINDOW, _DRAW = 14, 15
 # Its codes.
 _OK, _SOLD_OUT, _LIMIT, _NOT_OPEN, _DEAL_CLOSED, _UNKNOWN_DEAL, _QUANTITY, _RID_REUSED = range(8)
 _HOLD_GONE, _BUSY, _ALREADY_WAITING, _NOT_FOUND, _CONFLICT, _TOO_MANY, _MALFORMED = range(8, 15)
+_ALREADY_IN, _DRAW_RUNS, _DRAW_ALONE = range(20, 23)
 _REFUSALS = {
     _SOLD_OUT: R.SOLD_OUT, _LIMIT: R.LIMIT, _NOT_OPEN: R.DEAL_NOT_OPEN, _DEAL_CLOSED: R.DEAL_CLOSED,
     _UNKNOWN_DEAL: R.UNKNOWN_DEAL, _QUANTITY: R.QUANTITY, _RID_REUSED: R.RID_REUSED, _HOLD_GONE: R.HOLD_GONE,
     _BUSY: R.BUSY, _ALREADY_WAITING: R.ALREADY_WAITING, _NOT_FOUND: R.NOT_FOUND, _CONFLICT: R.CONFLICT,
-    _TOO_MANY: R.TOO_MANY, _MALFORMED: R.MALFORMED,
+    _TOO_MANY: R.TOO_MANY, _MALFORMED: R.MALFORMED, _ALREADY_IN: R.ALREADY_IN, _DRAW_RUNS: R.DRAW_RUNS,
+    _DRAW_ALONE: R.DRAW_ALONE,
 }  # fmt: skip
 _LEVEL = 5  # the place of a deal's level, after its five counters, in what a call answers
 
@@ -51,11 +54,18 @@ _WORD = re.compile(r"[!-.0-~]{1,64}\Z")  # printable ASCII without space or slas
 # Calls of one heartbeat: 128 holds each. A crowd of 100,000 holds that end together takes several beats, by design:
 # between two calls the requests of viewers have their turn.
 _HEARTBEAT_CALLS_MAX = 16
+# Entrants that one call gives their places, and that one question to Redis lists: either keeps it near 1 ms.
+_DRAWN_PER_CALL = 64
+_ENTRANTS_PER_PAGE = 1000
+# Looks at a draw that another worker carries on with at the same time, before this one leaves it to the next turn.
+_DRAW_LOOKS_MAX = 8
+# The draw of the largest crowd takes about two seconds; of a hundred entrants no time at all.
+_DRAW_RUNS_AFTER_MS = 500
 
 # In the order of the script's counts.
 COUNTS = (
     "asked", "held", "waiting", "sold_out", "refused", "repeated", "released", "expired", "offered", "lapsed",
-    "accepted", "paying", "confirmed", "freed", "reacquired", "clock_clamped",
+    "accepted", "paying", "confirmed", "freed", "reacquired", "clock_clamped", "entered", "drawn",
 )  # fmt: skip
 
 
@@ -78,6 +88,8 @@ class DealStock:
 
     `level` says what "held" promises: `soft` (may be lost with what Redis had not on disk) or `fsync` (on disk before
     the answer). `head_wants_more` says what happens when the head of the wait-list wants more than came back.
+    `drawn`: taps enter a draw until `draw` is called, which then serves them in the order drawn. As `status`, it counts
+    in the first call only.
     """
 
     deal_id: str
@@ -91,6 +103,7 @@ class DealStock:
     move_id: str = "opening"
     level: HoldLevel = "soft"
     head_wants_more: Literal["skip", "wait"] = "skip"
+    drawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +114,19 @@ class Beat:
     expired: int
     lapsed: int
     offered: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """How the draw of a deal stands. `drawn` entrants have their place; `waiting` of them got no unit then. `root`
+    is what all entrants come to in one hash, "" before the first has a place. Tickets above `base` are drawn ones."""
+
+    phase: DrawPhase
+    entrants: int
+    base: int
+    drawn: int
+    waiting: int
+    root: str
 
 
 class ReservationEngine:
@@ -155,7 +181,7 @@ class ReservationEngine:
         request = (
             _PUT_DEAL, deal.deal_id, deal.move_id, deal.quota, deal.limit, deal.hold_ms, deal.pay_ms,
             int(DEAL_STATES[deal.status]), deal.opens_at_ms or 0, deal.closes_at_ms or 0, LEVELS.index(deal.level),
-            int(deal.head_wants_more == "wait"),
+            int(deal.head_wants_more == "wait"), int(deal.drawn),
         )  # fmt: skip
         await self._batcher.ask(show_id, request, _done)
         await self._watch(show_id)
@@ -169,6 +195,58 @@ class ReservationEngine:
         units = await self._batcher.ask(show_id, (_STATUS, deal_id, int(DEAL_STATES[status])), _number)
         await self._watch(show_id)
         return units
+
+    async def draw(self, show_id: str, deal_id: str, seed: str, salt: str) -> Drawing:
+        """End the window of a deal that is drawn, and serve its entrants in the order of `draw.order_of`.
+
+        The answer says how the draw stands: nothing was done where it was made before, where the deal is closed, not
+        open yet or not drawn at all. May be called again after any failure and by several workers at once, with the
+        same seed and salt: who is in the draw is fixed by the first call, so each computes the same order, and each
+        part of it is done once. Raises `Refused(UNKNOWN_DEAL)`; `Refused(BUSY)` where somebody else carries it on.
+        """
+        stands = await self._batcher.ask(show_id, (_END_WINDOW, deal_id), _drawing)
+        for _ in range(_DRAW_LOOKS_MAX):
+            if stands.phase != DrawPhase.DRAWING:
+                return stands
+            stands = await self._carry_on(show_id, deal_id, stands, seed, salt)
+        raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS)
+
+    async def _carry_on(self, show_id: str, deal_id: str, stands: Drawing, seed: str, salt: str) -> Drawing:
+        """Serve the rest of a draw, part by part, until it is made or stands elsewhere than expected."""
+        left = await self._entrants(show_id, deal_id, stands.base)
+        if stands.root:
+            order = await asyncio.to_thread(draw.order_of, seed, stands.root, list(left))
+            root = stands.root
+        elif len(left) == stands.entrants:
+            entrants = {ticket: _split(key)[0] for ticket, key in left.items()}
+            root, order = await asyncio.to_thread(draw.root_and_order, seed, salt, entrants)
+        else:  # somebody else has begun to give places meanwhile, and has told the root
+            return await self._batcher.ask(show_id, (_END_WINDOW, deal_id), _drawing)
+        for first in range(0, len(order), _DRAWN_PER_CALL):
+            part = [left[ticket] for ticket in order[first : first + _DRAWN_PER_CALL]]
+            wanted = stands.drawn + len(part)
+            request = (_DRAW, deal_id, root, stands.drawn, *part)
+            stands = await self._batcher.ask(show_id, request, _drawing)
+            if stands.drawn != wanted or stands.phase != DrawPhase.DRAWING:
+                break
+        return stands
+
+    async def _entrants(self, show_id: str, deal_id: str, up_to: int) -> dict[int, bytes]:
+        """Arrival ticket → viewer/rid of those in the draw who have no place yet; they stand in the wait-list."""
+        entrants: dict[int, bytes] = {}
+        after, end = f"[{deal_id}:".encode(), f"({deal_id}:{up_to + 1:016d}".encode()
+        name = keys.waits(show_id)
+        try:
+            while True:
+                page = await self._redis.zrangebylex(name, after, end, start=0, num=_ENTRANTS_PER_PAGE)
+                for member in page:
+                    _, ticket, key = member.split(b":", 2)
+                    entrants[int(ticket)] = key
+                if len(page) < _ENTRANTS_PER_PAGE:
+                    return entrants
+                after = b"(" + page[-1]
+        except (RedisError, OSError) as error:
+            raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
 
     # --- viewers ----------------------------------------------------------------------------------------------------
 
@@ -320,6 +398,7 @@ class ReservationEngine:
         except (RedisError, OSError) as error:
             raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
         numbers = msgpack.unpackb(raw) if raw else [0] * len(COUNTS)
+        numbers += [0] * (len(COUNTS) - len(numbers))  # books made before a count was added
         return dict(zip(COUNTS, numbers, strict=True))
 
     async def shows_to_watch(self) -> tuple[str, ...]:
@@ -408,7 +487,9 @@ class ReservationEngine:
             return Refused(why, facts={"deal_id": answer[1].decode(), "limit": answer[2], "yours": answer[3]})
         if code == _QUANTITY:
             return Refused(why, facts={"deal_id": answer[1].decode(), "most": answer[2]}, most=answer[2])
-        if code in (_DEAL_CLOSED, _UNKNOWN_DEAL, _ALREADY_WAITING):
+        if code == _DRAW_RUNS:
+            return Refused(why, after_ms=_DRAW_RUNS_AFTER_MS, facts={"deal_id": answer[1].decode()})
+        if code in (_DEAL_CLOSED, _UNKNOWN_DEAL, _ALREADY_WAITING, _ALREADY_IN, _DRAW_ALONE):
             return Refused(why, facts={"deal_id": answer[1].decode()})
         if code in (_HOLD_GONE, _CONFLICT):
             return Refused(why, facts={"state": WORDS[answer[1]]}, what="This reservation")
@@ -448,6 +529,14 @@ class ReservationEngine:
 def _done(answer: list[Any], _reply: Reply) -> None:
     if answer[0] != _OK:
         raise Refused(_REFUSALS[answer[0]], expected="a deal's numbers and names within their bounds")
+
+
+def _drawing(answer: list[Any], _reply: Reply) -> Drawing:
+    if answer[0] == _UNKNOWN_DEAL:
+        raise Refused(R.UNKNOWN_DEAL, facts={"deal_id": answer[1].decode()})
+    _done(answer, _reply)
+    _, phase, entrants, base, drawn, waiting, root = answer
+    return Drawing(DrawPhase(phase), entrants, base, drawn, waiting, root.decode())
 
 
 def _number(answer: list[Any], _reply: Reply) -> int:

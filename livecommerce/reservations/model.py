@@ -7,12 +7,14 @@ what the tests compare the script with, and the shortest place to read the rules
 from dataclasses import dataclass, field
 
 from livecommerce.errors import R
-from livecommerce.reservations.states import LIVE, MOVES, DealState, Move, State
+from livecommerce.reservations.states import LIVE, MOVES, DealState, DrawPhase, Move, State
 
 Key = tuple[str, str]  # (viewer_id, rid)
 Lines = tuple[tuple[str, int], ...]
 QTY_UNITS_OF = {State.OFFERED: "held", State.HELD: "held", State.PAYING: "paying", State.CONFIRMED: "sold"}
 LIVE_RIDS_MAX = 24
+IN_LINE = frozenset({State.ENTERED, State.WAITING})
+UNDRAWN = frozenset({DrawPhase.ENTERING, DrawPhase.DRAWING})
 
 
 class No(Exception):
@@ -32,6 +34,7 @@ class ModelDeal:
     status: DealState
     waits_for_head: bool = False
     available: int = 0
+    draw: DrawPhase = DrawPhase.NONE
 
 
 @dataclass(slots=True)
@@ -87,6 +90,7 @@ class Model:
         known = self.deals.get(deal_id)
         if known is None:
             known = self.deals[deal_id] = ModelDeal(0, deal.limit, deal.hold_ms, deal.pay_ms, deal.status)
+            known.draw = deal.draw
         known.limit, known.hold_ms, known.pay_ms = deal.limit, deal.hold_ms, deal.pay_ms
         known.waits_for_head = deal.waits_for_head
         known.quota += units
@@ -101,6 +105,7 @@ class Model:
             units = deal.available
             deal.quota -= units
             deal.available = 0
+            deal.draw = DrawPhase.VOID if deal.draw in UNDRAWN else deal.draw
             if self._units(deal_id, "held") or self._units(deal_id, "paying"):
                 status = DealState.CLOSING
         deal.status = status
@@ -119,19 +124,45 @@ class Model:
             return hold
         self._refuse_lines(lines)
         self._refuse_viewer(key[0], lines)
+        if any(self.deals[deal_id].draw in UNDRAWN for deal_id, _ in lines):
+            return self._enter(key, lines, wait)
         if not self._fits(lines):
             self.turn(0)
         if not self._fits(lines):
             if not wait or len(lines) != 1:
                 raise No(R.SOLD_OUT)
-            if any(self.holds[other].state == State.WAITING and self._is_for(other, lines[0][0])
-                   for other in self.live_of(key[0])):  # fmt: skip
+            if self._stands_in_line(key[0], lines[0][0]):
                 raise No(R.ALREADY_WAITING)
             return self._new(key, lines, wait, State.WAITING, 0)
         for deal_id, qty in lines:
             self.deals[deal_id].available -= qty
         hold_ms = min(self.deals[deal_id].hold_ms for deal_id, _ in lines)
         return self._new(key, lines, wait, State.HELD, self.now + hold_ms)
+
+    def draw(self, deal_id: str, drawn: list[Key]) -> None:
+        """The window is over and the draw is made at once, in this order: who can be served is, the rest wait."""
+        deal = self.deals[deal_id]
+        if deal.draw != DrawPhase.ENTERING or deal.status != DealState.OPEN:
+            return
+        left_over = 0
+        for number, key in enumerate(drawn, 1):
+            hold = self.holds[key]
+            hold.ticket = self.ticket + number
+            qty = hold.lines[0][1]
+            if qty <= deal.available and not (deal.waits_for_head and left_over):
+                deal.available -= qty
+                self._become(key, Move.DRAW, deal.hold_ms)
+            else:
+                left_over += 1
+                self._become(key, Move.DRAW_LATER)
+        self.ticket += len(drawn)
+        deal.draw = DrawPhase.DRAWN
+        self.freed.add(deal_id)
+
+    def entrants(self, deal_id: str) -> dict[int, Key]:
+        """Arrival ticket → key."""
+        return {hold.ticket: key for key, hold in self.holds.items()
+                if hold.state == State.ENTERED and self._is_for(key, deal_id)}  # fmt: skip
 
     def release(self, key: Key) -> ModelHold:
         hold = self._known(key)
@@ -141,7 +172,7 @@ class Model:
 
     def accept(self, key: Key) -> ModelHold:
         hold = self._known(key)
-        if hold.state == State.WAITING:
+        if hold.state in IN_LINE:
             raise No(R.CONFLICT)
         if hold.state > State.CONFIRMED:
             raise No(R.HOLD_GONE)
@@ -149,7 +180,7 @@ class Model:
 
     def begin_pay(self, key: Key, pay_ms: int) -> ModelHold:
         hold = self._known(key)
-        if hold.state in (State.WAITING, State.OFFERED):
+        if hold.state in (*IN_LINE, State.OFFERED):
             raise No(R.CONFLICT)
         if hold.state > State.CONFIRMED:
             raise No(R.HOLD_GONE)
@@ -165,7 +196,7 @@ class Model:
         if key not in self.holds:
             return None
         hold = self._known(key)
-        if hold.state in (State.WAITING, State.OFFERED, State.CONFIRMED):
+        if hold.state in (*IN_LINE, State.OFFERED, State.CONFIRMED):
             raise No(R.CONFLICT)
         return self._become(key, move)
 
@@ -173,7 +204,7 @@ class Model:
         hold = self._known(key)
         if hold.state in (State.PAYING, State.CONFIRMED):
             return True
-        if hold.state in (State.WAITING, State.OFFERED, State.LAPSED):
+        if hold.state in (*IN_LINE, State.OFFERED, State.LAPSED):
             raise No(R.CONFLICT)
         pay_ms = max(self.deals[deal_id].pay_ms for deal_id, _ in hold.lines)
         if hold.state != State.HELD:
@@ -219,6 +250,16 @@ class Model:
             if self.units_of(viewer_id, deal_id) + qty > self.deals[deal_id].limit:
                 raise No(R.LIMIT)
 
+    def _enter(self, key: Key, lines: Lines, wait: bool) -> ModelHold:
+        if len(lines) != 1:
+            raise No(R.DRAW_ALONE)
+        if self._stands_in_line(key[0], lines[0][0]):
+            raise No(R.ALREADY_IN)
+        return self._new(key, lines, wait, State.ENTERED, 0)
+
+    def _stands_in_line(self, viewer_id: str, deal_id: str) -> bool:
+        return any(self.holds[key].state in IN_LINE and self._is_for(key, deal_id) for key in self.live_of(viewer_id))
+
     def _fits(self, lines: Lines) -> bool:
         self._offer_freed()
         return all(qty <= self._public(deal_id) for deal_id, qty in _sums(lines).items())
@@ -226,6 +267,8 @@ class Model:
     def _public(self, deal_id: str) -> int:
         """No overtaking: where the head of the line is waited for, nothing is public while anyone waits."""
         deal = self.deals[deal_id]
+        if deal.draw in UNDRAWN:
+            return 0
         return 0 if deal.waits_for_head and self._line(deal_id) else deal.available
 
     def _known(self, key: Key) -> ModelHold:
@@ -264,7 +307,7 @@ class Model:
 
     def _offer(self, deal_id: str) -> None:
         deal = self.deals[deal_id]
-        if deal.status != DealState.OPEN:
+        if deal.status != DealState.OPEN or deal.draw in UNDRAWN:
             return
         for key in self._line(deal_id):
             qty = self.holds[key].lines[0][1]
@@ -275,8 +318,8 @@ class Model:
                 return
 
     def _line(self, deal_id: str) -> list[Key]:
-        """Who waits for this deal, first come first."""
-        waiting = [k for k, hold in self.holds.items() if hold.state == State.WAITING and self._is_for(k, deal_id)]
+        """Who waits for this deal, first come first; also who is in its draw."""
+        waiting = [k for k, hold in self.holds.items() if hold.state in IN_LINE and self._is_for(k, deal_id)]
         return sorted(waiting, key=lambda key: self.holds[key].ticket)
 
     def _is_for(self, key: Key, deal_id: str) -> bool:

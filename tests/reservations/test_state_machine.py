@@ -20,16 +20,18 @@ from redis.backoff import NoBackoff
 from livecommerce.clock import TestClock
 from livecommerce.errors import R, Refused
 from livecommerce.reservations import ReservationEngine, keys
+from livecommerce.reservations.draw import root_and_order
 from livecommerce.reservations.model import Model, ModelDeal, No
-from livecommerce.reservations.states import DEAL_STATES, Move, State
+from livecommerce.reservations.states import DEAL_STATES, DrawPhase, Move, State
 from livecommerce.settings import read_settings, with_secrets
 from tests.reservations.conftest import SHOW, deal, viewer
 
 T = TypeVar("T")
 
-DEALS = ("dl_a", "dl_b", "dl_c")
-HOLD_MS = {"dl_a": 100_000, "dl_b": 100_000, "dl_c": 160_000}
-RULE = {"dl_a": "skip", "dl_b": "wait", "dl_c": "skip"}
+DEALS = ("dl_a", "dl_b", "dl_c", "dl_d", "dl_e")
+HOLD_MS = {"dl_a": 100_000, "dl_b": 100_000, "dl_c": 160_000, "dl_d": 100_000, "dl_e": 100_000}
+RULE = {"dl_a": "skip", "dl_b": "wait", "dl_c": "skip", "dl_d": "skip", "dl_e": "wait"}
+DRAWN = ("dl_d", "dl_e")
 LIMIT = 3
 PAY_MS = 200_000
 OFFER_MS = 50_000  # the setting below; steps of 30 s never meet a due time within 10 s
@@ -101,8 +103,9 @@ class Histories(RuleBasedStateMachine):
     @rule(deal_id=deal_ids, units=st.integers(0, 2), move=st.sampled_from(("first", "second")))
     def put_deal(self, deal_id: str, units: int, move: str) -> None:
         stock = deal(deal_id, units, limit=LIMIT, hold_ms=HOLD_MS[deal_id], pay_ms=PAY_MS, move_id=move,
-                     head_wants_more=RULE[deal_id])  # fmt: skip
+                     head_wants_more=RULE[deal_id], drawn=deal_id in DRAWN)  # fmt: skip
         model = ModelDeal(units, LIMIT, HOLD_MS[deal_id], PAY_MS, DEAL_STATES["open"], RULE[deal_id] == "wait")
+        model.draw = DrawPhase.ENTERING if deal_id in DRAWN else DrawPhase.NONE
         self.same(
             lambda: self.engine.put_deal(SHOW, stock),
             lambda: self.model.put_deal(deal_id, model, move),
@@ -132,6 +135,21 @@ class Histories(RuleBasedStateMachine):
     def everybody_wants_it(self, deal_id: str, rids: list[str]) -> None:
         for number, rid in enumerate(rids, 1):
             self.reserve((number, rid), ((deal_id, 1),), True)
+
+    @rule(deal_id=st.sampled_from(DRAWN))
+    def draw(self, deal_id: str) -> None:
+        """With whoever is in it, and once more where it was made before."""
+        entrants = self.model.entrants(deal_id)
+        _, order = root_and_order("seed", "salt", {ticket: key[0] for ticket, key in entrants.items()})
+        self.same(
+            lambda: self.engine.draw(SHOW, deal_id, "seed", "salt"),
+            lambda: self.model.draw(deal_id, [entrants[ticket] for ticket in order]),
+        )
+
+    @rule(deal_id=st.sampled_from(DRAWN), rids=st.lists(st.sampled_from(RIDS), min_size=3, max_size=3))
+    def everybody_enters_and_it_is_drawn(self, deal_id: str, rids: list[str]) -> None:
+        self.everybody_wants_it(deal_id, rids)
+        self.draw(deal_id)
 
     @rule(key=keys_of)
     def pay_and_miss_the_deadline(self, key: tuple[int, str]) -> None:

@@ -13,7 +13,10 @@
 --
 -- Records
 --   deal      [status, quota, available, held, paying, sold, waiting, limit, hold_ms, pay_ms, opens_at_ms, closes_at_ms,
---              units taken out so far, level, rule for a head that wants more (0 skip, 1 wait), offers owed (0, 1)]
+--              units taken out so far, level, rule for a head that wants more (0 skip, 1 wait), offers owed (0, 1),
+--              draw or false]
+--   draw      [phase, entrants, ticket before the first drawn one, drawn so far, of them in the line, root]; the root is
+--             what all entrants come to in one hash, "" until the first of them has a place
 --   hold      [state, ticket, due, at, n, place, attribution, wait, deal, qty, deal, qty, …]; due and at on the hold clock
 --   viewers   "viewer" → her live rids; "viewer/deal" → 2 × her units + 1 where she waits
 --   queues    "duration:i" → [due, viewer/rid, …], heads and tails in meta: one entry per call and duration, so the
@@ -31,13 +34,23 @@ local H_STATE, H_TICKET, H_DUE, H_AT, H_N, H_PLACE, H_ATTRIBUTION, H_WAIT, H_LIN
 -- Codes of answers.
 local OK, SOLD_OUT, LIMIT, NOT_OPEN, DEAL_CLOSED, UNKNOWN_DEAL, QUANTITY, RID_REUSED = 0, 1, 2, 3, 4, 5, 6, 7
 local HOLD_GONE, BUSY, ALREADY_WAITING, NOT_FOUND, CONFLICT, TOO_MANY, MALFORMED = 8, 9, 10, 11, 12, 13, 14
+-- Everything about draws: a state of holds, phases, the place in a deal's record and the places in the draw's own, codes.
+-- (A table, not locals: Lua allows 200 locals.)
+local DRAW = {
+  ENTERED = 0,
+  ENTERING = 1, DRAWING = 2, DRAWN = 3, VOID = 4,     -- VOID: the deal closed before it was drawn
+  OF_DEAL = 17,
+  PHASE = 1, ENTRANTS = 2, BASE = 3, COUNT = 4, LINE = 5, ROOT = 6,
+  ALREADY_IN = 20, RUNS = 21, ALONE = 22,
+}
 -- Counts since the show began, in this order in meta.
 -- (A table, not locals: Lua allows 200 locals.)
 local C = {
   ASKED = 1, HELD = 2, WAITING = 3, SOLD_OUT = 4, REFUSED = 5, REPEATED = 6, RELEASED = 7, EXPIRED = 8, OFFERED = 9,
   LAPSED = 10, ACCEPTED = 11, PAYING = 12, CONFIRMED = 13, FREED = 14, REACQUIRED = 15, CLAMPED = 16,
+  ENTERED = 17, DRAWN = 18,
 }
-local COUNTS = 16
+local COUNTS = 18
 
 local REQUESTS_MAX = 64
 local LINES_MAX = 8
@@ -267,7 +280,7 @@ end
 local function finish(key, hold, state, kind)
   local owner = owner_of(key)
   local was = hold[H_STATE]
-  if was == WAITING then
+  if was <= WAITING then     -- or ENTERED: those in a draw stand in the same list
     leave_list(key, hold)
   elseif was == PAYING then
     move_units(hold, D_PAYING, D_AVAILABLE)
@@ -382,12 +395,18 @@ local function offer(key, hold)
   enqueue(offer_ms, key)
 end
 
+-- True until the draw of this deal was made: nobody is served, in whatever order they came.
+function DRAW.is_undrawn(deal)
+  local draw = deal[DRAW.OF_DEAL]
+  return draw and draw[DRAW.PHASE] < DRAW.DRAWN
+end
+
 -- Units that came back go to those who wait, in order of arrival; only what none of them can take becomes public.
 local function offer_freed(id)
   local deal = deals[id]
   freed[id] = nil
   local keys, all = {}, true
-  if deal[D_WAITING] > 0 and deal[D_AVAILABLE] > 0 and deal[D_STATUS] == OPEN then
+  if deal[D_WAITING] > 0 and deal[D_AVAILABLE] > 0 and deal[D_STATUS] == OPEN and not DRAW.is_undrawn(deal) then
     keys, all = waiting_for(id, RUN_OUT_MAX)
   end
   load_holds(keys)
@@ -436,6 +455,9 @@ local VERBS = {}
 -- What anyone may take now. Those who wait come first.
 local function public_units(id)
   local deal = deals[id]
+  if DRAW.is_undrawn(deal) then
+    return 0
+  end
   if deal[D_WAITING] > 0 then
     if freed[id] then
       offer_freed(id)
@@ -455,9 +477,10 @@ local function first_short(sums)
   end
 end
 
--- Everything about the lines that needs no count: an answer that refuses them, or nil and the units per deal.
+-- Everything about the lines that needs no count: an answer that refuses them, or nil and the units per deal; and the
+-- deal that is still to be drawn, if any.
 local function refuse_lines(request)
-  local sums, status = {}, nil
+  local sums, status, undrawn = {}, nil, nil
   for at = 6, #request, 2 do
     local id, qty = request[at], request[at + 1]
     local deal = deals[id]
@@ -470,9 +493,12 @@ local function refuse_lines(request)
     if deal[D_STATUS] ~= OPEN then
       status = status or {deal[D_STATUS] == ANNOUNCED and NOT_OPEN or DEAL_CLOSED, id, deal[D_OPENS]}
     end
+    if DRAW.is_undrawn(deal) then
+      undrawn = id
+    end
     sums[id] = (sums[id] or 0) + qty
   end
-  return status, sums
+  return status, sums, undrawn
 end
 
 local function refuse_viewer(viewer, sums)
@@ -513,23 +539,51 @@ local function new_hold(key, request, state, due)
   return hold
 end
 
-local function join_list(key, request)
-  local viewer, id = request[2], request[6]
-  if tonumber(fields[viewer .. '/' .. id] or 0) % 2 == 1 then
-    return {ALREADY_WAITING, id}
-  end
+-- At the end of the list of its deal, by the hold's ticket. The caller says what became of the hold.
+local function list_hold(key, hold)
+  local id = hold[H_LINES]
   local deal = deals[id]
-  local hold = new_hold(key, request, WAITING, 0)
   deal[D_WAITING] = deal[D_WAITING] + 1
   changed(deals_changed, deals_seen, id)
-  hold[H_PLACE] = deal[D_WAITING]
-  mark_waiting(viewer, id, 1)
+  mark_waiting(owner_of(key)[1], id, 1)
   local member = wait_member(key, hold)
   waits_new[#waits_new + 1] = member
   waits_new_of[id] = waits_new_of[id] or {}
   table.insert(waits_new_of[id], member)
+end
+
+local function stands_in_list(viewer, id)
+  return tonumber(fields[viewer .. '/' .. id] or 0) % 2 == 1
+end
+
+local function join_list(key, request)
+  local id = request[6]
+  if stands_in_list(request[2], id) then
+    return {ALREADY_WAITING, id}
+  end
+  local hold = new_hold(key, request, WAITING, 0)
+  list_hold(key, hold)
+  hold[H_PLACE] = deals[id][D_WAITING]
   count(C.WAITING)
   log('waiting', key, hold)
+  return {OK, key}
+end
+
+-- A tap while the deal is still to be drawn: one place in the draw, whatever the hurry.
+function DRAW.enter(key, request, id)
+  if #request > 7 then
+    return {DRAW.ALONE, id}
+  end
+  if stands_in_list(request[2], id) then
+    return {DRAW.ALREADY_IN, id}
+  end
+  if deals[id][DRAW.OF_DEAL][DRAW.PHASE] == DRAW.DRAWING then
+    return {DRAW.RUNS, id}
+  end
+  local hold = new_hold(key, request, DRAW.ENTERED, 0)
+  list_hold(key, hold)
+  count(C.ENTERED)
+  log('entered', key, hold)
   return {OK, key}
 end
 
@@ -563,8 +617,12 @@ local function refuse_reserve(key, request)
   if journal_full then
     return {BUSY}
   end
-  local refused, sums = refuse_lines(request)
-  return refused or refuse_viewer(request[2], sums) or refuse_stock(key, request, sums)
+  local refused, sums, undrawn = refuse_lines(request)
+  refused = refused or refuse_viewer(request[2], sums)
+  if undrawn and not refused then
+    return DRAW.enter(key, request, undrawn)
+  end
+  return refused or refuse_stock(key, request, sums)
 end
 
 -- reserve: [1, viewer, rid, wait (0, 1), attribution, deal, qty, …] → [0, hold, place] or a refusal. All lines or none.
@@ -607,6 +665,10 @@ VERBS[2] = function(request, key, hold)
   if state == PAYING or state == CONFIRMED then
     return {CONFLICT, state}     -- released in SQL first, then here by `free`
   end
+  -- Who has entered is counted once the window is over: until each has a place, nobody leaves.
+  if state == DRAW.ENTERED and deals[hold[H_LINES]][DRAW.OF_DEAL][DRAW.PHASE] == DRAW.DRAWING then
+    return {DRAW.RUNS, hold[H_LINES]}
+  end
   if state <= HELD then
     count(C.RELEASED)
     finish(key, hold, RELEASED, 'released')
@@ -617,7 +679,7 @@ end
 -- accept: [3, viewer, rid] → OFFERED becomes HELD with the hold time of its deal.
 VERBS[3] = function(request, key, hold)
   local state = hold[H_STATE]
-  if state == WAITING then
+  if state <= WAITING then
     return {CONFLICT, state}
   end
   if state == OFFERED then
@@ -644,7 +706,7 @@ VERBS[4] = function(request, key, hold)
   if not is_count(request[4], 1, DURATION_MS_MAX) then
     return {MALFORMED}
   end
-  if state == WAITING or state == OFFERED then
+  if state < HELD then
     return {CONFLICT, state}
   end
   if state == HELD then
@@ -747,14 +809,15 @@ local function is_name(text)
   return type(text) == 'string' and #text <= 64 and string.find(text, '^[%w_.-]+$') ~= nil
 end
 
--- put_deal: [9, deal, move id, units, limit, hold_ms, pay_ms, status, opens_at_ms, closes_at_ms, level, rule] → [0, units
--- added]. The units of a move count once; rules follow the last call; status is set by the first call only.
+-- put_deal: [9, deal, move id, units, limit, hold_ms, pay_ms, status, opens_at_ms, closes_at_ms, level, rule, draw (0, 1)]
+-- → [0, units added]. The units of a move count once; rules follow the last call; status and draw are set by the first
+-- call only.
 VERBS[9] = function(request)
   local id, move, units = request[2], request[3], request[4]
   if not (is_name(id) and is_name(move) and is_count(units, 0, UNITS_MAX) and is_count(request[5], 1, QTY_MAX)
     and is_count(request[6], DURATION_MS_MIN, DURATION_MS_MAX) and is_count(request[7], 1, DURATION_MS_MAX)
     and is_count(request[8], ANNOUNCED, CLOSED) and is_count(request[9], 0, 9e15) and is_count(request[10], 0, 9e15)
-    and is_count(request[11], 0, 2) and is_count(request[12], 0, 1)) then
+    and is_count(request[11], 0, 2) and is_count(request[12], 0, 1) and is_count(request[13] or 0, 0, 1)) then
     return {MALFORMED}
   end
   local deal = deals[id]
@@ -762,7 +825,7 @@ VERBS[9] = function(request)
     return {MALFORMED}
   end
   if not deal then
-    deal = {request[8], 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+    deal = {request[8], 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, request[13] == 1 and {DRAW.ENTERING, 0, 0, 0, 0, ''}}
     deals[id] = deal
   end
   local name = id .. '/' .. move
@@ -798,6 +861,9 @@ VERBS[10] = function(request)
     deal[D_QUOTA] = deal[D_QUOTA] - units
     deal[D_AVAILABLE] = 0
     deal[D_OWED] = 0
+    if DRAW.is_undrawn(deal) then
+      deal[DRAW.OF_DEAL][DRAW.PHASE] = DRAW.VOID
+    end
     if deal[D_HELD] + deal[D_PAYING] > 0 then
       status = CLOSING
     end
@@ -845,6 +911,93 @@ VERBS[12] = function()
   return {OK}
 end
 
+-- How the draw of a deal stands: [0, phase (0 where it has none), entrants, base, drawn, in the line, root].
+function DRAW.stands(draw)
+  if not draw then
+    return {OK, 0, 0, 0, 0, 0, ''}
+  end
+  return {OK, draw[DRAW.PHASE], draw[DRAW.ENTRANTS], draw[DRAW.BASE], draw[DRAW.COUNT], draw[DRAW.LINE], draw[DRAW.ROOT]}
+end
+
+function DRAW.finish(id)
+  deals[id][DRAW.OF_DEAL][DRAW.PHASE] = DRAW.DRAWN
+  freed[id] = true
+end
+
+-- end_window: [14, deal] → how the draw stands. From here on nobody enters and nobody leaves: who is in the draw is
+-- fixed, and as many tickets are set aside as there are entrants. A second one changes nothing.
+VERBS[14] = function(request)
+  local id = request[2]
+  local deal = deals[id]
+  if not deal then
+    return {UNKNOWN_DEAL, id}
+  end
+  local draw = deal[DRAW.OF_DEAL]
+  if draw and draw[DRAW.PHASE] == DRAW.ENTERING and deal[D_STATUS] == OPEN then
+    draw[DRAW.PHASE], draw[DRAW.ENTRANTS], draw[DRAW.BASE] = DRAW.DRAWING, deal[D_WAITING], ticket
+    ticket = ticket + deal[D_WAITING]
+    changed(deals_changed, deals_seen, id)
+    if draw[DRAW.ENTRANTS] == 0 then
+      DRAW.finish(id)
+    end
+  end
+  return DRAW.stands(draw)
+end
+
+-- The next of the draw's order: a hold where every unit is left, else a place in the line, both under a new ticket, so
+-- that the line goes on in the order of tickets, as any other.
+function DRAW.place(key, hold, deal)
+  local draw, hold_ms = deal[DRAW.OF_DEAL], deal[D_HOLD_MS]
+  draw[DRAW.COUNT] = draw[DRAW.COUNT] + 1
+  leave_list(key, hold)
+  hold[H_TICKET] = draw[DRAW.BASE] + draw[DRAW.COUNT]
+  if hold[H_LINES + 1] <= deal[D_AVAILABLE] and not (deal[D_RULE] == 1 and draw[DRAW.LINE] > 0) then
+    count(C.DRAWN)
+    move_units(hold, D_AVAILABLE, D_HELD)
+    become(key, hold, HELD, clk + hold_ms, 'held')
+    enqueue(hold_ms, key)
+  else
+    count(C.WAITING)
+    draw[DRAW.LINE] = draw[DRAW.LINE] + 1
+    hold[H_PLACE] = draw[DRAW.LINE]
+    list_hold(key, hold)
+    become(key, hold, WAITING, 0, 'waiting')
+  end
+end
+
+-- draw: [15, deal, root, drawn before, viewer/rid, …] → how the draw stands. The next of the order, at most 64. Where it
+-- stands elsewhere than the caller thinks (another worker went on with it) nothing moves, and the answer says where.
+VERBS[15] = function(request)
+  local id, root = request[2], request[3]
+  local deal = deals[id]
+  if not deal then
+    return {UNKNOWN_DEAL, id}
+  end
+  local draw = deal[DRAW.OF_DEAL]
+  if not draw or draw[DRAW.PHASE] ~= DRAW.DRAWING or draw[DRAW.COUNT] ~= request[4]
+    or (draw[DRAW.ROOT] ~= '' and draw[DRAW.ROOT] ~= root) then
+    return DRAW.stands(draw)
+  end
+  local named = {}
+  for at = 5, #request do
+    local key = request[at]
+    local hold = holds[key]
+    if named[key] or not hold or hold[H_STATE] ~= DRAW.ENTERED or hold[H_LINES] ~= id then
+      return {MALFORMED}
+    end
+    named[key] = true
+  end
+  draw[DRAW.ROOT] = root
+  for at = 5, #request do
+    DRAW.place(request[at], holds[request[at]], deal)
+  end
+  changed(deals_changed, deals_seen, id)
+  if draw[DRAW.COUNT] == draw[DRAW.ENTRANTS] then
+    DRAW.finish(id)
+  end
+  return DRAW.stands(draw)
+end
+
 -- ------------------------------------------------------------------------------------------------ planning: the batch
 
 local function is_viewer(text)
@@ -869,6 +1022,21 @@ local function has_lines(request)
   return true
 end
 
+function DRAW.is_well_formed(request)
+  local keys = #request - 4
+  if type(request[3]) ~= 'string' or #request[3] ~= 64 or not is_count(request[4], 0, 1e9)
+    or keys < 1 or keys > REQUESTS_MAX then
+    return false
+  end
+  for at = 5, #request do
+    local key = request[at]
+    if type(key) ~= 'string' or #key > 105 or not string.find(key, '^[^/%s]+/[%w_-]+$') then
+      return false
+    end
+  end
+  return true
+end
+
 -- What a request must be to be looked at; what it says is judged by its verb.
 local function is_well_formed(request)
   if type(request) ~= 'table' or not VERBS[request[1]] then
@@ -878,8 +1046,11 @@ local function is_well_formed(request)
   if verb <= 7 then
     return is_viewer(request[2]) and is_rid(request[3]) and (verb > 1 or has_lines(request))
   end
-  if verb == 9 or verb == 10 then
+  if verb == 9 or verb == 10 or verb == 14 then
     return type(request[2]) == 'string'
+  end
+  if verb == 15 then
+    return type(request[2]) == 'string' and DRAW.is_well_formed(request)
   end
   return verb ~= 11 or is_viewer(request[2])
 end
@@ -895,8 +1066,13 @@ do
         local key = request[2] .. '/' .. request[3]
         keys[#keys + 1] = key
         key_of[i] = key
-      elseif request[1] == 9 or request[1] == 10 then
+      elseif request[1] == 9 or request[1] == 10 or request[1] == 14 then
         wanted_deals[#wanted_deals + 1] = request[2]
+      elseif request[1] == 15 then
+        wanted_deals[#wanted_deals + 1] = request[2]
+        for at = 5, #request do
+          keys[#keys + 1] = request[at]
+        end
       elseif request[1] == 11 then
         wanted_fields[#wanted_fields + 1] = request[2]
       end
