@@ -83,11 +83,11 @@ class JournalToLedger:
 def rows_of(show_id: str, packed: bytes) -> Iterator[dict[str, Any]]:
     """The movement rows of one journal entry: one for each line of each hold that changed."""
     _seq, _hold_clock_ms, at_ms, events = msgpack.unpackb(packed)
-    for kind, viewer_id, rid, n, _ticket, _attribution, *lines in events:
+    for kind, viewer_id, rid, n, ticket, _attribution, *lines in events:
         for line in range(len(lines) // 2):
             yield {
                 "show_id": show_id, "deal_id": lines[2 * line], "viewer_id": viewer_id, "rid": rid, "line": line,
-                "kind": kind, "n": n, "qty": lines[2 * line + 1], "at_ms": at_ms,
+                "kind": kind, "n": n, "qty": lines[2 * line + 1], "at_ms": at_ms, "ticket": ticket,
             }  # fmt: skip
 
 

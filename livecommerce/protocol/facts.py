@@ -17,6 +17,22 @@ DealStatus = Literal["draft", "announced", "open", "closing", "closed"]
 Role = Literal["viewer", "host", "moderator", "manager", "admin"]
 
 
+class DrawFacts(msgspec.Struct, frozen=True):
+    """A deal that is drawn: taps within the window enter, then the order of service is drawn (docs/fairness.md).
+
+    `commitment` stands from the announcement on: the SHA-256 of a seed that is told once the draw was made, with the
+    root of all entrants; from the three anybody computes the order again.
+    """
+
+    window_seconds: int
+    commitment: str = ""
+    draws_at_ms: int | None = None  # the window's end, known once the deal is open
+    drawn_at_ms: int | None = None
+    entrants: int = 0
+    seed: str = ""
+    root: str = ""
+
+
 class DealFacts(msgspec.Struct, frozen=True):
     """One variant offered in a show. A card with shades has a deal for each shade."""
 
@@ -34,6 +50,7 @@ class DealFacts(msgspec.Struct, frozen=True):
     status: DealStatus
     opens_at_ms: int | None = None
     closes_at_ms: int | None = None
+    draw: DrawFacts | None = None  # None: first come, first served
 
 
 class CardFacts(msgspec.Struct, frozen=True):
@@ -188,11 +205,22 @@ class DealAnnounced(Event, frozen=True, tag="deal_announced"):
 
     deal_id: str
     opens_at_ms: int
+    draw: DrawFacts | None = None
 
 
 class DealOpened(Event, frozen=True, tag="deal_opened"):
+    """Until `draw.draws_at_ms`, where there is a draw, taps enter it."""
+
     deal_id: str
     closes_at_ms: int | None = None
+    draw: DrawFacts | None = None
+
+
+class DealDrawn(Event, frozen=True, tag="deal_drawn"):
+    """The draw was made: who was drawn holds a unit, the others stand in the line in the order drawn."""
+
+    deal_id: str
+    draw: DrawFacts
 
 
 class DealClosed(Event, frozen=True, tag="deal_closed"):
@@ -243,6 +271,7 @@ AnyEvent = (
     | CardListed
     | DealAnnounced
     | DealOpened
+    | DealDrawn
     | DealClosed
     | LinePinned
     | LineUnpinned

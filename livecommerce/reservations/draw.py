@@ -33,8 +33,9 @@ def nonce_of(salt: str, viewer_id: str) -> str:
 
 
 def mark_of(salt: str, viewer_id: str) -> str:
-    """A viewer as the list of one deal shows her. With her nonce she can prove that it is her own; without it nobody can
-    find it from her id, and since each deal has a salt of its own, nobody can tell that two marks are one person."""
+    """A viewer as the list of one deal shows her. With her nonce she can prove that it is her own; without it nobody
+    can find it from her id, and since each deal has a salt of its own, nobody can tell that two marks are one person.
+    """
     return hashlib.sha256(f"{viewer_id}:{nonce_of(salt, viewer_id)}".encode()).hexdigest()
 
 

@@ -238,7 +238,7 @@ class ReservationEngine:
         name = keys.waits(show_id)
         try:
             while True:
-                page = await self._redis.zrangebylex(name, after, end, start=0, num=_ENTRANTS_PER_PAGE)
+                page: Any = await self._redis.zrangebylex(name, after, end, start=0, num=_ENTRANTS_PER_PAGE)
                 for member in page:
                     _, ticket, key = member.split(b":", 2)
                     entrants[int(ticket)] = key

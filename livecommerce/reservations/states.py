@@ -111,7 +111,6 @@ class DealState(enum.IntEnum):
     CLOSED = 4
 
 
-
 class DrawPhase(enum.IntEnum):
     """How far the draw of a deal is. Stored as these numbers: never renumber.
 

@@ -91,6 +91,7 @@ class DealStocks:
                 status="open" if is_open else "announced",
                 opens_at_ms=row.opens_at_ms,
                 closes_at_ms=row.closes_at_ms,
+                drawn=row.fairness == "draw",
             ),
         )
         if is_open:  # the first `put_deal` may have been the announcement

@@ -19,11 +19,15 @@ InstantMs = Annotated[int, Meta(ge=0, le=32_503_680_000_000)]  # until the year 
 # An address of this server or one that a browser fetches by itself; never a script.
 Url = Annotated[str, Meta(max_length=2000, pattern=r"^(https?://[^\s]+|/[^\s]*)?$")]
 Access = Literal["public", "invited", "members"]
+# Who is served: whoever comes first, or whom a draw among all who tapped within a window names.
+Fairness = Literal["first_come", "draw"]
 
 QUOTA_MAX = 100_000
 LIMIT_MAX = 1000
 DEALS_PER_CARD_MAX = 40
 CARDS_MAX = 200
+# A tap from the slowest line comes within a few seconds; longer than a quarter of a minute nobody watches a button.
+DRAW_SECONDS_MIN, DRAW_SECONDS_DEFAULT, DRAW_SECONDS_MAX = 3, 10, 15
 
 
 class NewVideo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,6 +86,8 @@ class NewDeal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     label: Annotated[str, Meta(max_length=80)] = ""
     opens_at_ms: InstantMs | None = None
     closes_at_ms: InstantMs | None = None
+    fairness: Fairness = "first_come"
+    draw_seconds: int | None = None  # how long taps enter the draw; None: 10
 
 
 class NewCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -113,6 +119,8 @@ class EditDeal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     label: Annotated[str, Meta(max_length=80)] | UnsetType = UNSET
     opens_at_ms: InstantMs | UnsetType | None = UNSET
     closes_at_ms: InstantMs | UnsetType | None = UNSET
+    fairness: Fairness | UnsetType = UNSET
+    draw_seconds: int | UnsetType = UNSET
 
 
 class EditCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

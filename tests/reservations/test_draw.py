@@ -1,4 +1,4 @@
-"""Deals that are drawn: who enters, how the order comes about, and that it comes about once, whoever dies on the way."""
+"""Deals that are drawn: who enters, how the order comes about, and that it comes about once, whoever dies meanwhile."""
 
 import asyncio
 import hashlib
@@ -173,7 +173,8 @@ async def test_the_drawn_are_held_from_that_instant_and_the_rest_wait_in_the_ord
     assert [found[number][1] for number in order[3:]] == list(range(1, 8))
     assert [found[number][2] for number in order] == list(range(11, 21))
     [hold] = await engine.holds_of(SHOW, f"vw_{order[0]}")
-    assert hold.due_at_ms is not None and 0 <= clock.now_ms() + 100_000 - hold.due_at_ms < 1000
+    assert hold.due_at_ms is not None
+    assert 0 <= clock.now_ms() + 100_000 - hold.due_at_ms < 1000
 
 
 async def test_the_order_does_not_follow_from_the_seed_alone(engine: ReservationEngine) -> None:

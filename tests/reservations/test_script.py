@@ -37,7 +37,8 @@ BAD_REQUESTS: list[Any] = [
     [2, "vw_1"], [4, "vw_1", "rid-held", "x"], [4, "vw_1", "rid-held", -5], [4, "vw_1", "rid-held", float("nan")],
     [6, "vw_1", "rid-held", 3], [6, "vw_1", "rid-held"],
     [9], [9, "dl_a"], [9, "dl_z", "m", 1, 1, 1000, 1000, 5, 0, 0, 0, 0],
-    [9, "dl_z", "m", 1, 1, 1000, 1000, 2, 0, 0, 0, 0, 2], [9, "dl_z", "m", 1, 1, 1000, 1000, 2, 0, 0, 0, 0, "x"], [14], [10, "dl_a", 9], [10, "dl_a", None],
+    [9, "dl_z", "m", 1, 1, 1000, 1000, 2, 0, 0, 0, 0, 2], [9, "dl_z", "m", 1, 1, 1000, 1000, 2, 0, 0, 0, 0, "x"], [14],
+    [10, "dl_a", 9], [10, "dl_a", None],
     [11], [11, 5],
 ]  # fmt: skip
 
@@ -111,12 +112,16 @@ async def test_every_key_is_passed_and_has_the_shows_tag(engine: ReservationEngi
 
 odd = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(), st.text(max_size=12),
-    st.sampled_from(["vw_1", "vw_2", "rid-0001", "rid-held", "dl_a", "dl_drawn", "opening", 0, 1, 2, 3, 7, 9, 1000, 60_000]),
+    st.sampled_from(["vw_1", "vw_2", "rid-0001", "rid-held", "dl_a", "dl_drawn", "opening", 0, 1, 2, 3, 7, 9, 1000,
+                     60_000]),
     st.lists(st.integers(-(2**63), 2**63 - 1), max_size=2),
 )  # fmt: skip
 odd_requests = st.lists(st.lists(odd, max_size=13).map(tuple), max_size=8)
 with_verbs = st.lists(
-    st.tuples(st.sampled_from((*range(1, 13), 14, 15)), st.lists(odd, max_size=12)).map(lambda parts: (parts[0], *parts[1])), max_size=8
+    st.tuples(st.sampled_from((*range(1, 13), 14, 15)), st.lists(odd, max_size=12)).map(
+        lambda parts: (parts[0], *parts[1])
+    ),
+    max_size=8,
 )
 
 
