@@ -16,6 +16,7 @@ export const aDeal = (given: Partial<DealFacts> = {}): DealFacts => ({
   status: "open",
   opens_at_ms: null,
   closes_at_ms: null,
+  draw: null,
   ...given,
 });
 

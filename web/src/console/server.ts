@@ -71,6 +71,8 @@ export interface DealDraft {
   limit_per_viewer: number;
   hold_seconds: number;
   pay_seconds: number;
+  fairness?: "first_come" | "draw";
+  draw_seconds?: number;
 }
 
 export interface CardDraft {
@@ -140,6 +142,17 @@ export interface ShowOrders {
 }
 
 export const ordersOf = (showId: string): Promise<ShowOrders> => staffRequest("GET", at(showId, "/orders"));
+
+// --- signed lists of tickets ------------------------------------------------------------------------------------------
+
+export interface TicketListed {
+  deal_id: string;
+}
+
+export const ticketListAt = (showId: string, dealId: string): string =>
+  `/api/shows/${encodeURIComponent(showId)}/tickets/${encodeURIComponent(dealId)}`;
+export const ticketListsOf = (showId: string): Promise<{ lists: TicketListed[] }> =>
+  staffRequest("GET", `/api/shows/${encodeURIComponent(showId)}/tickets`);
 
 // --- links and invitations ------------------------------------------------------------------------------------------
 

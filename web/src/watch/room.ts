@@ -8,12 +8,13 @@ import { cardById, EMPTY, fold, release, type RoomState } from "../shared/fold";
 import { refusalText, t } from "../shared/i18n";
 import { expiresAtMs } from "../shared/identity";
 import { newId } from "../shared/ids";
-import { REFUSAL, type CardFacts, type FromViewer, type ShowFacts, type ToViewer } from "../shared/protocol";
+import { REFUSAL, type CardFacts, type FromViewer, type Hold, type ShowFacts, type ToViewer } from "../shared/protocol";
 import { roomUrl, ShowSocket, type LineStatus } from "../shared/socket";
 import { serverClock } from "../shared/time";
 import { toast } from "../shared/ui";
 import type { Asked } from "./offer";
 import { renewSocketPass, socketPass } from "./session";
+import { place } from "./words";
 
 /** Her own line before the server's receipt: sending, with a moderator, or refused with its reason. */
 export interface OwnLine {
@@ -101,6 +102,7 @@ function programmeMs(): number {
 }
 
 function received(message: ToViewer): void {
+  if ((message.t === "own" || message.t === "answer") && message.hold) tellResult(message.hold);
   batch(() => {
     room.value = fold(room.value, message, programmeMs() !== Infinity);
     if (message.t === "answer") settle(message.rid);
@@ -110,6 +112,13 @@ function received(message: ToViewer): void {
     if (message.t === "refused") refused(message);
   });
   for (const listen of lines) listen(message);
+}
+
+/** The draw's own moment: what was only a place in it has become a unit, or a place in the line. */
+function tellResult(hold: Hold): void {
+  if (room.value.holds[hold.rid]?.state !== "entered") return;
+  if (hold.state === "held") toast(t("draw.won"), "good");
+  if (hold.state === "waiting") toast(t("draw.lost", { nth: place(hold.place ?? 1) }));
 }
 
 function settle(rid: string): void {

@@ -3,9 +3,10 @@
  * texts typed. What leaves: a card for the API, or the first complaint and the field it is about.
  */
 import { decimalsOf, minorOf, textOf } from "../money";
-import { freeUnits, type CardDraft, type StaffProduct, type StaffVariant } from "../server";
+import { freeUnits, type CardDraft, type DealDraft, type StaffProduct, type StaffVariant } from "../server";
 
 export type Kind = CardDraft["kind"];
+export type Fairness = NonNullable<DealDraft["fairness"]>;
 
 export interface Row {
   variant: StaffVariant;
@@ -26,6 +27,8 @@ export interface Typed {
   limit: string;
   holdMinutes: string;
   payMinutes: string;
+  fairness: Fairness;
+  drawSeconds: string;
 }
 
 export const NOTHING_TYPED: Typed = {
@@ -40,6 +43,8 @@ export const NOTHING_TYPED: Typed = {
   limit: "2",
   holdMinutes: "5",
   payMinutes: "10",
+  fairness: "first_come",
+  drawSeconds: "10",
 };
 const QUOTA_FIRST = 24;
 
@@ -80,6 +85,10 @@ export function cardOf(typed: Typed, currency: string): CardDraft | Wrong {
   if (limit === null) return wrong("limit", "card-limit");
   if (hold === null) return wrong("minutes", "card-hold");
   if (pay === null) return wrong("minutes", "card-pay");
+  // A set is taken whole or not at all: its parts are never drawn.
+  const drawn = typed.kind === "deal" && typed.fairness === "draw";
+  const window = whole(typed.drawSeconds, 3, 15);
+  if (drawn && window === null) return wrong("window", "card-window");
   const deals = [];
   for (const row of typed.kind === "product" ? [] : typed.rows) {
     const price = minorOf(row.price, currency);
@@ -102,6 +111,7 @@ export function cardOf(typed: Typed, currency: string): CardDraft | Wrong {
       limit_per_viewer: limit,
       hold_seconds: hold * 60,
       pay_seconds: pay * 60,
+      ...(drawn && window !== null ? { fairness: "draw" as const, draw_seconds: window } : {}),
     });
   }
   return {
