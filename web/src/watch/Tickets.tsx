@@ -26,13 +26,20 @@ interface Checked extends Listed {
   mine: Ticket[];
 }
 
+const AGAIN_MS = 3000;
+
 export function TicketLists({ showId }: { showId: string }) {
   const [lists, setLists] = useState<readonly Checked[] | null>(null);
   const [wrong, setWrong] = useState("");
   const at = `/api/shows/${encodeURIComponent(showId)}/tickets`;
+  const waits = lists === null || lists.length === 0;
   useEffect(() => {
-    check(at).then(setLists, (refusal: Refusal) => setWrong(refusalText(refusal)));
-  }, []);
+    const look = (): void => void check(at).then(setLists, (refusal: Refusal) => setWrong(refusalText(refusal)));
+    if (lists === null) look();
+    // Signed a few seconds after nobody pays any more: it comes while she looks.
+    const timer = waits ? setInterval(look, AGAIN_MS) : 0;
+    return () => clearInterval(timer);
+  }, [waits]);
   if (wrong) return <p role="alert">{wrong}</p>;
   if (lists === null) return <div class="bone" aria-busy="true" />;
   if (lists.length === 0) {
