@@ -53,7 +53,7 @@ export function TicketLists({ showId }: { showId: string }) {
     <div class="bag">
       <p class="muted">{t("tickets.about")}</p>
       {lists.map((one) => (
-        <section class="bag-row" key={one.deal_id}>
+        <section class="bag-row bag-order" key={one.deal_id}>
           <div class="bag-words">
             <b dir="auto">{[one.title, one.label].filter(Boolean).join(" · ")}</b>
             <span class="muted tabular">{t("tickets.sum", { count: one.tickets, sold: one.sold, quota: one.quota })}</span>
