@@ -55,7 +55,7 @@ _WORD = re.compile(r"[!-.0-~]{1,64}\Z")  # printable ASCII without space or slas
 # between two calls the requests of viewers have their turn.
 _HEARTBEAT_CALLS_MAX = 16
 # Entrants that one call gives their places, and that one question to Redis lists: either keeps it near 1 ms.
-_DRAWN_PER_CALL = 64
+_DRAWN_PER_CALL = 32
 _ENTRANTS_PER_PAGE = 1000
 # Looks at a draw that another worker carries on with at the same time, before this one leaves it to the next turn.
 _DRAW_LOOKS_MAX = 8

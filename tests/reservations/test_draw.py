@@ -276,18 +276,18 @@ async def test_a_draw_cut_off_after_any_part_is_carried_on_to_the_same_end(
     engine: ReservationEngine, redis: Redis, settings: Settings, clock: TestClock
 ) -> None:
     """The worker dies before the window ends, after it ended, and after each part of the order; another one comes."""
-    crowd = range(1, 151)  # three parts of 64 at most
+    crowd = range(1, 91)  # three parts of 32 at most
     ends = []
     for parts in (-1, 0, 1, 2, 3):
         await redis.flushdb()
         await engine.open_show(SHOW)
-        await put_drawn(engine, quota=70, limit=1)
+        await put_drawn(engine, quota=40, limit=1)
         await enter(engine, *crowd)
         await _draw_until(engine, parts)
         other = ReservationEngine(redis, settings, clock)
         await other.start()
         made = await draw(other)
-        assert (made.phase, made.drawn, made.waiting) == (DrawPhase.DRAWN, 150, 80)
+        assert (made.phase, made.drawn, made.waiting) == (DrawPhase.DRAWN, 90, 50)
         ends.append(await states(other, crowd))
         await other.aclose()
     assert all(end == ends[0] for end in ends)

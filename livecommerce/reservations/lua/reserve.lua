@@ -30,16 +30,16 @@ local ANNOUNCED, OPEN, CLOSING, CLOSED = 1, 2, 3, 4
 -- Places in the records.
 local D_STATUS, D_QUOTA, D_AVAILABLE, D_HELD, D_PAYING, D_SOLD, D_WAITING, D_LIMIT = 1, 2, 3, 4, 5, 6, 7, 8
 local D_HOLD_MS, D_PAY_MS, D_OPENS, D_CLOSES, D_TAKEN, D_LEVEL, D_RULE, D_OWED = 9, 10, 11, 12, 13, 14, 15, 16
+local D_DRAW = 17
 local H_STATE, H_TICKET, H_DUE, H_AT, H_N, H_PLACE, H_ATTRIBUTION, H_WAIT, H_LINES = 1, 2, 3, 4, 5, 6, 7, 8, 9
 -- Codes of answers.
 local OK, SOLD_OUT, LIMIT, NOT_OPEN, DEAL_CLOSED, UNKNOWN_DEAL, QUANTITY, RID_REUSED = 0, 1, 2, 3, 4, 5, 6, 7
 local HOLD_GONE, BUSY, ALREADY_WAITING, NOT_FOUND, CONFLICT, TOO_MANY, MALFORMED = 8, 9, 10, 11, 12, 13, 14
--- Everything about draws: a state of holds, phases, the place in a deal's record and the places in the draw's own, codes.
+-- Everything about draws: a state of holds, phases, the places in a draw's record, codes of answers.
 -- (A table, not locals: Lua allows 200 locals.)
 local DRAW = {
   ENTERED = 0,
   ENTERING = 1, DRAWING = 2, DRAWN = 3, VOID = 4,     -- VOID: the deal closed before it was drawn
-  OF_DEAL = 17,
   PHASE = 1, ENTRANTS = 2, BASE = 3, COUNT = 4, LINE = 5, ROOT = 6,
   ALREADY_IN = 20, RUNS = 21, ALONE = 22,
 }
@@ -397,7 +397,7 @@ end
 
 -- True until the draw of this deal was made: nobody is served, in whatever order they came.
 function DRAW.is_undrawn(deal)
-  local draw = deal[DRAW.OF_DEAL]
+  local draw = deal[D_DRAW]
   return draw and draw[DRAW.PHASE] < DRAW.DRAWN
 end
 
@@ -455,7 +455,7 @@ local VERBS = {}
 -- What anyone may take now. Those who wait come first.
 local function public_units(id)
   local deal = deals[id]
-  if DRAW.is_undrawn(deal) then
+  if deal[D_DRAW] and DRAW.is_undrawn(deal) then
     return 0
   end
   if deal[D_WAITING] > 0 then
@@ -493,7 +493,7 @@ local function refuse_lines(request)
     if deal[D_STATUS] ~= OPEN then
       status = status or {deal[D_STATUS] == ANNOUNCED and NOT_OPEN or DEAL_CLOSED, id, deal[D_OPENS]}
     end
-    if DRAW.is_undrawn(deal) then
+    if deal[D_DRAW] and DRAW.is_undrawn(deal) then
       undrawn = id
     end
     sums[id] = (sums[id] or 0) + qty
@@ -577,7 +577,7 @@ function DRAW.enter(key, request, id)
   if stands_in_list(request[2], id) then
     return {DRAW.ALREADY_IN, id}
   end
-  if deals[id][DRAW.OF_DEAL][DRAW.PHASE] == DRAW.DRAWING then
+  if deals[id][D_DRAW][DRAW.PHASE] == DRAW.DRAWING then
     return {DRAW.RUNS, id}
   end
   local hold = new_hold(key, request, DRAW.ENTERED, 0)
@@ -666,7 +666,7 @@ VERBS[2] = function(request, key, hold)
     return {CONFLICT, state}     -- released in SQL first, then here by `free`
   end
   -- Who has entered is counted once the window is over: until each has a place, nobody leaves.
-  if state == DRAW.ENTERED and deals[hold[H_LINES]][DRAW.OF_DEAL][DRAW.PHASE] == DRAW.DRAWING then
+  if state == DRAW.ENTERED and deals[hold[H_LINES]][D_DRAW][DRAW.PHASE] == DRAW.DRAWING then
     return {DRAW.RUNS, hold[H_LINES]}
   end
   if state <= HELD then
@@ -862,7 +862,7 @@ VERBS[10] = function(request)
     deal[D_AVAILABLE] = 0
     deal[D_OWED] = 0
     if DRAW.is_undrawn(deal) then
-      deal[DRAW.OF_DEAL][DRAW.PHASE] = DRAW.VOID
+      deal[D_DRAW][DRAW.PHASE] = DRAW.VOID
     end
     if deal[D_HELD] + deal[D_PAYING] > 0 then
       status = CLOSING
@@ -920,7 +920,7 @@ function DRAW.stands(draw)
 end
 
 function DRAW.finish(id)
-  deals[id][DRAW.OF_DEAL][DRAW.PHASE] = DRAW.DRAWN
+  deals[id][D_DRAW][DRAW.PHASE] = DRAW.DRAWN
   freed[id] = true
 end
 
@@ -932,7 +932,7 @@ VERBS[14] = function(request)
   if not deal then
     return {UNKNOWN_DEAL, id}
   end
-  local draw = deal[DRAW.OF_DEAL]
+  local draw = deal[D_DRAW]
   if draw and draw[DRAW.PHASE] == DRAW.ENTERING and deal[D_STATUS] == OPEN then
     draw[DRAW.PHASE], draw[DRAW.ENTRANTS], draw[DRAW.BASE] = DRAW.DRAWING, deal[D_WAITING], ticket
     ticket = ticket + deal[D_WAITING]
@@ -947,7 +947,7 @@ end
 -- The next of the draw's order: a hold where every unit is left, else a place in the line, both under a new ticket, so
 -- that the line goes on in the order of tickets, as any other.
 function DRAW.place(key, hold, deal)
-  local draw, hold_ms = deal[DRAW.OF_DEAL], deal[D_HOLD_MS]
+  local draw, hold_ms = deal[D_DRAW], deal[D_HOLD_MS]
   draw[DRAW.COUNT] = draw[DRAW.COUNT] + 1
   leave_list(key, hold)
   hold[H_TICKET] = draw[DRAW.BASE] + draw[DRAW.COUNT]
@@ -973,7 +973,7 @@ VERBS[15] = function(request)
   if not deal then
     return {UNKNOWN_DEAL, id}
   end
-  local draw = deal[DRAW.OF_DEAL]
+  local draw = deal[D_DRAW]
   if not draw or draw[DRAW.PHASE] ~= DRAW.DRAWING or draw[DRAW.COUNT] ~= request[4]
     or (draw[DRAW.ROOT] ~= '' and draw[DRAW.ROOT] ~= root) then
     return DRAW.stands(draw)

@@ -5,7 +5,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { api, type Refusal } from "../shared/api";
 import { refusalText, t } from "../shared/i18n";
-import { EmptyState, Icon } from "../shared/ui";
+import { EmptyState } from "../shared/ui";
 import { isHers, linesOf, type OwnMark, type Ticket } from "./marks";
 import { place } from "./words";
 
@@ -60,7 +60,7 @@ export function TicketLists({ showId }: { showId: string }) {
             {one.mine.length === 0 && <span>{t("tickets.not_in")}</span>}
             {one.mine.map((ticket) => (
               <span key={ticket.ticket} class="tabular">
-                <Icon name="check" size={15} /> {ownWords(ticket)}
+                {ownWords(ticket)}
               </span>
             ))}
             <div class="bag-acts">
