@@ -54,7 +54,7 @@ def duties_of(parts: PartsOfAWorker) -> list[Duty]:
         Repeated("heartbeat", heartbeats.beat_due, BEAT_SECONDS, deadline_seconds=5.0),
         Repeated("journal", journal.drain_all, PERIOD_SECONDS),
         ProgrammeDuty(parts.shows, parts.clock),
-        TicketListDuty(parts.shows.tickets, journal),
+        TicketListDuty(parts.shows.tickets, journal, parts.engine),
         Repeated("outbox", parts.orders.run_outbox, 0.53),
         Repeated("deadlines", parts.orders.sweep_deadlines, 1.07),
         Repeated("unwritten", parts.orders.sweep_unwritten, 2.03),

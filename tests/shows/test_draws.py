@@ -11,7 +11,7 @@ from sqlalchemy import select
 from livecommerce.background.journal import JournalToLedger
 from livecommerce.background.ticket_lists import TicketListDuty
 from livecommerce.errors import R, Refused
-from livecommerce.ledger.tables import draws, movements, show_log
+from livecommerce.ledger.tables import deals, draws, movements, show_log
 from livecommerce.protocol import from_host as c
 from livecommerce.protocol.facts import DealDrawn, DealOpened, DrawFacts
 from livecommerce.reservations import draw as arithmetic
@@ -53,7 +53,8 @@ async def events(world: World, show_id: str, kind: str) -> list[Any]:
 
 
 def duty(world: World) -> TicketListDuty:
-    return TicketListDuty(world.shows.tickets, JournalToLedger(world.redis, world.database, world.engine, world.clock))
+    journal = JournalToLedger(world.redis, world.database, world.engine, world.clock)
+    return TicketListDuty(world.shows.tickets, journal, world.engine)
 
 
 async def close_all(world: World, show_id: str, deal_id: str, *buyers: int) -> None:
@@ -346,6 +347,42 @@ async def test_there_is_no_list_while_anybody_holds_and_none_of_what_never_sold(
         with pytest.raises(Refused) as caught:
             await world.shows.tickets.signed(show_id, asked)
         assert caught.value.why is R.NOT_FOUND
+
+
+async def test_a_long_line_is_let_go_before_the_list_is_made(world: World) -> None:
+    """More wait than one call lets go; each of them stands in the list with what became of her."""
+    show_id, card_id, deal_id = await drawn_card(world, 1, limit_per_viewer=1)
+    await world.do(show_id, c.ShowCard(card_id))
+    await asyncio.gather(*(world.engine.reserve(show_id, viewer(number), RID, [(deal_id, 1)]) for number in range(300)))
+    await world.do(show_id, c.CloseDeal(deal_id))
+    await world.shows.due_changes()
+    assert (await world.deal(deal_id)).status == "closed"
+    await duty(world).run(1)
+    assert await world.shows.tickets.of_show(show_id) == ()
+    await world.engine.heartbeat(show_id)
+    await duty(world).run(1)
+    tickets, findings = await checked(world, show_id, deal_id)
+    assert [row.outcome for row in tickets.tickets] == ["lapsed"] * 300
+    assert all(finding.holds is not False for finding in findings)
+
+
+async def test_where_redis_was_lost_the_list_says_what_nobody_knows(world: World) -> None:
+    show_id, card_id, deal_id = await drawn_card(world, fairness="first_come", draw_seconds=None)
+    await world.do(show_id, c.ShowCard(card_id))
+    await world.engine.reserve(show_id, viewer(1), RID, [(deal_id, 1)])
+    lists = duty(world)
+    await lists.journal.drain(show_id)
+    await world.do(show_id, c.CloseDeal(deal_id))
+    await world.redis.flushdb()
+
+    async def close(connection: Any) -> None:  # as `finish` does once the books were made anew
+        await connection.execute(deals.update().values(status="closed"))
+
+    await world.database.write(close)
+    await lists.run(1)
+    tickets, findings = await checked(world, show_id, deal_id)
+    assert [row.outcome for row in tickets.tickets] == ["unknown"]
+    assert all(finding.holds is not False for finding in findings)
 
 
 async def test_what_was_sold_before_tickets_were_copied_is_not_sworn_to(world: World) -> None:
