@@ -8,6 +8,8 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
+from livecommerce.audit.books import BooksReader, books_of
+from livecommerce.audit.breaches import breaches
 from livecommerce.background.journal import JournalToLedger
 from livecommerce.background.ticket_lists import TicketListDuty
 from livecommerce.errors import R, Refused
@@ -402,3 +404,27 @@ async def test_what_was_sold_before_tickets_were_copied_is_not_sworn_to(world: W
     await lists.run(1)
     assert await world.shows.tickets.of_show(show_id) == ()
     assert await world.shows.tickets.to_make() == []
+
+
+async def test_the_books_of_a_drawn_deal_add_up_at_every_stage(world: World) -> None:
+    """In the window, after the draw, with a freed unit offered down the drawn line, and after the end."""
+    show_id, card_id, deal_id = await drawn_card(world, 3)
+    await world.do(show_id, c.ShowCard(card_id))
+    await enter(world, show_id, deal_id, *range(1, 9))
+    await world.engine.release(show_id, "vwr_8", RID)
+    assert await wrong_with(world, show_id) == []
+    await world.clock.advance(6)
+    await world.shows.due_changes()
+    assert await wrong_with(world, show_id) == []
+    won = [n for n in range(1, 8) if (await world.engine.holds_of(show_id, f"vwr_{n}"))[0].state == "held"]
+    await world.engine.release(show_id, f"vwr_{won[0]}", RID)
+    assert await wrong_with(world, show_id) == []
+    await world.do(show_id, c.End())
+    await world.shows.due_changes()
+    assert await wrong_with(world, show_id) == []
+
+
+async def wrong_with(world: World, show_id: str) -> list[str]:
+    await duty(world).journal.drain(show_id)
+    reader = BooksReader(world.database, world.redis, world.engine, world.clock)
+    return breaches(books_of([row async for piece in reader.pieces(show_id) for row in piece]))
