@@ -28,6 +28,7 @@ from livecommerce.settings import Settings
 from tests.shows.world import ANA, BEA, HOST, STRANGER, World
 
 RID = "rid-0001"
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)  # nothing here is SQL of its own
 
 
 class House:
