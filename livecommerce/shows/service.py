@@ -642,9 +642,12 @@ class Shows:
         async with self.database.read() as connection:
             untold = (await connection.execute(query)).first()
         if untold:
-            with contextlib.suppress(Refused):  # Redis lost the deal: then there is no draw to tell
+            try:
                 await self._draw(show_id, deal_id)
                 await self.catch_up(show_id)
+            except Refused as refused:
+                if refused.why is not R.UNKNOWN_DEAL:  # Redis lost the deal: then there is no draw to tell
+                    raise
         await self._stocks.finish(show_id, deal_id)
 
     async def _step(self, show_id: str, step: Step, looks: Looks) -> None:
