@@ -28,6 +28,7 @@ _LEFT_BEHIND = {
     "paying": {"held", "paying"},
     "confirmed": {"held", "paying", "confirmed"},
     "released": {"released"},
+    "entered": {"entered"},
     "expired": {"held"},
 }
 # States in SQL that Redis must have followed.

@@ -11,13 +11,27 @@ from typing import Final
 
 Line = tuple[str, str, int]  # (viewer_id, rid, line)
 
-# Where the units of a line are. Who waits has none; "gone" are the ended, which are forgotten.
-_PLACES: Final = {"waiting": "", "offered": "held", "held": "held", "paying": "paying", "sold": "sold", "": ""}
+# Where the units of a line are. Who waits or is in a draw has none; "gone" are the ended, which are forgotten.
+_PLACES: Final = {
+    "entered": "",
+    "waiting": "",
+    "offered": "held",
+    "held": "held",
+    "paying": "paying",
+    "sold": "sold",
+    "": "",
+}
 
 # (state of a line, kind of movement) → state. What is absent cannot happen.
 STEPS: Final[Mapping[tuple[str, str], str]] = {
     ("", "held"): "held",
     ("", "waiting"): "waiting",
+    ("", "entered"): "entered",
+    # The draw gave her a place: a unit, or one in the line.
+    ("entered", "held"): "held",
+    ("entered", "waiting"): "waiting",
+    ("entered", "released"): "",
+    ("entered", "lapsed"): "",
     ("waiting", "offered"): "offered",
     ("waiting", "released"): "",
     ("waiting", "lapsed"): "",
@@ -35,6 +49,7 @@ STEPS: Final[Mapping[tuple[str, str], str]] = {
     ("paying", "cancelled"): "",
     ("", "reacquired"): "paying",
     # Written by whoever rebuilds lost books, for what could not be proved any more.
+    ("entered", "lost"): "",
     ("waiting", "lost"): "",
     ("offered", "lost"): "",
     ("held", "lost"): "",

@@ -26,7 +26,7 @@ from livecommerce.hot_state import as_cluster, masters
 from livecommerce.ids import is_rid
 from livecommerce.ledger.database import Database
 from livecommerce.protocol.facts import Hold, HoldLevel, Level, LimitBy
-from livecommerce.reservations import keys, verbs
+from livecommerce.reservations import draw, keys, verbs
 from livecommerce.reservations.batcher import (
     BUSY_AFTER_MS,
     REBUILDING_AFTER_MS,
@@ -38,10 +38,10 @@ from livecommerce.reservations.batcher import (
 )
 from livecommerce.reservations.memory import Testimony
 from livecommerce.reservations.relay_format import DUE, LINES, TICKET, attribution_to, hold_of, record
-from livecommerce.reservations.states import DEAL_STATES, IN_HELD, WORDS, DealState, DealWord, State
+from livecommerce.reservations.states import DEAL_STATES, IN_HELD, WORDS, DealState, DealWord, DrawPhase, State
 from livecommerce.reservations.store import Store, StoreAway, StoreBroken
 from livecommerce.reservations.tokens import LEVELS, HoldPromise, mint, read, token_key
-from livecommerce.reservations.witnesses import Told, Witnesses
+from livecommerce.reservations.witnesses import LEDGER, Told, Witnesses
 from livecommerce.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -49,14 +49,20 @@ log = structlog.get_logger(__name__)
 # The codes of `reserve.lua`.
 _OK, _SOLD_OUT, _LIMIT, _NOT_OPEN, _DEAL_CLOSED, _UNKNOWN_DEAL, _QUANTITY, _RID_REUSED = range(8)
 _HOLD_GONE, _BUSY, _ALREADY_WAITING, _NOT_FOUND, _CONFLICT, _TOO_MANY, _MALFORMED = range(8, 15)
+_ALREADY_IN, _DRAW_RUNS, _DRAW_ALONE = range(20, 23)
 _REFUSALS = {
     _SOLD_OUT: R.SOLD_OUT, _LIMIT: R.LIMIT, _NOT_OPEN: R.DEAL_NOT_OPEN, _DEAL_CLOSED: R.DEAL_CLOSED,
     _UNKNOWN_DEAL: R.UNKNOWN_DEAL, _QUANTITY: R.QUANTITY, _RID_REUSED: R.RID_REUSED, _HOLD_GONE: R.HOLD_GONE,
     _BUSY: R.BUSY, _ALREADY_WAITING: R.ALREADY_WAITING, _NOT_FOUND: R.NOT_FOUND, _CONFLICT: R.CONFLICT,
-    _TOO_MANY: R.TOO_MANY, _MALFORMED: R.MALFORMED,
+    _TOO_MANY: R.TOO_MANY, _MALFORMED: R.MALFORMED, _ALREADY_IN: R.ALREADY_IN, _DRAW_RUNS: R.DRAW_RUNS,
+    _DRAW_ALONE: R.DRAW_ALONE,
     # Later ones go by the refusal's own number.
     414: R.VERIFIED_ONLY, 415: R.MEMBERS_ONLY, 416: R.HOLD_TIME,
 }  # fmt: skip
+# Refusals that say no more than which deal it is.
+_ABOUT_A_DEAL = frozenset({
+    R.DEAL_CLOSED, R.UNKNOWN_DEAL, R.ALREADY_WAITING, R.VERIFIED_ONLY, R.MEMBERS_ONLY, R.ALREADY_IN, R.DRAW_ALONE,
+})  # fmt: skip
 _LIMITED = {b"deal": "this deal", b"show": "this show", b"address": "one address"}
 LIMIT_BY: tuple[LimitBy, ...] = ("guest", "verified", "member")  # by the script's numbers
 _LEVEL = 5  # the place of a deal's level, after its five counters, in what a call answers
@@ -72,11 +78,18 @@ _TESTIFY_SECONDS = 0.23
 _TESTIMONY_SECONDS = 600
 _CANCELLED_TOGETHER = 512
 _SCAN = 100  # queue entries, of up to 64 holds each, read at once where a deal is pulled
+# Entrants that one call gives their places, and that one question to Redis lists: either keeps it near 1 ms.
+_DRAWN_PER_CALL = 32
+_ENTRANTS_PER_PAGE = 1000
+# Looks at a draw that another worker carries on with at the same time, before this one leaves it to the next turn.
+_DRAW_LOOKS_MAX = 8
+# The draw of the largest crowd takes about two seconds; of a hundred entrants no time at all.
+_DRAW_RUNS_AFTER_MS = 500
 
 # In the order of the script's counts.
 COUNTS = (
     "asked", "held", "waiting", "sold_out", "refused", "repeated", "released", "expired", "offered", "lapsed",
-    "accepted", "paying", "confirmed", "freed", "reacquired", "clock_clamped",
+    "accepted", "paying", "confirmed", "freed", "reacquired", "clock_clamped", "entered", "drawn",
 )  # fmt: skip
 
 
@@ -107,6 +120,9 @@ class DealStock:
     `limit` counts whom `limit_by` names: a guest (the viewer's id), a person who is verified, a member; the latter two
     also say who may reserve at all. `address_cap` bounds the units of one network address, `hold_cap_ms` the time that
     one of them may hold in all without paying: a multiple of `hold_ms` or at least that; 0 is no bound.
+
+    `drawn`: taps enter a draw until `draw` is called, which then serves them in the order drawn. As `status`, it counts
+    in the first call only.
     """
 
     deal_id: str
@@ -123,6 +139,7 @@ class DealStock:
     limit_by: LimitBy = "guest"
     address_cap: int = 0
     hold_cap_ms: int = 0
+    drawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +150,21 @@ class Beat:
     expired: int
     lapsed: int
     offered: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """How the draw of a deal stands. `drawn` entrants have their place; `waiting` of them got no unit then. `root`
+    is what all entrants come to in one hash, "" before the first has a place. Tickets above `base` are drawn ones.
+    `in_ledger`: "held" may be told only once its row is committed."""
+
+    phase: DrawPhase
+    entrants: int
+    base: int
+    drawn: int
+    waiting: int
+    root: str
+    in_ledger: bool
 
 
 class ReservationEngine:
@@ -205,6 +237,7 @@ class ReservationEngine:
             verbs.PUT_DEAL, deal.deal_id, deal.move_id, deal.quota, deal.limit, deal.hold_ms, deal.pay_ms,
             int(DEAL_STATES[deal.status]), deal.opens_at_ms or 0, deal.closes_at_ms or 0, LEVELS.index(deal.level),
             int(deal.head_wants_more == "wait"), LIMIT_BY.index(deal.limit_by), deal.address_cap, deal.hold_cap_ms,
+            int(deal.drawn),
         )  # fmt: skip
         await self._batcher.ask(show_id, request, _done)
         await self._watch(show_id)
@@ -223,6 +256,70 @@ class ReservationEngine:
         """Take up to `units` that anyone could have out of a deal; how many they were. The caller puts them elsewhere
         in SQL. A `move_id` takes once and always answers with what it took. Raises `Refused(UNKNOWN_DEAL)`."""
         return await self._batcher.ask(show_id, (verbs.TAKE_OUT, deal_id, move_id, units), _number)
+
+    async def draw(self, show_id: str, deal_id: str, seed: str, salt: str) -> Drawing:
+        """End the window of a deal that is drawn, and serve its entrants in the order of `draw.order_of`.
+
+        The answer says how the draw stands: nothing was done where it was made before, where the deal is closed, not
+        open yet or not drawn at all. May be called again after any failure and by several workers at once, with the
+        same seed and salt: who is in the draw is fixed by the first call, so each computes the same order, and each
+        part of it is done once. Raises `Refused(UNKNOWN_DEAL)`; `Refused(BUSY)` where somebody else carries it on.
+        """
+        stands = await self._batcher.ask(show_id, (verbs.END_WINDOW, deal_id), _drawing(deal_id))
+        for _ in range(_DRAW_LOOKS_MAX):
+            if stands.phase != DrawPhase.DRAWING:
+                return stands
+            stands = await self._carry_on(show_id, deal_id, stands, seed, salt)
+        raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS)
+
+    async def _carry_on(self, show_id: str, deal_id: str, stands: Drawing, seed: str, salt: str) -> Drawing:
+        """Serve the rest of a draw, part by part, until it is made or stands elsewhere than expected."""
+        left = await self._entrants(show_id, deal_id, stands.base)
+        if stands.root:
+            order = await asyncio.to_thread(draw.order_of, seed, stands.root, list(left))
+            root = stands.root
+        elif len(left) == stands.entrants:
+            entrants = {ticket: _split(key)[0] for ticket, key in left.items()}
+            root, order = await asyncio.to_thread(draw.root_and_order, seed, salt, entrants)
+        else:  # somebody else has begun to give places meanwhile, and has told the root
+            return await self._batcher.ask(show_id, (verbs.END_WINDOW, deal_id), _drawing(deal_id))
+        for first in range(0, len(order), _DRAWN_PER_CALL):
+            part = [left[ticket] for ticket in order[first : first + _DRAWN_PER_CALL]]
+            before, request = stands, (verbs.DRAW, deal_id, root, stands.drawn, *part)
+            stands = await self._batcher.ask(show_id, request, _drawing(deal_id))
+            if stands.drawn != before.drawn + len(part):
+                break
+            if stands.in_ledger and stands.waiting - before.waiting < len(part):
+                await self._tell_drawn(show_id, part)
+            if stands.phase != DrawPhase.DRAWING:
+                break
+        return stands
+
+    async def _tell_drawn(self, show_id: str, drawn: list[bytes]) -> None:
+        """At level `ledger` the draw itself tells nobody "held". Asked for as in a welcome, each hold is written down
+        and then told to its viewer; whom this does not reach is told when her page asks again."""
+        viewers = dict.fromkeys(_split(key)[0] for key in drawn)
+        told = await asyncio.gather(*(self.holds_of(show_id, each) for each in viewers), return_exceptions=True)
+        for error in told:
+            if isinstance(error, BaseException) and not isinstance(error, Refused):
+                raise error
+
+    async def _entrants(self, show_id: str, deal_id: str, up_to: int) -> dict[int, bytes]:
+        """Arrival ticket → viewer/rid of those in the draw who have no place yet; they stand in the wait-list."""
+        entrants: dict[int, bytes] = {}
+        after, end = f"[{deal_id}:".encode(), f"({deal_id}:{up_to + 1:016d}".encode()
+        name = keys.waits(show_id)
+        try:
+            while True:
+                page: Any = await self._redis.zrangebylex(name, after, end, start=0, num=_ENTRANTS_PER_PAGE)
+                for member in page:
+                    _, ticket, key = member.split(b":", 2)
+                    entrants[int(ticket)] = key
+                if len(page) < _ENTRANTS_PER_PAGE:
+                    return entrants
+                after = b"(" + page[-1]
+        except (RedisError, OSError) as error:
+            raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
 
     # --- viewers ----------------------------------------------------------------------------------------------------
 
@@ -475,6 +572,7 @@ class ReservationEngine:
         except (RedisError, OSError) as error:
             raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
         numbers = msgpack.unpackb(raw) if raw else [0] * len(COUNTS)
+        numbers += [0] * (len(COUNTS) - len(numbers))  # books made before a count was added
         return dict(zip(COUNTS, numbers, strict=True))
 
     async def shows_to_watch(self) -> tuple[str, ...]:
@@ -662,7 +760,9 @@ class ReservationEngine:
             return Refused(why, facts={"deal_id": answer[1].decode(), "most": answer[2]}, most=answer[2])
         if why is R.HOLD_TIME:
             return Refused(why, facts={"deal_id": answer[1].decode(), "most_ms": answer[2], "yours_ms": answer[3]})
-        if code in (_DEAL_CLOSED, _UNKNOWN_DEAL, _ALREADY_WAITING) or why in (R.VERIFIED_ONLY, R.MEMBERS_ONLY):
+        if code == _DRAW_RUNS:
+            return Refused(why, after_ms=_DRAW_RUNS_AFTER_MS, facts={"deal_id": answer[1].decode()})
+        if why in _ABOUT_A_DEAL:
             return Refused(why, facts={"deal_id": answer[1].decode()})
         if code in (_HOLD_GONE, _CONFLICT):
             return Refused(why, facts={"state": WORDS[answer[1]]}, what="This reservation")
@@ -727,6 +827,18 @@ class ReservationEngine:
 def _done(answer: list[Any], _reply: Reply) -> None:
     if answer[0] != _OK:
         raise Refused(_REFUSALS[answer[0]], expected="a deal's numbers and names within their bounds")
+
+
+def _drawing(deal_id: str) -> Finish[Drawing]:
+    def finish(answer: list[Any], reply: Reply) -> Drawing:
+        if answer[0] == _UNKNOWN_DEAL:
+            raise Refused(R.UNKNOWN_DEAL, facts={"deal_id": answer[1].decode()})
+        _done(answer, reply)
+        _, phase, entrants, base, drawn, waiting, root = answer
+        in_ledger = reply.levels[deal_id.encode()][_LEVEL] == LEDGER
+        return Drawing(DrawPhase(phase), entrants, base, drawn, waiting, root.decode(), in_ledger)
+
+    return finish
 
 
 def _number(answer: list[Any], _reply: Reply) -> int:
