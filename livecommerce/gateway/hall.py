@@ -404,8 +404,8 @@ class Hall:
                 case ToSeat(seat, message):
                     if seat.stage == "seated":
                         seat.send(message)
-                case ToViewerOf(viewer_id, message):
-                    self._to_viewer(viewer_id, message)
+                case ToViewerOf(viewer_id, message, rid, version):
+                    self._to_viewer(viewer_id, message, rid, version)
                 case ToTalk(frames):
                     self._talking = asyncio.get_running_loop().create_task(self._talk_pass(frames))
                 case ToDesk(message):
@@ -433,12 +433,14 @@ class Hall:
         if isinstance(message, State):
             PUBLISH_TO_WRITE.observe(max(0, self._clock.now_ms() - message.events[-1].at_ms) / 1000)
 
-    def _to_viewer(self, viewer_id: str, message: ToViewer) -> None:
+    def _to_viewer(self, viewer_id: str, message: ToViewer, rid: str, version: int) -> None:
         for socket in self._of_viewer.get(viewer_id, ()):
             if socket.early is not None:
                 if len(socket.early) < EARLY_MAX:
                     socket.early.append(message)
-            elif socket.stage == "seated":
+            elif socket.stage == "seated" and (
+                not rid or socket.asked is None or socket.asked.news(rid, version, message)
+            ):
                 socket.send(message)
 
     async def _talk_pass(self, frames: TalkFrames) -> None:

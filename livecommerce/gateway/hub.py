@@ -3,7 +3,7 @@
 What arrives: admitted sockets, their typed messages, the relay's news. What leaves: answers, refusals with numbers,
 and what halls tell their seats. It decides nothing about stock, shows or orders: it asks those who do, measures how
 long they took, and turns their `Refused` into words for the one who asked. No task per viewer: a join, a question or a
-release is a short task of its own; a reservation is a future of the engine's batch.
+release is a short task of its own; a reservation is a callback of the engine's batch.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import contextlib
 import random
 import secrets
 from collections.abc import Awaitable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import structlog
 from redis.asyncio import Redis
@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 from livecommerce.clock import Clock
 from livecommerce.errors import Close, R, Refused
 from livecommerce.gateway.admission import Admission, Credits
+from livecommerce.gateway.asked import Asked
 from livecommerce.gateway.hall import DESK_ROLES, Hall
 from livecommerce.gateway.measures import ANSWER, LOOP_LAG, RELAY_UP, ROOMS, SOCKETS
 from livecommerce.gateway.socket import LiveSocket, make_protocol
@@ -45,6 +46,7 @@ from livecommerce.settings import Settings
 if TYPE_CHECKING:
     from livecommerce.gateway.door import Door
     from livecommerce.orders.service import Orders
+    from livecommerce.reservations.batcher import Tell
     from livecommerce.reservations.engine import ReservationEngine
     from livecommerce.shows.service import Shows
 
@@ -56,6 +58,7 @@ COMPARE_SECONDS = 1.7  # uneven periods, so that the jobs of a process do not fa
 SECOND_SECONDS = 1.03
 DRAIN_BATCHES_PER_SECOND = 10
 
+_TAGS: dict[type[AnyFromViewer], str] = {kind: str(kind.__struct_config__.tag) for kind in get_args(AnyFromViewer)}
 _ANSWERS = {kind: ANSWER.labels(kind) for kind in ("reserve", "release", "accept")}
 
 # Which code a socket is closed with when its hello is refused; whatever is not listed may be tried again.
@@ -231,14 +234,16 @@ class Hub:
         """One message, in order. Nothing here waits."""
         if socket.credits is None:
             socket.credits = Credits()
-        kind = type(message).__struct_config__.tag
         try:
-            socket.credits.take(str(kind), self.clock.monotonic())
+            socket.credits.take(_TAGS[type(message)], self.clock.monotonic())
             self._dispatch(socket, message)
         except Refused as refused:
             socket.refuse(_about(message), refused, strike=refused.why in (R.TOO_MANY, R.MALFORMED))
 
     def _dispatch(self, socket: LiveSocket, message: AnyFromViewer) -> None:
+        if isinstance(message, Reserve) and socket.stage == "seated":
+            self._reserve(socket, message)  # first, because it comes by the thousand in one second
+            return
         if isinstance(message, Ping):
             socket.send(Pong(message.at, self.clock.now_ms()))
             return
@@ -257,14 +262,10 @@ class Hub:
                 self._say(socket, message)
             case React():
                 socket.hall.room.crowd.heart()
-            case Reserve(rid, lines, wait):
-                self._reserve(socket, rid, [(line.deal_id, line.qty) for line in lines], wait)
             case Release(rid):
-                released = self.engine.release(socket.show_id, socket.identity.viewer_id, rid)
-                self._ask_engine(socket, "release", rid, released)
+                self._release(socket, rid)
             case Accept(rid):
-                accepted = self.engine.accept(socket.show_id, socket.identity.viewer_id, rid)
-                self._ask_engine(socket, "accept", rid, accepted)
+                self._accept(socket, rid)
             case Vote(cid, question_id):
                 self._ask(socket, cid, self._vote(socket, cid, question_id))
             case Token(token):
@@ -412,9 +413,11 @@ class Hub:
 
     def _ask(self, socket: LiveSocket, re: str, work: Coroutine[Any, Any, None]) -> None:
         """A question to another part, as a short task; its refusal goes to whoever asked."""
-        if socket.in_flight >= IN_FLIGHT_MAX:
+        try:
+            _refuse_too_many(socket)
+        except Refused:
             work.close()
-            raise Refused(R.TOO_MANY, after_ms=1000)
+            raise
         socket.in_flight += 1
         self.in_background(self._asked(socket, re, work))
 
@@ -431,41 +434,51 @@ class Hub:
 
     # --- stock ------------------------------------------------------------------------------------------------------
 
-    def _reserve(self, socket: LiveSocket, rid: str, lines: list[tuple[str, int]], wait: bool) -> None:
+    def _reserve(self, socket: LiveSocket, message: Reserve) -> None:
         assert socket.identity is not None
         assert socket.hall is not None
-        if socket.in_flight >= IN_FLIGHT_MAX:
-            raise Refused(R.TOO_MANY, after_ms=1000)
+        _refuse_too_many(socket)
+        lines = [(line.deal_id, line.qty) for line in message.lines]
         socket.hall.room.refuse_part_of_bundle(lines)
-        self._answer_later(
-            socket, "reserve", rid, self.engine.reserve_soon(socket.show_id, socket.identity, rid, lines, wait)
-        )
+        rid = message.rid
+        tell = self._teller(socket, "reserve", rid)
+        self.engine.reserve_soon(socket.show_id, socket.identity, rid, lines, message.wait, tell)
+        _is_asked(socket, rid)
 
-    def _ask_engine(self, socket: LiveSocket, kind: str, rid: str, work: Coroutine[Any, Any, Hold]) -> None:
-        if socket.in_flight >= IN_FLIGHT_MAX:
-            work.close()
-            raise Refused(R.TOO_MANY, after_ms=1000)
-        self._answer_later(socket, kind, rid, asyncio.ensure_future(work))
+    def _release(self, socket: LiveSocket, rid: str) -> None:
+        assert socket.identity is not None
+        _refuse_too_many(socket)
+        tell = self._teller(socket, "release", rid)
+        self.engine.release_soon(socket.show_id, socket.identity.viewer_id, rid, tell)
+        _is_asked(socket, rid)
 
-    def _answer_later(self, socket: LiveSocket, kind: str, rid: str, asked: "asyncio.Future[Hold]") -> None:
+    def _accept(self, socket: LiveSocket, rid: str) -> None:
+        assert socket.identity is not None
+        _refuse_too_many(socket)
+        tell = self._teller(socket, "accept", rid)
+        self.engine.accept_soon(socket.show_id, socket.identity.viewer_id, rid, tell)
+        _is_asked(socket, rid)
+
+    def _teller(self, socket: LiveSocket, kind: str, rid: str) -> "Tell[Hold]":
+        """What the engine calls with the outcome. A function and not a task or a future: this is the hot path."""
         started = self.clock.monotonic()
-        socket.in_flight += 1
 
-        def answer(done: "asyncio.Future[Hold]") -> None:
+        def tell(hold: Hold | None, error: Exception | None, version: int) -> None:
             socket.in_flight -= 1
-            if done.cancelled():
-                return
-            error = done.exception()
-            if error is None:
-                _send(socket, Answer(rid, done.result()))
+            assert socket.asked is not None
+            later = socket.asked.answer(rid, version if error is None else 0)
+            if hold is not None:
+                _send(socket, Answer(rid, hold))
             elif isinstance(error, Refused):
                 _refuse(socket, rid, error)
             else:
                 log.error("request_failed", show_id=socket.show_id, exc_info=error)
                 _refuse(socket, rid, Refused(R.INTERNAL))
+            if later is not None:
+                _send(socket, later)
             self._measure(socket.show_id, kind, self.clock.monotonic() - started)
 
-        asked.add_done_callback(answer)
+        return tell
 
     def _measure(self, show_id: str, kind: str, seconds: float) -> None:
         _ANSWERS[kind].observe(seconds)
@@ -492,6 +505,19 @@ class Hub:
                 socket.close(Close.MOVING, "This server is being replaced. Come back.", random.randint(0, spread_ms))
             if self._to_drain:
                 await self.clock.sleep(1 / DRAIN_BATCHES_PER_SECOND)
+
+
+def _refuse_too_many(socket: LiveSocket) -> None:
+    if socket.in_flight >= IN_FLIGHT_MAX:
+        raise Refused(R.TOO_MANY, after_ms=1000)
+
+
+def _is_asked(socket: LiveSocket, rid: str) -> None:
+    """After the engine has taken a request, and before it tells: it never does so within the call."""
+    socket.in_flight += 1
+    if socket.asked is None:
+        socket.asked = Asked()
+    socket.asked.ask(rid)
 
 
 def _send(socket: LiveSocket, message: Any) -> None:

@@ -29,6 +29,7 @@ from websockets.typing import Subprotocol as WireSubprotocol
 from livecommerce.errors import Close, R, Refused
 from livecommerce.gateway.addresses import client_address
 from livecommerce.gateway.admission import Credits, tokens_in
+from livecommerce.gateway.asked import Asked
 from livecommerce.gateway.frames import PING, frame_of, short_message
 from livecommerce.gateway.measures import DISCONNECTS, REJECTED
 from livecommerce.gateway.outbox import Lane, Outbox
@@ -76,9 +77,9 @@ class LiveSocket(asyncio.Protocol):
     # fmt: off
     __slots__ = (
         "__weakref__", "_app_state", "_config", "_heard", "_inner", "_message", "_ping_at", "_server_state",
-        "_strikes", "_transport", "_warned", "_wire", "address", "admitted", "cookie", "credits", "early", "hall",
-        "host", "identity", "in_flight", "origin", "outbox", "role", "show_id", "stage", "stream", "subprotocol",
-        "token", "until_ms", "wheel_slot",
+        "_strikes", "_transport", "_warned", "_wire", "address", "admitted", "asked", "cookie", "credits", "early",
+        "hall", "host", "identity", "in_flight", "origin", "outbox", "role", "show_id", "stage", "stream",
+        "subprotocol", "token", "until_ms", "wheel_slot",
     )
     # fmt: on
 
@@ -113,6 +114,7 @@ class LiveSocket(asyncio.Protocol):
         self.hall: Hall | None = None
         self.early: list[ToViewer] | None = None  # own messages that came before the welcome
         self.in_flight = 0
+        self.asked: Asked[ToViewer] | None = None  # made when first needed
 
     def _move(self, stage: Stage) -> None:
         assert stage in _MOVES[self.stage], f"a socket does not go from {self.stage} to {stage}"

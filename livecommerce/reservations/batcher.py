@@ -1,8 +1,8 @@
 """Many requests, one call: requests queue while a call is in flight and go together when it returns.
 
-What arrives: a show, a request for the script, and what to make of its answer. What leaves: a future. One task owns the
-connection; request code waits on its future and never touches the socket. No timer: an idle engine asks at once, a
-busy one asks for up to 64 at a time. Shows take turns. It decides nothing about stock.
+What arrives: a show, a request for the script, and what to make of its answer. What leaves: a future, or a call of
+whoever asked. One task owns the connection; request code never touches the socket. No timer: an idle engine asks at
+once, a busy one asks for up to 64 at a time. Shows take turns. It decides nothing about stock.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgpack
 import structlog
@@ -55,13 +55,16 @@ class Reply:
 
 # Makes the caller's result of its answer; raises `Refused` for a no.
 Finish = Callable[[list[Any], Reply], T]
+# Told once, in the loop: the result, or why there is none; and the version of the books it comes from, 0 where unknown.
+Tell = Callable[[T | None, Exception | None, int], None]
 
 
 @dataclass(slots=True)
 class _Asked:
     request: tuple[Any, ...]
     finish: Finish[Any]
-    done: asyncio.Future[Any]
+    tell: Tell[Any]
+    done: asyncio.Future[Any] | None = None  # of who waits and may stop waiting
 
 
 class Batcher:
@@ -99,15 +102,32 @@ class Batcher:
     def ask(self, show_id: str, request: tuple[Any, ...], finish: Finish[T]) -> "asyncio.Future[T]":
         """A future of what `finish` makes of the answer.
 
-        It fails with `Refused(BUSY)` at once where the queue is full, or where Redis is away: then the outcome is
-        unknown and the same rid may be asked again. Cancelling the future before its call began takes the request
-        back; later it changes nothing but that nobody hears the answer.
+        It fails with `Refused(BUSY)`, without a call, where the queue is full; and where Redis is away: then the
+        outcome is unknown and the same rid may be asked again. Cancelling the future before its call began takes the
+        request back; later it changes nothing but that nobody hears the answer.
         """
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        asked = _Asked(request, finish, done)
+
+        def tell(result: T | None, error: Exception | None, _version: int) -> None:
+            if done.done():
+                return
+            if error is None:
+                done.set_result(cast("T", result))
+            else:
+                done.set_exception(error)
+                done.exception()  # a caller that went away must not become a log line of asyncio's
+
+        self._queue(show_id, _Asked(request, finish, tell, done))
+        return done
+
+    def ask_and_tell(self, show_id: str, request: tuple[Any, ...], finish: Finish[T], tell: Tell[T]) -> None:
+        """`ask` without a future, for the hot path: `tell` is called once, after this has returned."""
+        self._queue(show_id, _Asked(request, finish, tell))
+
+    def _queue(self, show_id: str, asked: _Asked) -> None:
         if self._length >= QUEUE_MAX or self._owner is None:
-            _refuse(asked, _busy())
-            return done
+            asyncio.get_running_loop().call_soon(_refuse, asked, _busy())
+            return
         queue = self._waiting.get(show_id)
         if queue is None:
             queue = self._waiting[show_id] = deque()
@@ -116,7 +136,6 @@ class Batcher:
         if self._length > self.peak:
             self.peak = self._length
         self._wake.set()
-        return done
 
     async def _run_forever(self) -> None:
         while True:
@@ -144,7 +163,7 @@ class Batcher:
         while queue and len(batch) < BATCH_MAX:
             asked = queue.popleft()
             self._length -= 1
-            if not asked.done.done():  # cancelled before it began: never sent
+            if asked.done is None or not asked.done.done():  # cancelled before it began: never sent
                 batch.append(asked)
         if queue:
             self._waiting[show_id] = queue  # at the end: the other shows come first
@@ -171,17 +190,28 @@ class Batcher:
                 _refuse(asked, Refused(R.INTERNAL))
             return
         CALLS.labels("ok").inc()
-        _distribute(show_id, batch, answer, self._witnesses)
+        # Soon, not now: the next call goes out first, so that Redis works while the answers are given out here.
+        asyncio.get_running_loop().call_soon(_give_out, show_id, batch, answer, self._witnesses)
 
 
-def _distribute(show_id: str, batch: list[_Asked], answer: list[Any], witnesses: Witnesses | None) -> None:
+def _give_out(show_id: str, batch: list[_Asked], answer: list[Any], witnesses: Witnesses | None) -> None:
     if answer[0] is False:
         for asked in batch:
             _refuse(asked, Refused(R.REBUILDING, after_ms=BUSY_AFTER_MS))
         return
+    try:
+        _distribute(show_id, batch, answer, witnesses)
+    except Exception:  # not one was told: the answer as a whole is not what the script answers
+        log.exception("engine_answer_broken")
+        for asked in batch:
+            _refuse(asked, Refused(R.INTERNAL))
+
+
+def _distribute(show_id: str, batch: list[_Asked], answer: list[Any], witnesses: Witnesses | None) -> None:
     epoch, seq, hold_clock_ms, next_due, levels, answers = answer
     # An empty Lua table travels as an array.
     reply = Reply(epoch, seq, hold_clock_ms, next_due if next_due >= 0 else None, levels or {})
+    assert len(answers) == len(batch), f"{len(answers)} answers to {len(batch)} requests"
     if witnesses is not None and concern(reply.levels):
         _answer_after_commit(show_id, batch, answers, reply, witnesses)
         return
@@ -190,27 +220,26 @@ def _distribute(show_id: str, batch: list[_Asked], answer: list[Any], witnesses:
 
 
 def _answer(asked: _Asked, one: list[Any], reply: Reply) -> None:
-    if asked.done.done():
-        return
     try:
         result = asked.finish(one, reply)
     except Exception as error:
-        _refuse(asked, error)
+        _tell(asked, None, error, reply.seq)
     else:
-        asked.done.set_result(result)
+        _tell(asked, result, None, reply.seq)
 
 
 def _answer_after_commit(
     show_id: str, batch: list[_Asked], answers: list[Any], reply: Reply, witnesses: Witnesses
 ) -> None:
     """What promises the ledger waits for it, the rest is answered; the next call of the script waits for nothing."""
+    # Also where nobody hears the answer any more: her other devices shall know of the hold.
+    wanted = [
+        witnesses.of(show_id, asked.request, one, reply.levels, reply.hold_clock_ms, reply.epoch, reply.seq)
+        for asked, one in zip(batch, answers, strict=True)
+    ]  # first: what cannot be read is found before anybody is told anything
     rows: list[Row] = []
     waiting: list[tuple[_Asked, Any]] = []
-    for asked, one in zip(batch, answers, strict=True):
-        # Also where nobody hears the answer any more: her other devices shall know of the hold.
-        own = witnesses.of(
-            show_id, asked.request, one, reply.levels, reply.hold_clock_ms, reply.epoch, reply.seq
-        )  # fmt: skip
+    for asked, one, own in zip(batch, answers, wanted, strict=True):
         if not own:
             _answer(asked, one, reply)
             continue
@@ -218,24 +247,29 @@ def _answer_after_commit(
         try:
             waiting.append((asked, asked.finish(one, reply)))  # now: its end is counted from this instant
         except Exception as error:
-            _refuse(asked, error)
+            _tell(asked, None, error, reply.seq)
     if rows:
-        witnesses.write(rows).add_done_callback(partial(_answer_all, waiting))
+        witnesses.write(rows).add_done_callback(partial(_answer_all, waiting, reply.seq))
 
 
-def _answer_all(waiting: list[tuple[_Asked, Any]], committed: "asyncio.Future[None]") -> None:
+def _answer_all(waiting: list[tuple[_Asked, Any]], seq: int, committed: "asyncio.Future[None]") -> None:
     failed = committed.cancelled() or committed.exception() is not None
     for asked, result in waiting:
         if failed:
             _refuse(asked, _busy())
-        elif not asked.done.done():
-            asked.done.set_result(result)
+        else:
+            _tell(asked, result, None, seq)
 
 
 def _refuse(asked: _Asked, error: Exception) -> None:
-    if not asked.done.done():
-        asked.done.set_exception(error)
-        asked.done.exception()  # a caller that went away must not become a log line of asyncio's
+    _tell(asked, None, error, 0)
+
+
+def _tell(asked: _Asked, result: Any, error: Exception | None, version: int) -> None:
+    try:
+        asked.tell(result, error, version)
+    except Exception:
+        log.exception("engine_answer_not_taken")  # of one caller: the others of the call still hear theirs
 
 
 def _busy() -> Refused:

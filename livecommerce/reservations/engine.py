@@ -7,6 +7,7 @@ no payments, no sockets.
 """
 
 import asyncio
+import functools
 import re
 import secrets
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ from livecommerce.ids import is_rid
 from livecommerce.ledger.database import Database
 from livecommerce.protocol.facts import Hold, Level
 from livecommerce.reservations import keys
-from livecommerce.reservations.batcher import BUSY_AFTER_MS, Batcher, Reply
+from livecommerce.reservations.batcher import BUSY_AFTER_MS, Batcher, Finish, Reply, Tell
 from livecommerce.reservations.relay_format import DUE, LINES, TICKET, attribution_to, hold_of, record
 from livecommerce.reservations.states import DEAL_STATES, WORDS, DealState, DealWord, State
 from livecommerce.reservations.store import Store, StoreAway, StoreBroken
@@ -189,12 +190,18 @@ class ReservationEngine:
         DEAL_NOT_OPEN / DEAL_CLOSED, TOO_MANY (live holds of one viewer), LIMIT, ALREADY_WAITING, SOLD_OUT. A refusal
         moves nothing and its rid may be used again.
         """
-        return await self.reserve_soon(show_id, viewer, rid, lines, wait)
+        return await self._batcher.ask(show_id, *self._to_reserve(show_id, viewer, rid, lines, wait))
 
     def reserve_soon(
-        self, show_id: str, viewer: Attributed, rid: str, lines: list[tuple[str, int]], wait: bool = False
-    ) -> "asyncio.Future[Hold]":
-        """`reserve` without a task of its own: a future with its outcome. Raises at once what needs no Redis."""
+        self, show_id: str, viewer: Attributed, rid: str, lines: list[tuple[str, int]], wait: bool, tell: Tell[Hold]
+    ) -> None:
+        """`reserve` without a task or a future of its own: `tell` hears the outcome. Raises at once what needs no
+        Redis, and then `tell` is never called."""
+        self._batcher.ask_and_tell(show_id, *self._to_reserve(show_id, viewer, rid, lines, wait), tell)
+
+    def _to_reserve(
+        self, show_id: str, viewer: Attributed, rid: str, lines: list[tuple[str, int]], wait: bool
+    ) -> tuple[tuple[Any, ...], Finish[Hold]]:
         viewer_id = viewer.viewer_id
         if not is_rid(rid):
             raise Refused(R.RID_INVALID)
@@ -216,8 +223,7 @@ class ReservationEngine:
                 raise self._refused(answer, reply)
             return self._hold(show_id, viewer_id, rid, answer, reply)
 
-        request = (_RESERVE, viewer_id, rid, 1 if wait else 0, attribution, *flat)
-        return self._batcher.ask(show_id, request, finish)
+        return (_RESERVE, viewer_id, rid, 1 if wait else 0, attribution, *flat), finish
 
     async def release(self, show_id: str, viewer_id: str, rid: str) -> Hold:
         """Give a hold, an offer or a place in the line back. A second call answers with the hold as it stands.
@@ -226,12 +232,20 @@ class ReservationEngine:
         """
         return await self._move(show_id, viewer_id, rid, _RELEASE)
 
+    def release_soon(self, show_id: str, viewer_id: str, rid: str, tell: Tell[Hold]) -> None:
+        """`release`, as `reserve_soon`."""
+        self._batcher.ask_and_tell(show_id, *self._to_move(show_id, viewer_id, rid, _RELEASE), tell)
+
     async def accept(self, show_id: str, viewer_id: str, rid: str) -> Hold:
         """OFFERED becomes HELD with the deal's hold time; what is already held is answered as it stands.
 
         Raises `Refused(NOT_FOUND)`, `Refused(CONFLICT)` while still waiting, `Refused(HOLD_GONE)` after its end.
         """
         return await self._move(show_id, viewer_id, rid, _ACCEPT)
+
+    def accept_soon(self, show_id: str, viewer_id: str, rid: str, tell: Tell[Hold]) -> None:
+        """`accept`, as `reserve_soon`."""
+        self._batcher.ask_and_tell(show_id, *self._to_move(show_id, viewer_id, rid, _ACCEPT), tell)
 
     async def holds_of(self, show_id: str, viewer_id: str) -> tuple[Hold, ...]:
         """This viewer's live holds, offers, places in the line and payments, in the order in which they came."""
@@ -371,6 +385,11 @@ class ReservationEngine:
     # --- inside -----------------------------------------------------------------------------------------------------
 
     async def _move(self, show_id: str, viewer_id: str, rid: str, verb: int, *arguments: int) -> Hold:
+        return await self._batcher.ask(show_id, *self._to_move(show_id, viewer_id, rid, verb, *arguments))
+
+    def _to_move(
+        self, show_id: str, viewer_id: str, rid: str, verb: int, *arguments: int
+    ) -> tuple[tuple[Any, ...], Finish[Hold]]:
         _check_viewer(viewer_id)
         _check_rid(rid)
 
@@ -379,7 +398,7 @@ class ReservationEngine:
                 raise self._refused(answer, reply)
             return self._hold(show_id, viewer_id, rid, answer, reply)
 
-        return await self._batcher.ask(show_id, (verb, viewer_id, rid, *arguments), finish)
+        return (verb, viewer_id, rid, *arguments), finish
 
     def _hold(self, show_id: str, viewer_id: str, rid: str, answer: Any, reply: Reply) -> Hold:
         items = record(answer[1])
@@ -489,6 +508,7 @@ def _split(key: Any) -> tuple[str, str]:
     return viewer_id, rid
 
 
+@functools.lru_cache(maxsize=8192)  # the same few deals and the same viewers, again and again
 def _is_word(text: str) -> bool:
     return _WORD.match(text) is not None
 

@@ -57,10 +57,13 @@ class ToTalk:
 
 @dataclass(frozen=True, slots=True)
 class ToViewerOf:
-    """To every socket of one viewer."""
+    """To every socket of one viewer. With `rid` it is news of that hold as of `version` of the books, which a socket
+    that asked for it may know from its answer."""
 
     viewer_id: str
     message: ToViewer
+    rid: str = ""
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +177,8 @@ class Room:
         Asked here and not of the engine, which knows deals and no cards; a rid that was answered before had whole
         lines then, so asking again is answered as before.
         """
+        if not self._bundles:
+            return
         wanted = dict(lines)
         for deal_id, qty in wanted.items():
             if any(wanted.get(other) != qty for other in self._bundles.get(deal_id, ())):
@@ -295,9 +300,12 @@ class Room:
                 self.levels[deal_id.decode()] = Level(*numbers)
                 self._changed_deals.add(deal_id.decode())
         return [
-            ToViewerOf(viewer_id.decode(), Own(hold=hold_from_relay(self.show_id, rid.decode(), raw, now_ms)))
+            self._own_hold(viewer_id.decode(), rid.decode(), raw, version, now_ms)
             for viewer_id, rid, raw in holds or ()
         ]
+
+    def _own_hold(self, viewer_id: str, rid: str, raw: bytes, version: int, now_ms: int) -> ToViewerOf:
+        return ToViewerOf(viewer_id, Own(hold=hold_from_relay(self.show_id, rid, raw, now_ms)), rid, version)
 
     def hear_levels(self, version: int, levels: dict[str, Level]) -> None:
         """All levels, read anew: at the start, and after a break of the relay."""

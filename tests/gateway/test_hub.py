@@ -11,14 +11,16 @@ from livecommerce.clock import TestClock
 from livecommerce.errors import Close, R
 from livecommerce.gateway import hall
 from livecommerce.gateway.outbox import Lane, Outbox, send_to_all
-from livecommerce.protocol.facts import CardHidden, Hold, Level, Note, RoomRules
-from livecommerce.protocol.from_viewer import Accept, React, Release, Reserve, Say, Vote, WantLine
+from livecommerce.protocol.facts import CardHidden, Level, Note, RoomRules
+from livecommerce.protocol.from_viewer import Accept, Ping, React, Release, Reserve, Say, Vote, WantLine
 from livecommerce.protocol.to_viewer import (
     Answer,
+    AnyToViewer,
     Bye,
     Desk,
     Levels,
     Own,
+    Pong,
     RefusedMessage,
     Relay,
     Said,
@@ -119,7 +121,7 @@ class TestNumbers:
         raw.send(Reserve("rid-0001", (WantLine("dl_1"),)))
         await raw.read_until(Levels)
         raw.send(Reserve("rid-0002", (WantLine("dl_1"),)))
-        await raw.read_until(Answer)
+        await until(lambda: one.hub.rooms[SHOW].room.levels["dl_1"].held == 2)
         while len(told) < 2:
             await one.clock.advance(0.05)
 
@@ -154,6 +156,17 @@ class TestState:
         assert one.shows.snapshots == before
 
 
+async def heard_until_pong(raw: Raw) -> list[AnyToViewer]:
+    """What lay there, and what came until the server answered."""
+    raw.send(Ping(1))
+    heard: list[AnyToViewer] = []
+    while not heard or not isinstance(heard[-1], Pong):
+        message = await raw.read()
+        assert message is not None, f"closed with {raw.close_code}"
+        heard.append(message)
+    return heard
+
+
 class TestStock:
     async def test_a_reservation_is_answered_and_the_numbers_reach_the_others(self, one: Live) -> None:
         a, _ = await seat(one, "a")
@@ -175,13 +188,23 @@ class TestStock:
         own = await other.read_until(Own)
         assert own.hold is not None
         assert own.hold.rid == "rid_00000001"
-        b.send(Reserve("rid_00000002", (WantLine("dl_1", 1),)))
-        seen: list[Hold | None] = []
-        while not seen or seen[-1] is None or seen[-1].rid != "rid_00000002":
-            message = await b.read()
-            if isinstance(message, Own):
-                seen.append(message.hold)
-        assert [hold.rid for hold in seen if hold] == ["rid_00000002"]
+        a.send(Release("rid_00000001"))
+        own = await other.read_until(Own)
+        assert own.hold is not None
+        assert own.hold.state == "released"
+        assert not [message for message in await heard_until_pong(b) if isinstance(message, Own)]
+
+    async def test_who_asked_is_told_by_the_answer_alone_and_of_what_follows_like_everybody(self, one: Live) -> None:
+        a, _ = await seat(one, "a")
+        other, _ = await seat(one, "a")
+        a.send(Reserve("rid_00000001", (WantLine("dl_1", 1),)))
+        await a.read_until(Answer)
+        await other.read_until(Own)
+        assert not [message for message in await heard_until_pong(a) if isinstance(message, Own)]
+        other.send(Release("rid_00000001"))
+        own = await a.read_until(Own)
+        assert own.hold is not None
+        assert own.hold.state == "released"
 
     async def test_a_welcome_brings_her_holds_again(self, one: Live) -> None:
         a, _ = await seat(one, "a")

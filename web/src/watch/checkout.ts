@@ -124,6 +124,9 @@ export async function checkOut(rid: string, where: Where): Promise<void> {
 }
 
 export async function payAgain(orderId: string): Promise<void> {
+  // The old link is dead, and the socket may say "paying" before the new one is here: nothing to press until it is.
+  const { [orderId]: _dead, ...others } = payments.value;
+  payments.value = others;
   await pay(`/api/orders/${encodeURIComponent(orderId)}/retry`, {});
 }
 
@@ -139,11 +142,22 @@ async function pay(path: string, body: unknown): Promise<void> {
   await refreshOrders().catch(() => undefined); // the sums come with it; the order itself stands already
 }
 
-/** Ask for the orders themselves; after a payment, or where the socket may have missed the word. */
+/** How often one look is repeated where news kept coming in between; the next look is never far. */
+const LOOKS_MAX = 3;
+
+/**
+ * Ask for the orders themselves; after a payment, or where the socket may have missed the word. What came meanwhile, by
+ * the socket or as the answer to an act of hers, is the newer word: an answer that was on its way then is asked again.
+ */
 export async function refreshOrders(): Promise<void> {
-  const { orders } = await api.get<{ orders: OrderPage[] }>("/api/orders");
-  pages.value = { ...pages.value, ...Object.fromEntries(orders.map((page) => [page.order.order_id, page])) };
-  for (const page of orders) learn(page.order);
+  for (let look = 0; look < LOOKS_MAX; look += 1) {
+    const known = room.value.orders;
+    const { orders } = await api.get<{ orders: OrderPage[] }>("/api/orders");
+    if (room.value.orders !== known) continue;
+    pages.value = { ...pages.value, ...Object.fromEntries(orders.map((page) => [page.order.order_id, page])) };
+    for (const page of orders) learn(page.order);
+    return;
+  }
 }
 
 function learn(order: OrderFacts): void {
