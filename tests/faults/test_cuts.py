@@ -29,6 +29,8 @@ from tests.orders.world import World, request, seed, viewer
 
 __all__ = ["merchant_folder"]
 
+pytestmark = pytest.mark.timeout(300)
+
 
 @dataclass
 class ShowThroughALine(Show):

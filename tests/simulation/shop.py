@@ -176,7 +176,7 @@ class Shop(World):
         self.ledgers = ledgers
         # What Redis had is gone, once, in some histories. Until a rebuild knows better the shop puts the deals in anew;
         # Redis then offers more than there is, and only what SQL promises is asked of the history.
-        self.loses_store = not self.weather.calm and self.chance.random() < 0.15
+        self.loses_store = not self.weather.calm and self.chance.random() < 0.3
         self.lost = False
         ledgers.begin(Disk(self.chance, 0.0 if self.weather.calm else self.chance.choice((0.0, 0.0, 0.01))))
         self.bank = Bank(self, away=0.0 if self.weather.calm else self.chance.choice((0.0, 0.05, 0.3)))

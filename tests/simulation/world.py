@@ -37,7 +37,7 @@ from tests.simulation.oracle import Breach, Oracle, same_books
 
 T = TypeVar("T")
 
-SHOP_EVERY = 12
+SHOP_EVERY = 24
 SHOW = "sh_1"
 OFFER_SECONDS, HOLD_MS, PAY_MS = 1, 2_000, 3_000
 # After every fault has ended, so long until nothing is held, offered or being paid any more.
