@@ -76,7 +76,7 @@ _HEARTBEAT_CALLS_MAX = 16
 # How often a process looks whether somebody rebuilds a show's books: many times in the shortest sensible window.
 _TESTIFY_SECONDS = 0.23
 _TESTIMONY_SECONDS = 600
-_CANCELLED_TOGETHER = 512
+_ASKED_TOGETHER = 512
 _SCAN = 100  # queue entries, of up to 64 holds each, read at once where a deal is pulled
 # Entrants that one call gives their places, and that one question to Redis lists: either keeps it near 1 ms.
 _DRAWN_PER_CALL = 32
@@ -268,6 +268,8 @@ class ReservationEngine:
         stands = await self._batcher.ask(show_id, (verbs.END_WINDOW, deal_id), _drawing(deal_id))
         for _ in range(_DRAW_LOOKS_MAX):
             if stands.phase != DrawPhase.DRAWING:
+                if stands.phase == DrawPhase.DRAWN and stands.in_ledger:
+                    await self._tell_drawn(show_id, deal_id)
                 return stands
             stands = await self._carry_on(show_id, deal_id, stands, seed, salt)
         raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS)
@@ -285,24 +287,20 @@ class ReservationEngine:
             return await self._batcher.ask(show_id, (verbs.END_WINDOW, deal_id), _drawing(deal_id))
         for first in range(0, len(order), _DRAWN_PER_CALL):
             part = [left[ticket] for ticket in order[first : first + _DRAWN_PER_CALL]]
-            before, request = stands, (verbs.DRAW, deal_id, root, stands.drawn, *part)
+            wanted = stands.drawn + len(part)
+            request = (verbs.DRAW, deal_id, root, stands.drawn, *part)
             stands = await self._batcher.ask(show_id, request, _drawing(deal_id))
-            if stands.drawn != before.drawn + len(part):
-                break
-            if stands.in_ledger and stands.waiting - before.waiting < len(part):
-                await self._tell_drawn(show_id, part)
-            if stands.phase != DrawPhase.DRAWING:
+            if stands.drawn != wanted or stands.phase != DrawPhase.DRAWING:
                 break
         return stands
 
-    async def _tell_drawn(self, show_id: str, drawn: list[bytes]) -> None:
-        """At level `ledger` the draw itself tells nobody "held". Asked for as in a welcome, each hold is written down
-        and then told to its viewer; whom this does not reach is told when her page asks again."""
-        viewers = dict.fromkeys(_split(key)[0] for key in drawn)
-        told = await asyncio.gather(*(self.holds_of(show_id, each) for each in viewers), return_exceptions=True)
-        for error in told:
-            if isinstance(error, BaseException) and not isinstance(error, Refused):
-                raise error
+    async def _tell_drawn(self, show_id: str, deal_id: str) -> None:
+        """At level `ledger` the draw itself tells nobody "held": asked for as in a welcome, each hold is written down
+        and then told. Not knowing whom an earlier try reached, it asks for all who hold; those cost no second row."""
+        viewers = list(dict.fromkeys(viewer_id for viewer_id, _ in await self._unpaid_of(show_id, deal_id)))
+        for first in range(0, len(viewers), _ASKED_TOGETHER):
+            some = viewers[first : first + _ASKED_TOGETHER]
+            await asyncio.gather(*(self.holds_of(show_id, viewer_id) for viewer_id in some))
 
     async def _entrants(self, show_id: str, deal_id: str, up_to: int) -> dict[int, bytes]:
         """Arrival ticket → viewer/rid of those in the draw who have no place yet; they stand in the wait-list."""
@@ -411,8 +409,8 @@ class ReservationEngine:
         """
         ended = 0
         while found := await self._unpaid_of(show_id, deal_id):
-            for first in range(0, len(found), _CANCELLED_TOGETHER):
-                some = found[first : first + _CANCELLED_TOGETHER]
+            for first in range(0, len(found), _ASKED_TOGETHER):
+                some = found[first : first + _ASKED_TOGETHER]
                 ended += sum(await asyncio.gather(*(self._cancel(show_id, *key) for key in some)))
         return ended
 
