@@ -191,9 +191,9 @@ class Histories(RuleBasedStateMachine):
             lambda: self.model.draw(deal_id, [entrants[ticket] for ticket in order]),
         )
 
-    @rule(deal_id=st.sampled_from(DRAWN), rids=st.lists(st.sampled_from(RIDS), min_size=3, max_size=3))
-    def everybody_enters_and_it_is_drawn(self, deal_id: str, rids: list[str]) -> None:
-        self.everybody_wants_it(deal_id, rids)
+    @rule(deal_id=st.sampled_from(DRAWN), rids=st.lists(st.sampled_from(RIDS), min_size=3, max_size=3), person=persons)
+    def everybody_enters_and_it_is_drawn(self, deal_id: str, rids: list[str], person: str) -> None:
+        self.everybody_wants_it(deal_id, rids, person)
         self.draw(deal_id)
 
     @rule(key=keys_of)
@@ -268,7 +268,7 @@ class Histories(RuleBasedStateMachine):
             self.model.reserve(_key(key), ((deal_id, 1),), True)
         self.model.end_of_call()
         self.run(self._die_after(lambda: self.engine.reserve(SHOW, viewer(key[0]), key[1], [(deal_id, 1)], True)))
-        self.reserve(key, ((deal_id, 1),), True)
+        self.reserve(key, ((deal_id, 1),), True, "", "")
 
     async def _restart(self) -> None:
         await self.engine.aclose()
