@@ -443,6 +443,7 @@ class _OnShelf:
     requires_shipping: bool
     product_title: str
     card_id: str = ""
+    pulled: str = ""  # nobody pulls a shelf
 
 
 async def _lock_shelves(connection: AsyncConnection, shelf_ids: Sequence[str]) -> dict[str, Any]:
