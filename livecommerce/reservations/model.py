@@ -162,10 +162,10 @@ class Model:
             hold.at, hold.due = self.now, self.now + keep_ms
         return hold
 
-    def replace(self, key: Key, old_key: Key, lines: Lines) -> ModelHold:
+    def replace(self, key: Key, old_key: Key, lines: Lines, person: str = "", address: str = "") -> ModelHold:
         self._run_out(key)
         if key in self.holds:
-            return self.reserve(key, lines, False)
+            return self.reserve(key, lines, False, person, address)
         old = self._known(old_key)
         if old.state != State.HELD:
             raise No(R.HOLD_GONE if old.state > State.CONFIRMED else R.CONFLICT)
@@ -174,7 +174,7 @@ class Model:
         due, at = old.due, old.at
         self._become(old_key, Move.RELEASE)
         try:
-            return self.reserve(key, lines, False)
+            return self.reserve(key, lines, False, person, address)
         except No:
             old.state, old.due, old.at = State.HELD, due, at
             self._charge_time(old, due - self.now)

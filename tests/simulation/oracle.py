@@ -14,41 +14,60 @@ import msgpack
 
 from livecommerce.errors import R
 from livecommerce.reservations import engine as spoken
+from livecommerce.reservations import keys, verbs
 from livecommerce.reservations.model import Model, ModelDeal, ModelHold, No
 from livecommerce.reservations.relay_format import DUE, STATE, TICKET, N, lines_of, record
 from livecommerce.reservations.states import DealState, Move, State
+from tests.simulation.network import SCRIPT_OF
 
 STEP_MS_MAX = 2000
 LATE_MS_MAX = 500
 Answer = list[Any]
+MISSING, PAUSED, LOST = range(3)  # why nobody may count
 
 
 class Breach(AssertionError):
     """The server did what it must not."""
 
 
-class Oracle:
-    """One show. `judge` is called with every command that reached the server."""
+class Fence:
+    """What of a show's history stands: the tips of its calls, since the books were made."""
 
-    def __init__(self, show_tag: bytes, sha: bytes, body: bytes, now_ms: Callable[[], int], *, on_time: bool) -> None:
-        self._meta = show_tag + b":meta"
-        self._scripts = (sha, body)
+    def __init__(self, floor: int) -> None:
+        self._floor = floor
+        self._tips: dict[int, bytes] = {}
+
+    def passes(self, seq: int, tip: bytes) -> None:
+        _must(seq == self._floor + len(self._tips) + 1, f"call {seq} does not follow the one before")
+        self._tips[seq] = tip
+
+    def is_lost(self, seq: int, tip: bytes) -> bool:
+        """True where somebody was answered a call that is not in this history."""
+        return seq > self._floor and self._tips.get(seq) != tip
+
+
+class Oracle:
+    """One show. `watch` is called with every command that reached the server."""
+
+    def __init__(
+        self, show_id: str, ask: Callable[..., Any], now_ms: Callable[[], int], *, on_time: bool
+    ) -> None:
+        self._show_id = show_id
+        self._meta = keys.meta(show_id).encode()
+        self._ask = ask
         self._now_ms = now_ms
         self._on_time = on_time  # holds are to end within `LATE_MS_MAX`: on a day without faults
         self.model: Model | None = None
+        self._paused = False
+        self._fence = Fence(0)
         self._last_ms = 0
         self.calls = 0
         self.digest = hashlib.sha256()
         self.latest_ms = 0
 
-    def opened(self) -> None:
-        """The show's books were made at this instant."""
-        if self.model is None:
-            self.model, self._last_ms = Model(0), self._now_ms()
-
     def lost(self) -> None:
         """The server lost everything."""
-        self.model = None
+        self.model, self._paused = None, False
 
     def watch(self, command: list[bytes], answer: Any) -> None:
         if command[0] not in (b"EVALSHA", b"EVAL") or command[3] != self._meta:
@@ -56,22 +75,33 @@ class Oracle:
         if isinstance(answer, Exception):
             if "NOSCRIPT" not in str(answer):
                 raise Breach(f"the script failed: {answer}")
-        elif command[1] not in self._scripts:
-            self.opened()
-        else:
-            self.judge(msgpack.unpackb(command[-1], raw=True), msgpack.unpackb(answer, raw=True, strict_map_key=False))
+            return
+        match SCRIPT_OF[command[1]]:
+            case "reserve.lua":
+                self.judge(msgpack.unpackb(command[-1], raw=True), _unpacked(answer))
+            case "open_show.lua":
+                self._opened(command[-2], command[-1], answer)
+            case "install_rebuild.lua" if answer[0] == b"installed":
+                self._installed()
 
     def judge(self, batch: list[Any], answer: Answer) -> None:
-        _tip, offer_ms, _journal_max, requests = batch[:4]
+        tip, offer_ms, _journal_max, requests, witness_seq, witness_tip = batch
         self.calls += 1
-        if answer[0] is False:
-            _must(self.model is None, "the books are missing and nobody lost them")
+        if self.model is None:
+            _must(answer[:2] == [False, MISSING], "books that nobody made")
             return
+        if self._paused:
+            _must(answer[:2] == [False, PAUSED], "somebody counts in books that are paused")
+            return
+        if self._fence.is_lost(witness_seq, witness_tip):
+            _must(answer[:2] == [False, LOST], f"call {witness_seq} was answered, is gone, and nobody says so")
+            self._paused = True
+            return
+        _must(answer[0] is not False, f"the books are there, and nobody may count: {answer}")
         model = self.model
-        if model is None:
-            raise Breach("books that nobody made")
         model.offer_ms = offer_ms
-        _epoch, _seq, clk, _next_due, levels, answers = answer[:6]
+        _epoch, seq, clk, _next_due, levels, answers = answer[:6]
+        self._fence.passes(seq, tip)
         self._turn(model, clk)
         due = {key: hold.due for key, hold in model.holds.items() if hold.state in (State.HELD, State.OFFERED)}
         spoken_of = [
@@ -87,6 +117,17 @@ class Oracle:
             )
         self._none_late(model, due)
         self.digest.update(repr((requests, answers, clk)).encode())
+
+    def _opened(self, epoch: bytes, limit: bytes, answer: bytes) -> None:
+        if self.model is None and epoch:
+            self.model, self._last_ms = Model(0), self._now_ms()
+            self._fence = Fence(self._seq())
+        _must(bool(answer) == (self.model is not None), "a show's books were made, or not, against what was asked")
+        if self.model is not None and limit:
+            self.model.show_limit = int(limit)
+
+    def _seq(self) -> int:
+        return int(self._ask("HGET", self._meta, "seq"))
 
     def _turn(self, model: Model, clk: int) -> None:
         now_ms = self._now_ms()
@@ -120,10 +161,20 @@ def _judged(ask: Callable[[], Any], said: Answer, told: Told) -> Told:
 
 
 def _reserve(model: Model, request: Answer, said: Answer) -> Told:
-    viewer, rid, wait, _attribution, *flat = request
+    key, lines, wait, person, address = _wanted(request)
+    return _judged(lambda: model.reserve(key, lines, wait, person, address), said, (key, said))
+
+
+def _replace(model: Model, request: Answer, said: Answer) -> Told:
+    key, lines, _wait, person, address = _wanted(request[1][1:])
+    old_key = key[0], request[0].decode()
+    return _judged(lambda: model.replace(key, old_key, lines, person, address), said, (key, said))
+
+
+def _wanted(request: Answer) -> tuple[tuple[str, str], tuple[tuple[str, int], ...], bool, str, str]:
+    viewer, rid, wait, _attribution, person, address, *flat = request
     lines = tuple((flat[i].decode(), flat[i + 1]) for i in range(0, len(flat), 2))
-    key = viewer.decode(), rid.decode()
-    return _judged(lambda: model.reserve(key, lines, bool(wait)), said, (key, said))
+    return (viewer.decode(), rid.decode()), lines, bool(wait), person.decode(), address.decode()
 
 
 def _of_hold(verb: Callable[[Model, tuple[str, str], Answer], Any]) -> Callable[[Model, Answer, Answer], Told]:
@@ -132,6 +183,10 @@ def _of_hold(verb: Callable[[Model, tuple[str, str], Answer], Any]) -> Callable[
         return _judged(lambda: verb(model, key, request[2:]), said, (key, said))
 
     return judge
+
+
+def _release(model: Model, key: tuple[str, str], rest: Answer) -> None:
+    model.release(key, Move.PULL if rest and rest[0] == State.CANCELLED else Move.RELEASE)
 
 
 def _free(model: Model, key: tuple[str, str], rest: Answer) -> None:
@@ -156,9 +211,23 @@ def _heartbeat(model: Model, _request: Answer, said: Answer) -> Told:
 
 
 def _put_deal(model: Model, request: Answer, said: Answer) -> Told:
-    deal_id, move, units, limit, hold_ms, pay_ms, status, _opens, _closes, _level, rule = request[:11]
-    deal = ModelDeal(units, limit, hold_ms, pay_ms, DealState(status), rule == 1)
+    deal_id, move, units, limit, hold_ms, pay_ms, status, _opens, _closes, _level, rule, *limits = request
+    limit_by, address_cap, hold_cap_ms = limits
+    deal = ModelDeal(
+        units, limit, hold_ms, pay_ms, DealState(status), rule == 1, 0, spoken.LIMIT_BY[limit_by], address_cap,
+        hold_cap_ms,
+    )  # fmt: skip
     return _judged(lambda: model.put_deal(deal_id.decode(), deal, move.decode()), said, None)
+
+
+def _take_out(model: Model, request: Answer, said: Answer) -> Told:
+    deal_id, move, units = request[:3]
+
+    def ask() -> None:
+        taken = model.take_out(deal_id.decode(), move.decode(), units)
+        _must(said[1] == taken, f"{said[1]} units taken out, {taken} could be")
+
+    return _judged(ask, said, None)
 
 
 def _status(model: Model, request: Answer, said: Answer) -> Told:
@@ -180,18 +249,21 @@ def _holds(model: Model, request: Answer, said: Answer) -> Told:
 
 
 _JUDGES: dict[int, Callable[[Model, Answer, Answer], Told]] = {
-    spoken._RESERVE: _reserve,
-    spoken._RELEASE: _of_hold(lambda model, key, _rest: model.release(key)),
-    spoken._ACCEPT: _of_hold(lambda model, key, _rest: model.accept(key)),
-    spoken._BEGIN_PAY: _of_hold(lambda model, key, rest: model.begin_pay(key, rest[0])),
-    spoken._SETTLE: _of_hold(lambda model, key, _rest: model.settle(key)),
-    spoken._FREE: _of_hold(_free),
-    spoken._REACQUIRE: _reacquire,
-    spoken._HEARTBEAT: _heartbeat,
-    spoken._PUT_DEAL: _put_deal,
-    spoken._STATUS: _status,
-    spoken._HOLDS: _holds,
-    spoken._LEVELS: lambda _model, _request, _said: None,
+    verbs.RESERVE: _reserve,
+    verbs.RELEASE: _of_hold(_release),
+    verbs.ACCEPT: _of_hold(lambda model, key, _rest: model.accept(key)),
+    verbs.BEGIN_PAY: _of_hold(lambda model, key, rest: model.begin_pay(key, rest[0])),
+    verbs.SETTLE: _of_hold(lambda model, key, _rest: model.settle(key)),
+    verbs.FREE: _of_hold(_free),
+    verbs.REACQUIRE: _reacquire,
+    verbs.HEARTBEAT: _heartbeat,
+    verbs.PUT_DEAL: _put_deal,
+    verbs.STATUS: _status,
+    verbs.HOLDS: _holds,
+    verbs.LEVELS: lambda _model, _request, _said: None,
+    verbs.TAKE_OUT: _take_out,
+    verbs.KEEP: _of_hold(lambda model, key, rest: model.keep(key, rest[0])),
+    verbs.REPLACE: _replace,
 }
 
 
@@ -217,6 +289,10 @@ def same_books(model: Model, rids: dict[bytes, bytes]) -> None:
     for key, items in found.items():
         hold: ModelHold = model.holds[key]  # type: ignore[index]
         _must(items[STATE] == hold.state and items[TICKET] == hold.ticket, f"{key}: {items}, the model {hold}")
+
+
+def _unpacked(answer: bytes) -> Any:
+    return msgpack.unpackb(answer, raw=True, strict_map_key=False)
 
 
 def _must(true: object, text: str) -> None:

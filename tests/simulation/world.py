@@ -32,7 +32,7 @@ from livecommerce.protocol.facts import Hold
 from livecommerce.reservations import DealStock, ReservationEngine, keys
 from livecommerce.settings import Settings, read_settings
 from tests.simulation.loop import Process, SeededLoop, Stuck
-from tests.simulation.network import START_S, Network, Server, Weather, _simulated, connection_class
+from tests.simulation.network import START_S, Network, Server, Weather, connection_class
 from tests.simulation.oracle import Breach, Oracle, same_books
 
 T = TypeVar("T")
@@ -136,8 +136,7 @@ class World:
         server.clock_step_s, server.now = 0.0, self.loop.time
         self.network = Network(self.loop, self.chance, server, Weather())
         self.connection_class = connection_class(self.network)
-        body, sha = _RESERVE
-        self.oracle = Oracle(f"{{show:{SHOW}}}".encode(), sha, body, server.now_ms, on_time=self.weather.calm)
+        self.oracle = Oracle(SHOW, server.ask, server.now_ms, on_time=self.weather.calm)
         server.watch = self.oracle.watch
         self.instances: list[Instance] = []
         self.dead: list[str] = []
@@ -446,15 +445,6 @@ class World:
         assert self.oracle.model is not None
         flat = self.server.ask("HGETALL", keys.rids(SHOW))
         same_books(self.oracle.model, dict(zip(flat[::2], flat[1::2], strict=True)))
-
-
-def _reserve_script() -> tuple[bytes, bytes]:
-    from livecommerce.reservations.store import RESERVE
-
-    return _simulated(RESERVE)
-
-
-_RESERVE = _reserve_script()
 
 
 @contextlib.contextmanager
