@@ -49,9 +49,7 @@ class Fence:
 class Oracle:
     """One show. `watch` is called with every command that reached the server."""
 
-    def __init__(
-        self, show_id: str, ask: Callable[..., Any], now_ms: Callable[[], int], *, on_time: bool
-    ) -> None:
+    def __init__(self, show_id: str, ask: Callable[..., Any], now_ms: Callable[[], int], *, on_time: bool) -> None:
         self._show_id = show_id
         self._meta = keys.meta(show_id).encode()
         self._ask = ask

@@ -30,6 +30,7 @@ LONG = range(10_000, 40_000)
 MET = (
     "held", "sold_out", "waiting", "offered", "expired", "lapsed", "released", "paying", "confirmed", "hold_gone",
     "busy", "killed", "stopped", "away", "clock_step", "unknown", "limit", "conflict", "deal_closed",
+    "verified_only", "members_only", "hold_time", "changed_bag",
     "order_paying", "orders_confirmed", "tried_forge", "store_lost", "unavailable",
 )  # fmt: skip
 
