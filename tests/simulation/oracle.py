@@ -6,24 +6,31 @@ tickets, who is offered what, a rid that answers with its state, no end before i
 nor jumps. It reads the batches as `engine.py` writes them: a verb that is added there gets a row in `_JUDGES`.
 """
 
+import copy
+import functools
 import hashlib
 from collections.abc import Callable
 from typing import Any
 
 import msgpack
+import msgspec
 
 from livecommerce.errors import R
 from livecommerce.reservations import engine as spoken
 from livecommerce.reservations import keys, verbs
+from livecommerce.reservations.evidence import WAIT_UNKNOWN
+from livecommerce.reservations.memory import Testimony
 from livecommerce.reservations.model import Model, ModelDeal, ModelHold, No
-from livecommerce.reservations.relay_format import DUE, STATE, TICKET, N, lines_of, record
-from livecommerce.reservations.states import DealState, Move, State
+from livecommerce.reservations.relay_format import AT, CHARGED, DUE, STATE, TICKET, WAIT, N, lines_of, record
+from livecommerce.reservations.states import LIVE, DealState, Move, State
 from tests.simulation.network import SCRIPT_OF
 
 STEP_MS_MAX = 2000
 LATE_MS_MAX = 500
+_TIME_STEP = 1 << 20  # as the script packs two numbers into one count
 Answer = list[Any]
 MISSING, PAUSED, LOST = range(3)  # why nobody may count
+Remembered = tuple["Model | None", bool, "Fence", int]
 
 
 class Breach(AssertionError):
@@ -52,6 +59,7 @@ class Oracle:
     def __init__(self, show_id: str, ask: Callable[..., Any], now_ms: Callable[[], int], *, on_time: bool) -> None:
         self._show_id = show_id
         self._meta = keys.meta(show_id).encode()
+        self._testimony = keys.testimony(show_id, 0).encode()[:-1]
         self._ask = ask
         self._now_ms = now_ms
         self._on_time = on_time  # holds are to end within `LATE_MS_MAX`: on a day without faults
@@ -59,15 +67,62 @@ class Oracle:
         self._paused = False
         self._fence = Fence(0)
         self._last_ms = 0
+        self._truth = Model(0)  # as it was when history was lost
+        self.is_undetected = False
+        self.heard: dict[tuple[str, str], set[int]] = {}  # hold → tickets under which a living process vouched for it
+        self.rebuilds = self.proved = 0
         self.calls = 0
         self.digest = hashlib.sha256()
         self.latest_ms = 0
 
-    def lost(self) -> None:
-        """The server lost everything."""
-        self.model, self._paused = None, False
+    # --- lost history -----------------------------------------------------------------------------------------------
+
+    def remember(self) -> "Remembered":
+        """What the server would know if it lost all that comes after this moment."""
+        return copy.deepcopy((self.model, self._paused, self._fence, self._last_ms))
+
+    def lost(self, left: "Remembered | None" = None) -> None:
+        """The server lost everything, or what came after `left`."""
+        if self.model is not None and not self._paused:
+            self._truth = copy.deepcopy(self.model)
+        self.model, self._paused, self._fence, self._last_ms = copy.deepcopy(left) or (None, False, Fence(0), 0)
+        self.is_undetected = left is not None
+
+    def _installed(self) -> None:
+        """New books stand in place of the lost ones: they add up, and whoever could prove a hold has it."""
+        read = functools.partial(self._ask, "HGETALL")
+        books = {name: _pairs(read(key)) for name, key in zip(keys.BOOKS, keys.books(self._show_id), strict=True)
+                 if name in ("deals", "rids", "viewers", "moves")}  # fmt: skip
+        new = books_as_model(_pairs(read(self._meta)), books)
+        for key, hold in self._truth.holds.items():
+            self._none_forgotten(new, key, hold)
+        self.model, self._paused, self._fence, self._last_ms = new, False, Fence(self._seq()), self._now_ms()
+        self.heard.clear()
+        self.rebuilds += 1
+        self.digest.update(repr(sorted(new.holds.items())).encode())
+
+    def _none_forgotten(self, new: Model, key: tuple[str, str], was: ModelHold) -> None:
+        """Units may be short only where a hold lives again whose end nobody could prove, or that began since."""
+        if was.state != State.HELD or was.due <= new.now or was.ticket not in self.heard.get(key, ()):
+            return
+        self.proved += 1
+        now = new.holds.get(key)
+        if now is not None and (now.state in LIVE or now.state == State.CONFIRMED):
+            _must(now.ticket == was.ticket and now.due >= was.due, f"{key} was {was} and lives again as {now}")
+            return
+        ghosts = {
+            deal_id
+            for other, hold in new.holds.items()
+            if hold.state in LIVE or hold.state == State.CONFIRMED
+            for deal_id, _ in hold.lines
+            if other not in self._truth.holds or self._truth.holds[other].state not in LIVE
+        }
+        ended = now is not None and any(deal_id in ghosts for deal_id, _ in was.lines)
+        _must(ended, f"{key} was proved to be {was}, and is {now}")
 
     def watch(self, command: list[bytes], answer: Any) -> None:
+        if command[0] == b"LRANGE" and command[1].startswith(self._testimony):
+            self._hear(answer)
         if command[0] not in (b"EVALSHA", b"EVAL") or command[3] != self._meta:
             return
         if isinstance(answer, Exception):
@@ -82,6 +137,13 @@ class Oracle:
             case "install_rebuild.lua" if answer[0] == b"installed":
                 self._installed()
 
+    def _hear(self, pieces: list[bytes]) -> None:
+        for piece in pieces:
+            for viewer_id, rid, raw in msgspec.msgpack.decode(piece, type=Testimony).holds:
+                items = record(raw)
+                if items[STATE] == State.HELD:
+                    self.heard.setdefault((viewer_id, rid), set()).add(items[TICKET])
+
     def judge(self, batch: list[Any], answer: Answer) -> None:
         tip, offer_ms, _journal_max, requests, witness_seq, witness_tip = batch
         self.calls += 1
@@ -93,7 +155,7 @@ class Oracle:
             return
         if self._fence.is_lost(witness_seq, witness_tip):
             _must(answer[:2] == [False, LOST], f"call {witness_seq} was answered, is gone, and nobody says so")
-            self._paused = True
+            self._paused, self.is_undetected = True, False
             return
         _must(answer[0] is not False, f"the books are there, and nobody may count: {answer}")
         model = self.model
@@ -202,6 +264,7 @@ def _reacquire(model: Model, request: Answer, said: Answer) -> Told:
 
 def _heartbeat(model: Model, _request: Answer, said: Answer) -> Told:
     held = [key for key, hold in model.holds.items() if hold.state == State.HELD]
+    model.freed |= model.owed
     model.turn(0)
     expired = sum(model.holds[key].state == State.EXPIRED for key in held)
     _must(said[1] == expired, f"a heartbeat ended {said[1]} holds, the model {expired}")
@@ -278,6 +341,68 @@ def _same_hold(model: Model, key: tuple[str, str], said: Answer) -> None:
     _must(here == there, f"{key}: the server has {here}, the model {there}")
     if hold.state == State.WAITING:
         _must(said[2] == model.place(key), f"{key}: told place {said[2]}, it is {model.place(key)}")
+
+
+def books_as_model(meta: dict[bytes, Any], books: dict[str, dict[bytes, Any]]) -> Model:
+    """The model of these books, as a rebuild made them. They add up, or it is a `Breach`."""
+    model = Model(0, int(meta[b"clk"]), int(meta[b"ticket"]), show_limit=int(meta.get(b"limit", 0)))
+    packed_todo = meta.get(b"todo")
+    model.owed = {deal_id.decode() for deal_id in (_unpacked(packed_todo) if packed_todo else [])}
+    levels = {}
+    for name, raw in books["deals"].items():
+        status, quota, available, held, paying, sold, waiting, limit, hold_ms, pay_ms, *more = _unpacked(raw)
+        _opens, _closes, _taken, _level, rule, _owed, by, address_cap, hold_cap_ms = more
+        levels[name.decode()] = available, held, paying, sold, waiting
+        _must(available + held + paying + sold == quota, f"{name!r} was made anew as {_unpacked(raw)}")
+        model.deals[name.decode()] = ModelDeal(
+            quota, limit, hold_ms, pay_ms, DealState(status), rule == 1, available, spoken.LIMIT_BY[by], address_cap,
+            hold_cap_ms,
+        )  # fmt: skip
+    for name, raw in books["rids"].items():
+        viewer_id, _, rid = name.decode().rpartition("/")
+        model.holds[viewer_id, rid] = _hold_as_model(viewer_id, record(raw))
+    for name in books["moves"]:
+        deal_id, _, move = name.decode().partition("/")
+        model.moves.add((deal_id, move))
+    for deal_id, told in levels.items():
+        _must(
+            model.level(deal_id) == told, f"{deal_id} was made anew with {told}, its holds are {model.level(deal_id)}"
+        )
+    counts = {name.decode(): int(raw) for name, raw in books["viewers"].items() if b"/" in name}
+    model.held_ms = {name: count // _TIME_STEP for name, count in counts.items() if _is_of_deal(name)}
+    units = {
+        name: count % _TIME_STEP // 2 if _is_of_deal(name) else count for name, count in counts.items()
+    }  # fmt: skip
+    _must({name: count for name, count in units.items() if count} == model.counts(),
+          f"limits were made anew as {units}, the holds are {model.counts()}")  # fmt: skip
+    return model
+
+
+def _hold_as_model(viewer_id: str, items: list[Any]) -> ModelHold:
+    lines = tuple((line.deal_id, line.qty) for line in lines_of(items))
+    wait, charged = items[WAIT], items[CHARGED]
+    if isinstance(charged, int):
+        sums: dict[str, int] = {}
+        for deal_id, qty in lines:
+            sums[f"{viewer_id}/{deal_id}"] = sums.get(f"{viewer_id}/{deal_id}", 0) + qty
+        names, times = tuple(sums.items()), tuple(sums) if charged else ()
+    else:
+        told = [(charged[i].decode(), charged[i + 1]) for i in range(1, len(charged), 2)]
+        names = tuple((name, amount // 2 if _is_of_deal(name) else amount) for name, amount in told)
+        times = tuple(name for name, _ in told[: charged[0]])
+    return ModelHold(
+        lines, None if wait == WAIT_UNKNOWN else bool(wait), State(items[STATE]), items[TICKET], items[DUE], items[N],
+        names, times, items[AT],
+    )  # fmt: skip
+
+
+def _is_of_deal(name: str) -> bool:
+    """True for "viewer/deal" and "~person/deal", whose counts carry more than units."""
+    return not name.startswith("@") and not name.endswith("/")
+
+
+def _pairs(flat: list[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def same_books(model: Model, rids: dict[bytes, bytes]) -> None:

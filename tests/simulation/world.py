@@ -44,7 +44,8 @@ OFFER_SECONDS, HOLD_MS, PAY_MS, KEEP_MS = 1, 2_000, 3_000, 2_700
 QUIET_SECONDS = 14.0
 SETTINGS = read_settings(
     {
-        "OFFER_SECONDS": str(OFFER_SECONDS), "PAY_RETRY_SECONDS": "2", "LIVECOMMERCE_SECRET": "simulated" * 4,
+        "OFFER_SECONDS": str(OFFER_SECONDS), "PAY_RETRY_SECONDS": "2", "REBUILD_SECONDS": "1",
+        "LIVECOMMERCE_SECRET": "simulated" * 4,
         "WEBHOOK_SECRET": "simulated too" * 3,
     },
     data=Path("/nowhere"), mode="development",
