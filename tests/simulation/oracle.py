@@ -69,7 +69,9 @@ class Oracle:
         self._last_ms = 0
         self._truth = Model(0)  # as it was when history was lost
         self.is_undetected = False
-        self.heard: dict[tuple[str, str], set[int]] = {}  # hold → tickets under which a living process vouched for it
+        # hold → (state, ticket) as living processes told the rebuild
+        self.heard: dict[tuple[str, str], set[tuple[int, int]]] = {}
+        self.forgotten: set[tuple[str, str]] = set()  # holds of which no ledger and nobody alive knew any more
         self.rebuilds = self.proved = 0
         self.calls = 0
         self.digest = hashlib.sha256()
@@ -96,6 +98,8 @@ class Oracle:
         new = books_as_model(_pairs(read(self._meta)), books)
         for key, hold in self._truth.holds.items():
             self._none_forgotten(new, key, hold)
+        self.forgotten |= self._truth.holds.keys() - new.holds.keys()
+        _must(not self.forgotten & self.heard.keys(), "somebody alive told of a hold, and it is forgotten")
         self.model, self._paused, self._fence, self._last_ms = new, False, Fence(self._seq()), self._now_ms()
         self.heard.clear()
         self.rebuilds += 1
@@ -103,7 +107,7 @@ class Oracle:
 
     def _none_forgotten(self, new: Model, key: tuple[str, str], was: ModelHold) -> None:
         """Units may be short only where a hold lives again whose end nobody could prove, or that began since."""
-        if was.state != State.HELD or was.due <= new.now or was.ticket not in self.heard.get(key, ()):
+        if was.state != State.HELD or was.due <= new.now or (was.state, was.ticket) not in self.heard.get(key, ()):
             return
         self.proved += 1
         now = new.holds.get(key)
@@ -141,8 +145,7 @@ class Oracle:
         for piece in pieces:
             for viewer_id, rid, raw in msgspec.msgpack.decode(piece, type=Testimony).holds:
                 items = record(raw)
-                if items[STATE] == State.HELD:
-                    self.heard.setdefault((viewer_id, rid), set()).add(items[TICKET])
+                self.heard.setdefault((viewer_id, rid), set()).add((items[STATE], items[TICKET]))
 
     def judge(self, batch: list[Any], answer: Answer) -> None:
         tip, offer_ms, _journal_max, requests, witness_seq, witness_tip = batch
