@@ -256,13 +256,12 @@ class Shop(World):
         names = sorted(self.server.ask("KEYS", "*"))
         return {name: self.server.ask("DUMP", name) for name in names if b":testimony:" not in name}
 
-    async def _insist(self, ask: Callable[[ShopInstance], Awaitable[Any]]) -> None:
+    async def _insist(self, ask: Callable[[ShopInstance], Awaitable[Any]]) -> Any:
         for _ in range(20):
             web: Any = self.some("web")
             if web is not None:
                 with contextlib.suppress(Gone, Refused):
-                    await self.call(web, ask)
-                    return
+                    return await self.call(web, ask)
             await asyncio.sleep(0.3)
 
     # --- who wants what ---------------------------------------------------------------------------------------------
@@ -401,8 +400,7 @@ class Shop(World):
         if self.oracle.is_undetected:
             self.happened["loss_unseen"] += 1
             return
-        web: Any = self.some("web")
-        books = await self.call(web, self._read)
+        books = await self._insist(self._read)  # a line that broke before the calm may still be found out
         found = breaches(books)
         result = check([self.records], books, patience_us=1 << 60)
         # A request that lay in somebody's buffers may be carried out after the same one was refused: it holds a unit
