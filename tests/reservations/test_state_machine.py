@@ -250,7 +250,7 @@ class Histories(RuleBasedStateMachine):
             self.model.reserve(_key(key), ((deal_id, 1),), True)
         self.model.end_of_call()
         self.run(self._die_after(lambda: self.engine.reserve(SHOW, viewer(key[0]), key[1], [(deal_id, 1)], True)))
-        self.reserve(key, ((deal_id, 1),), True)
+        self.reserve(key, ((deal_id, 1),), True, "", "")
 
     async def _restart(self) -> None:
         await self.engine.aclose()
