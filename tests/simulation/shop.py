@@ -263,6 +263,7 @@ class Shop(World):
                 with contextlib.suppress(Gone, Refused):
                     return await self.call(web, ask)
             await asyncio.sleep(0.3)
+        return None
 
     # --- who wants what ---------------------------------------------------------------------------------------------
 
@@ -400,7 +401,9 @@ class Shop(World):
         if self.oracle.is_undetected:
             self.happened["loss_unseen"] += 1
             return
-        books = await self._insist(self._read)  # a line that broke before the calm may still be found out
+        # A line that broke before the calm may still be found out.
+        books = await self._insist(self._read)
+        assert books is not None
         found = breaches(books)
         result = check([self.records], books, patience_us=1 << 60)
         # A request that lay in somebody's buffers may be carried out after the same one was refused: it holds a unit
