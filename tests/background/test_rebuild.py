@@ -330,7 +330,7 @@ async def test_the_line_is_kept_in_its_order_and_served_by_the_next_heartbeat(sh
     for number in (4, 5, 6):
         assert (await tap(world, number, wait=True)).place == number - 3
     await world.engine.release(SHOW, "vw_5", rid(5))
-    waiting = [piece for piece in world.engine._batcher.memory._calls if piece[1][0][0][1] in ("vw_4", "vw_5", "vw_6")]
+    waiting = [piece for piece in world.engine._batcher.memory._calls if piece[1][0][0][0] in ("vw_4", "vw_5", "vw_6")]
     world.engine._batcher.memory._calls.clear()
     world.engine._batcher.memory._calls.extend(waiting)
     await world.redis.flushall()
