@@ -40,10 +40,11 @@ _BREAKS = (RedisConnectionError, RedisTimeoutError, OSError)
 # Everything that we send to servers of hot state, but what only `doctor` and a cluster are asked. Each is in 6.2, with
 # the options that we use (`tests/test_hot_state.py` has since when).
 COMMANDS = (
-    "BLPOP", "DEL", "EVAL", "EVALSHA", "EXEC", "GET", "HDEL", "HEXISTS", "HGET", "HGETALL", "HLEN", "HMGET", "HSCAN",
-    "HSET", "HVALS", "INCR", "INFO", "LRANGE", "LREM", "LTRIM", "MULTI", "PEXPIRE", "PING", "PUBLISH", "RPUSH", "SADD",
-    "SET", "SMEMBERS", "SREM", "SUBSCRIBE", "TIME", "UNSUBSCRIBE", "XADD", "XLEN", "XRANGE", "XTRIM", "ZADD", "ZCARD",
-    "ZLEXCOUNT", "ZRANGEBYLEX", "ZRANGEBYSCORE", "ZREM",
+    "BLPOP", "DEL", "EVAL", "EVALSHA", "EXEC", "EXISTS", "EXPIRE", "GET", "HDEL", "HEXISTS", "HGET", "HGETALL",
+    "HLEN", "HMGET", "HSCAN", "HSET", "HVALS", "INCR", "INFO", "LRANGE", "LREM", "LTRIM", "MULTI", "PEXPIRE",
+    "PING", "PUBLISH", "RENAME", "RPUSH", "SADD", "SET", "SMEMBERS", "SREM", "SUBSCRIBE", "TIME", "UNLINK",
+    "UNSUBSCRIBE", "XADD", "XLEN", "XRANGE", "XTRIM", "ZADD", "ZCARD", "ZLEXCOUNT", "ZRANGEBYLEX", "ZRANGEBYSCORE",
+    "ZREM",
 )  # fmt: skip
 
 

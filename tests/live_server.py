@@ -412,6 +412,7 @@ class Deal:
     hold_seconds: int = 300
     pay_seconds: int = 600
     label: str = "Rosewood"
+    hold_cap_seconds: int | None = None  # None: what the server takes for right
 
 
 @dataclass
@@ -442,6 +443,7 @@ class Show:
             {
                 "variant_id": variants[deal.label], "quota": deal.units, "price_minor": 1900,
                 "limit_per_viewer": deal.limit, "hold_seconds": deal.hold_seconds, "pay_seconds": deal.pay_seconds,
+                "hold_cap_seconds": deal.hold_cap_seconds,
             }
             for deal in deals
         ]  # fmt: skip

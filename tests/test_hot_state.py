@@ -28,12 +28,13 @@ PACKAGE = Path(__file__).parent.parent / "livecommerce"
 # several patterns only from 7.0 on, so we give it one). What is newer than 6.2 is sent only to those who have it.
 SINCE = {
     "BLPOP": "2.0", "CLUSTER": "3.0", "COMMAND": "2.8.13", "CONFIG": "2.0", "DEL": "1.0", "EVAL": "2.6",
-    "EVALSHA": "2.6", "EXEC": "1.2", "GET": "1.0", "HDEL": "2.0", "HEXISTS": "2.0", "HGET": "2.0", "HGETALL": "2.0",
-    "HLEN": "2.0", "HMGET": "2.0", "HSCAN": "2.8", "HSET": "4.0", "HVALS": "2.0", "INCR": "1.0", "INFO": "1.0",
-    "LRANGE": "1.0", "LREM": "1.0", "LTRIM": "1.0", "MULTI": "1.2", "PEXPIRE": "2.6", "PING": "1.0", "PUBLISH": "2.0",
-    "RPUSH": "1.0", "SADD": "1.0", "SET": "1.0", "SMEMBERS": "1.0", "SREM": "1.0", "SUBSCRIBE": "2.0", "TIME": "2.6",
-    "UNSUBSCRIBE": "2.0", "XADD": "5.0", "XLEN": "5.0", "XRANGE": "5.0", "XTRIM": "6.2", "ZADD": "1.2",
-    "ZCARD": "1.2", "ZLEXCOUNT": "2.8.9", "ZRANGEBYLEX": "2.8.9", "ZRANGEBYSCORE": "1.0.5", "ZREM": "1.2",
+    "EVALSHA": "2.6", "EXEC": "1.2", "EXISTS": "1.0", "EXPIRE": "1.0", "GET": "1.0", "HDEL": "2.0",
+    "HEXISTS": "2.0", "HGET": "2.0", "HGETALL": "2.0", "HLEN": "2.0", "HMGET": "2.0", "HSCAN": "2.8", "HSET": "4.0",
+    "HVALS": "2.0", "INCR": "1.0", "INFO": "1.0", "LRANGE": "1.0", "LREM": "1.0", "LTRIM": "1.0", "MULTI": "1.2",
+    "PEXPIRE": "2.6", "PING": "1.0", "PUBLISH": "2.0", "RENAME": "1.0", "RPUSH": "1.0", "SADD": "1.0", "SET": "1.0",
+    "SMEMBERS": "1.0", "SREM": "1.0", "SUBSCRIBE": "2.0", "TIME": "2.6", "UNLINK": "4.0", "UNSUBSCRIBE": "2.0",
+    "XADD": "5.0", "XLEN": "5.0", "XRANGE": "5.0", "XTRIM": "6.2", "ZADD": "1.2", "ZCARD": "1.2",
+    "ZLEXCOUNT": "2.8.9", "ZRANGEBYLEX": "2.8.9", "ZRANGEBYSCORE": "1.0.5", "ZREM": "1.2",
 }  # fmt: skip
 
 
@@ -53,7 +54,8 @@ def test_scripts_use_only_commands_of_that_list() -> None:
 
 # Methods of redis-py's that are no command of their own name.
 _METHODS = {
-    "config_get": "CONFIG", "delete": "DEL", "execute": "EXEC", "execute_command": "PING", "pipeline": "MULTI",
+    "config_get": "CONFIG", "delete": "DEL", "execute": "EXEC", "execute_command": "PING", "hscan_iter": "HSCAN",
+    "pipeline": "MULTI",
 }  # fmt: skip
 _NO_COMMANDS = {"aclose", "pubsub", "client_of", "connection_pool"}
 

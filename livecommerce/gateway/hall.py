@@ -229,7 +229,7 @@ class Hall:
         self._groups[socket.subprotocol, socket.stream].add(socket.outbox)
         if socket.role in DESK_ROLES:
             self._desk.add(socket)
-        self.room.crowd.here = len(self)
+        self.room.crowd.here = len(self) - len(self._desk)  # viewers: who hosts does not watch
         socket.seat(self._clock.monotonic())
 
     async def _own_of(self, socket: "LiveSocket") -> tuple[tuple[Hold, ...] | None, tuple[OrderFacts, ...]]:
@@ -287,7 +287,7 @@ class Hall:
         if socket.outbox is not None:
             self._groups[socket.subprotocol, socket.stream].discard(socket.outbox)
         self._desk.discard(socket)
-        self.room.crowd.here = len(self)
+        self.room.crowd.here = len(self) - len(self._desk)  # viewers: who hosts does not watch
         if not self._of_viewer:
             self.empty_since = self._clock.monotonic()
 

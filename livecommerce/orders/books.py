@@ -443,7 +443,7 @@ class _OnShelf:
     requires_shipping: bool
     product_title: str
     card_id: str = ""
-    pulled: str = ""  # nobody pulls a shelf
+    pulled: str = ""  # what a show can do with its deal, nobody does with a shelf
 
 
 async def _lock_shelves(connection: AsyncConnection, shelf_ids: Sequence[str]) -> dict[str, Any]:

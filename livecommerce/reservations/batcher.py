@@ -341,13 +341,14 @@ def _answer_after_commit(
     show_id: str, batch: list[_Asked], answers: list[Any], reply: Reply, witnesses: Witnesses
 ) -> None:
     """What promises the ledger waits for it, the rest is answered; the next call of the script waits for nothing."""
+    # Also where nobody hears the answer any more: her other devices shall know of the hold.
+    wanted = [
+        witnesses.of(show_id, asked.request, one, reply.levels, reply.hold_clock_ms, reply.epoch, reply.seq)
+        for asked, one in zip(batch, answers, strict=True)
+    ]  # first: what cannot be read is found before anybody is told anything
     rows: list[Row] = []
     waiting: list[tuple[_Asked, Any]] = []
-    for asked, one in zip(batch, answers, strict=True):
-        # Also where nobody hears the answer any more: her other devices shall know of the hold.
-        own = witnesses.of(
-            show_id, asked.request, one, reply.levels, reply.hold_clock_ms, reply.epoch, reply.seq
-        )  # fmt: skip
+    for asked, one, own in zip(batch, answers, wanted, strict=True):
         if not own:
             _answer(asked, one, reply)
             continue

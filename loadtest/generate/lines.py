@@ -60,6 +60,7 @@ class Welcome(msgspec.Struct, frozen=True, tag_field="t", tag="welcome"):
     holds: tuple[Hold, ...] = ()
     orders: tuple[OrderFacts, ...] = ()
     snapshot: msgspec.Raw = msgspec.Raw()
+    counting: bool = False  # stock is counted again: what she holds is not known just now, and not told
 
 
 _welcomes = msgspec.msgpack.Decoder(Welcome)

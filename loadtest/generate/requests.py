@@ -216,7 +216,7 @@ class Requests:
             self._told(viewer, hold, at_us)
         for order in welcome.orders:
             self._heard_order(viewer, order, at_us)
-        if viewer.errands:
+        if viewer.errands and not welcome.counting:
             theirs = {hold.rid for hold in welcome.holds}
             for rid in [rid for rid in viewer.errands if rid not in theirs and not self._is_open(viewer, rid)]:
                 del viewer.errands[rid]  # it ended while she was away

@@ -46,6 +46,12 @@ class Nap:
         return await self._verb(*args)
 
 
+async def anew(world: World, **parts: Any) -> Any:
+    """A process with these parts; what the one before had begun in the background is done."""
+    await world.orders.aclose()
+    return world.restart(**parts)
+
+
 async def busy(*_args: Any) -> None:
     raise Refused(R.BUSY, after_ms=1000)
 
@@ -56,7 +62,7 @@ async def test_who_slept_before_freeing_takes_no_unit_from_late_money(world: Wor
     answer = await world.checkout()
     await world.press(answer, "late")
     nap = Nap(world.engine.free)
-    sleeper = world.restart(engine=Part(world.engine, free=nap))
+    sleeper = await anew(world, engine=Part(world.engine, free=nap))
     await world.clock.advance(PAY_SECONDS)
     await sleeper.sweep_deadlines()
     await nap.asleep.wait()
@@ -79,7 +85,7 @@ async def test_the_sweep_leaves_units_alone_whose_late_money_is_being_decided(wo
     answer = await world.checkout()
     await world.press(answer, "late")
     await world.pass_deadline()
-    world.restart(engine=Part(world.engine, reacquire=busy))
+    await anew(world, engine=Part(world.engine, reacquire=busy))
     await world.orders.sweep_deadlines()
     await world.orders.run_outbox()
     assert await world.engine.reacquire(SHOW, "vw_1", rid())  # and then its process slept
@@ -95,7 +101,7 @@ async def test_the_sweep_leaves_units_alone_whose_late_money_is_being_decided(wo
 
 async def test_what_redis_gave_back_although_sql_sold_it_is_taken_out_again(world: World) -> None:
     answer = await world.checkout()
-    world.restart(engine=Part(world.engine, settle=busy))
+    await anew(world, engine=Part(world.engine, settle=busy))
     await world.press(answer)
     await world.engine.free(SHOW, "vw_1", rid(), "expired")  # as a Redis has it that lost the payment
     assert await world.level() == (3, 0, 0, 0)
@@ -107,7 +113,7 @@ async def test_what_redis_gave_back_although_sql_sold_it_is_taken_out_again(worl
 
 async def test_where_nothing_is_left_to_take_out_sql_refuses_who_has_it(world: World) -> None:
     answer = await world.checkout()
-    world.restart(engine=Part(world.engine, settle=busy))
+    await anew(world, engine=Part(world.engine, settle=busy))
     await world.press(answer)
     await world.engine.free(SHOW, "vw_1", rid(), "expired")
     await world.hold(2, qty=3)
@@ -124,7 +130,7 @@ async def test_a_deal_is_not_closed_with_a_unit_inside(world: World) -> None:
     """One comes back between the last taking out and the look at who still holds."""
     await world.checkout()
     await world.change_deal("dl_a", status="closing")
-    world.restart(engine=Part(world.engine, free=busy))
+    await anew(world, engine=Part(world.engine, free=busy))
     await world.pass_deadline()
 
     async def levels(show_id: str) -> Any:

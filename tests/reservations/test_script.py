@@ -11,6 +11,7 @@ from redis.exceptions import ResponseError
 
 from livecommerce.errors import R, Refused
 from livecommerce.reservations import ReservationEngine, keys
+from livecommerce.reservations.relay_format import LINES
 from livecommerce.reservations.store import RESERVE, Store, StoreBroken
 from tests.reservations.conftest import SHOW, deal, viewer
 
@@ -205,7 +206,7 @@ async def test_no_bytes_make_the_script_write_half(
     deals = {name: msgpack.unpackb(packed) for name, packed in (await redis.hgetall(keys.deals(SHOW))).items()}
     assert all(items[1] == sum(items[2:6]) and min(items[1:7]) >= 0 for items in deals.values())
     rids = [msgpack.unpackb(packed, raw=True) for packed in (await redis.hgetall(keys.rids(SHOW))).values()]
-    held = sum(items[i + 1] for items in rids if items[0] in (2, 3) for i in range(8, len(items), 2))
+    held = sum(items[i + 1] for items in rids if items[0] in (2, 3) for i in range(LINES, len(items), 2))
     assert held == sum(items[3] for items in deals.values())
 
 
@@ -229,7 +230,7 @@ async def test_a_hundred_thousand_rids_of_one_viewer_cost_a_refusal_each_and_lea
     store = Store(redis)
     held = 0
     for first in range(0, 100_000, 64):
-        batch = [(1, "vw_1", f"rid-{number:06}", 0, "", "dl_a", 1) for number in range(first, first + 64)]
+        batch = [(1, "vw_1", f"rid-{number:06}", 0, "", "", "", "dl_a", 1) for number in range(first, first + 64)]
         codes = [answer[0] for answer in await call(store, *batch)]
         held += codes.count(0)
         assert set(codes) <= {0, 2}  # held, or her limit
