@@ -262,7 +262,7 @@ class CounterTryOns:
 
     async def _hold(self, row: Any) -> Hold | None:
         """Her hold, where it is live. While the books are made anew nobody can say: it is asked for again."""
-        live = await self._engine.holds_of(keys.pool_book(row.location_id), row.viewer_id)
+        live = await self._shelves.live_holds(row.location_id, row.viewer_id)
         return next((hold for hold in live if hold.rid == row.rid), None)
 
     @property

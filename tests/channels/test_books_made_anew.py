@@ -11,7 +11,7 @@ from livecommerce.audit.breaches import breaches
 from livecommerce.audit.watch import Watch
 from livecommerce.background.journal import JournalToLedger
 from livecommerce.background.rebuild import RebuildDuty, Rebuilt
-from livecommerce.channels.facts import NewBasket, TillHoldRequest, TillLine, TryOnRequest, WantedLine
+from livecommerce.channels.facts import BagChange, NewBasket, TillHoldRequest, TillLine, TryOnRequest, WantedLine
 from livecommerce.channels.service import Channels
 from livecommerce.errors import R, Refused
 from livecommerce.ledger.tables import baskets, shelf_moves, shelves, show_books
@@ -273,3 +273,17 @@ async def test_drift_that_is_planted_after_a_rebuild_is_found(shop: Shop) -> Non
     await shop.database.write(lambda connection: connection.execute(update(shelves).values(allotted=99)))
     drift = (await Watch(shop.database, shop.redis, shop.engine, shop.clock).look()).drift
     assert drift["ledger"] >= 1
+
+
+async def test_nobody_is_told_that_her_bag_or_wish_is_gone_while_stock_is_counted(
+    shop: Shop, channels: Channels
+) -> None:
+    """And where no books were ever opened nothing can be lost: then she has nothing."""
+    assert (await channels.bags.all(viewer(1))).bags == ()
+    await channels.bags.change(viewer(1), BagChange(WEB, rid(1), (WantedLine("va_a", 2),)))
+    wish = await channels.try_ons.ask(viewer(1), TryOnRequest(rid(2), "va_b", NORTH))
+    await lose(shop)
+    assert (await refused(channels.bags.all(viewer(1)))).why is R.REBUILDING
+    await shop.clock.advance(HOURS_MS / 1000 + 600)
+    await channels.try_ons.sweep()
+    assert (await channels.try_ons.mine(viewer(1))).try_ons[0].state == wish.state == "kept"
