@@ -16,7 +16,7 @@ from livecommerce.background.place_books import claims_of, moves_out, promises_o
 from livecommerce.ledger.database import Database
 from livecommerce.ledger.tables import deals, movements, pool_moves, reservations, shelves, shows
 from livecommerce.reservations import keys
-from livecommerce.reservations.engine import LIMIT_BY, QTY_MAX, DealStock
+from livecommerce.reservations.engine import LIMIT_BY, DealStock
 from livecommerce.reservations.evidence import WAIT_UNKNOWN, Charged, Claim, DealTerms, Evidence, Key
 from livecommerce.reservations.memory import Testimony
 from livecommerce.reservations.relay_format import (
