@@ -1,20 +1,22 @@
-"""`livecommerce audit`: proves that every unit of every show is in exactly one place, and mends what may be mended.
+"""`livecommerce audit`: proves that every unit of every show and shelf is in exactly one place, and mends what may be
+mended.
 
-What arrives: settings, a show or none, and whether to mend. What leaves: a report for a person or as JSON, and an exit
-code. It reads as the server's own processes do, beside a server that runs, and keeps nobody waiting. Mending goes
-under a lease of its own, so that two people at two terminals do not mend at once; each step is safe beside the
-server's duties.
+What arrives: settings, a show (or `pool:` and a location) or none, and whether to mend. What leaves: a report for a
+person or as JSON, and an exit code. It reads as the server's own processes do, beside a server that runs, and keeps
+nobody waiting. Mending goes under a lease of its own, so that two people at two terminals do not mend at once; each
+step is safe beside the server's duties.
 """
 
 import asyncio
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import msgspec
 import structlog
 from redis.exceptions import RedisError
-from sqlalchemy import func, select
+from sqlalchemy import func, literal, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -30,8 +32,9 @@ from livecommerce.doctor import is_running
 from livecommerce.errors import Refused
 from livecommerce.ids import new_id
 from livecommerce.ledger.migrate import newest_revision
-from livecommerce.ledger.tables import deals, movements, shows
+from livecommerce.ledger.tables import deals, locations, movements, shelves, shows
 from livecommerce.protocol.facts import DealAnnounced, DealClosed, DealOpened
+from livecommerce.reservations import keys
 from livecommerce.reservations.witnesses import stale_witnesses
 from livecommerce.settings import Settings, with_secrets
 from livecommerce.shows.log import events_of_kinds
@@ -152,13 +155,22 @@ class Auditor:
     async def _shows(self, show_id: str) -> list[str]:
         async with self.parts.database.read() as connection:
             if show_id:
+                if location_id := keys.location_of(show_id):
+                    known = select(locations.c.id).where(locations.c.id == location_id)
+                    if not (await connection.execute(known)).all():
+                        raise CannotAudit(f"There is no location {location_id}.")
+                    return [show_id]
                 found = (await connection.execute(select(shows.c.id).where(shows.c.id == show_id))).all()
                 if not found:
                     raise CannotAudit(f"There is no show {show_id}.")
                 return [show_id]
             query = select(shows.c.id).join(deals, deals.c.show_id == shows.c.id).where(deals.c.status != "draft")
             ordered = query.group_by(shows.c.id, shows.c.created_at_ms).order_by(shows.c.created_at_ms, shows.c.id)
-            return list((await connection.execute(ordered)).scalars())
+            places = select(shelves.c.location_id).distinct().order_by(shelves.c.location_id)
+            return [
+                *(await connection.execute(ordered)).scalars(),
+                *(keys.pool_book(each) for each in (await connection.execute(places)).scalars()),
+            ]
 
     async def _judge(self, show_id: str) -> tuple[ShowReport, list[Step]]:
         """What is found twice is so: between Redis and SQL a unit may be on its way for a moment."""
@@ -187,7 +199,11 @@ class Auditor:
 
     async def _show(self, show_id: str) -> Show:
         async with one_moment(self.parts.database) as connection:
-            row = (await connection.execute(select(shows).where(shows.c.id == show_id))).one()
+            named: Any = select(shows.c.title, shows.c.status).where(shows.c.id == show_id)
+            if location_id := keys.location_of(show_id):
+                named = select(locations.c.name.label("title"), literal("on sale").label("status"))
+                named = named.where(locations.c.id == location_id)
+            row = (await connection.execute(named)).one()
             ordered: dict[str, Ordered] = {}
             kinds = (movements.c.deal_id, movements.c.kind)
             query = select(*kinds, func.sum(movements.c.qty).label("qty")).group_by(*kinds)

@@ -5,10 +5,11 @@ sentence for each thing that does not add up; none is what all of the server is 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from livecommerce.audit.books import Books, DealRow, Key, Movement
+from livecommerce.audit.replay import ANEW, FURTHEST
 from livecommerce.errors import Refused
 from livecommerce.protocol.facts import Hold
 from livecommerce.reservations.states import IN_HELD, LIVE, WORDS, State
@@ -39,7 +40,7 @@ _GIVES = {"allotted": 1, "taken_out": -1}
 _OF_DEALS = frozenset((*_GIVES, *_TAKES, "order_confirmed"))
 # What the movements of a hold itself do to its units. Between these they stay set aside, whatever else is told of it.
 _SET_ASIDE_BY = frozenset({"held", "offered", "reacquired"})
-_GIVEN_BACK_BY = frozenset({"released", "expired", "lapsed", "pay_expired", "cancelled"})
+_GIVEN_BACK_BY = frozenset({"released", "expired", "lapsed", "pay_expired", "cancelled", "lost"})
 # What may become of an order behind which there is money.
 _PAID_FOR = frozenset({"confirmed", "refund_due", "refunded"})
 
@@ -192,21 +193,46 @@ def _set_aside_by_deal(books: Books) -> defaultdict[str, list[_Change]]:
 
     Of each line only what changes something counts: who leaves the line of those who wait gives nothing back, and a
     movement told twice is `doubled`'s. Holds that Redis no longer knows are left out: what it lost in a crash ended
-    without a movement, and its units rightly went to others.
+    without a movement, and its units rightly went to others. What was written before books were made anew may be of
+    several histories, and counts as of that moment (`audit.replay`).
     """
+    anew = made_anew(books)
     by_deal: defaultdict[str, list[_Change]] = defaultdict(list)
     for key in books.holds:
         taken: set[int] = set()
         for each in sorted(books.movements.get(key, ()), key=lambda movement: movement.movement_id):
+            change = 0
             if each.kind in _SET_ASIDE_BY and each.line not in taken:
                 taken.add(each.line)
-                by_deal[each.deal_id].append(_Change(each.movement_id, each.qty, each.at_ms, key))
+                change = each.qty
             elif each.kind in _GIVEN_BACK_BY and each.line in taken:
                 taken.remove(each.line)
-                by_deal[each.deal_id].append(_Change(each.movement_id, -each.qty, each.at_ms, key))
+                change = -each.qty
+            if change and each.movement_id > anew:
+                by_deal[each.deal_id].append(_Change(each.movement_id, change, each.at_ms, key))
+        if anew:
+            for had in _had_at(anew, books.movements.get(key, ())):
+                by_deal[had.deal_id].append(_Change(anew, had.qty, had.at_ms, key))
     for changes in by_deal.values():
         changes.sort()
     return by_deal
+
+
+def made_anew(books: Books) -> int:
+    """The id of the last movement of the last rebuild; 0 where there was none."""
+    marks = [each for key, moved in books.movements.items() if not key[0] for each in moved if each.kind == ANEW]
+    return max((each.movement_id for each in marks), default=0)
+
+
+def _had_at(movement_id: int, moved: Iterable[Movement]) -> list[Movement]:
+    """The furthest movement of each line that had units when books were made anew there."""
+    furthest: dict[int, tuple[tuple[int, int], bool, Movement]] = {}
+    for each in moved:
+        if each.movement_id <= movement_id and each.kind in FURTHEST:
+            place, state = FURTHEST[each.kind]
+            if each.line not in furthest or (each.n, place) > furthest[each.line][0]:
+                furthest[each.line] = (each.n, place), state not in ("", "entered", "waiting"), each
+    return [each for _, has, each in furthest.values() if has]
 
 
 def _first_beyond(deal: DealRow, changes: list[_Change], moves: list[Movement]) -> tuple[int, int, _Change] | None:

@@ -17,7 +17,7 @@ happened, rows of SQL that contradict each other. A person must look at those.
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import func, select
@@ -27,7 +27,7 @@ from livecommerce.audit.sums import Sums
 from livecommerce.clock import Clock
 from livecommerce.errors import Refused
 from livecommerce.ledger.database import Database
-from livecommerce.ledger.tables import deals, outbox, reservations
+from livecommerce.ledger.tables import deals, outbox, reservations, shelves
 from livecommerce.reservations.engine import ReservationEngine
 from livecommerce.reservations.witnesses import close_stale
 from livecommerce.shows.deals import DealStocks
@@ -161,7 +161,9 @@ class Mender:
         for deal_id, qty in step.units:
             wanted[deal_id] = wanted.get(deal_id, 0) + qty
         async with self._database.read() as connection:
-            rows = (await connection.execute(select(deals).where(deals.c.id.in_(wanted)))).all()
+            rows: list[Any] = []
+            for table in (deals, shelves):
+                rows += (await connection.execute(select(table).where(table.c.id.in_(wanted)))).all()
         free: Mapping[str, int] = {row.id: row.allotted - row.paying - row.sold for row in rows}
         for deal_id, qty in wanted.items():
             level = levels.get(deal_id)

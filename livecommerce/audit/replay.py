@@ -3,6 +3,10 @@
 What arrives: movements of the reservation script, in the order in which it made them. What leaves: a deal's units by
 place (available, held, paying, sold), and a sentence for the first movement that cannot have happened. It remembers
 only holds that are alive, so that a worker can go on from where it was for weeks. Pure: it reads nothing by itself.
+
+Where books were made anew, what stands before may be of several histories: the one that was lost, and the one that went
+on without it. Its order then says nothing, and `Fold` takes it without: of each hold the furthest movement is true, as
+the rebuild itself decided, which wrote down all that it believed. From there on the log is replayed as ever.
 """
 
 from collections.abc import Mapping
@@ -32,12 +36,16 @@ STEPS: Final[Mapping[tuple[str, str], str]] = {
     ("entered", "waiting"): "waiting",
     ("entered", "released"): "",
     ("entered", "lapsed"): "",
+    ("entered", "cancelled"): "",
     ("waiting", "offered"): "offered",
     ("waiting", "released"): "",
     ("waiting", "lapsed"): "",
+    ("waiting", "cancelled"): "",
     ("offered", "accepted"): "held",
     ("offered", "released"): "",
     ("offered", "lapsed"): "",
+    ("offered", "cancelled"): "",
+    ("held", "kept"): "held",
     ("held", "released"): "",
     ("held", "expired"): "",
     ("held", "pay_expired"): "",
@@ -56,6 +64,14 @@ STEPS: Final[Mapping[tuple[str, str], str]] = {
     ("paying", "lost"): "",
 }
 KINDS: Final = frozenset(kind for _, kind in STEPS)
+# How far along its way a hold is after each kind of movement, within one round, and where its units are then.
+FURTHEST: Final[Mapping[str, tuple[int, str]]] = {
+    "entered": (0, "entered"), "waiting": (1, "waiting"), "offered": (2, "offered"), "held": (3, "held"),
+    "accepted": (3, "held"), "kept": (3, "held"), "paying": (4, "paying"), "reacquired": (4, "paying"),
+    "confirmed": (5, "sold"), "lapsed": (6, ""), "expired": (7, ""), "pay_expired": (7, ""), "lost": (7, ""), "cancelled": (8, ""),
+    "released": (9, ""),
+}  # fmt: skip
+ANEW: Final = "anew"  # the last movement of a rebuild, one for each deal
 _QUOTA: Final = {"allotted": 1, "taken_out": -1}
 SQL_KINDS: Final = ("order_paying", "order_reacquired", "order_expired", "order_cancelled", "order_confirmed")
 # More sentences than this say nothing new; the first ones are those that led to the rest.
@@ -114,16 +130,16 @@ class Replay:
             units.quota += _QUOTA[kind] * qty
             if units.available < 0:
                 text = f"{kind} {qty} at {at_ms} leaves {units.available} available, and {units.held} held"
-                self._note(text, deal_id, line)
+                self.note(text, deal_id, line)
             return
         if kind not in KINDS:
-            if kind not in SQL_KINDS:
+            if kind not in (*SQL_KINDS, ANEW):
                 self.unknown_kinds.add(kind)
             return
         was = self._state(line)
         now = STEPS.get((was, kind))
         if now is None:
-            self._note(f"{kind} at {at_ms}, when it was {was or 'nothing any more'}", deal_id, line)
+            self.note(f"{kind} at {at_ms}, when it was {was or 'nothing any more'}", deal_id, line)
             return
         self._put(line, now)
         self._move(units, _PLACES[was], -qty)
@@ -131,7 +147,13 @@ class Replay:
         if units.available < 0 and kind in ("held", "offered", "reacquired"):
             taken = units.quota - units.available
             text = f"OVERSOLD: {taken} of {units.quota} units are set aside or sold since it was {kind} at {at_ms}"
-            self._note(text, deal_id, line)
+            self.note(text, deal_id, line)
+
+    def begin_with(self, line: Line, state: str, deal_id: str, qty: int) -> None:
+        """A line that is in this state, however it came there."""
+        units = self.deals.setdefault(deal_id, Units())
+        self._put(line, state)
+        self._move(units, _PLACES[state], qty)
 
     def _state(self, line: Line) -> str:
         found = self._alive.get(line)
@@ -149,10 +171,39 @@ class Replay:
         if place:
             setattr(units, place, getattr(units, place) + qty)
 
-    def _note(self, text: str, deal_id: str, line: Line) -> None:
+    def note(self, text: str, deal_id: str, line: Line) -> None:
         if len(self.wrong) < WRONG_MAX:
             who = f"{line[0]}/{line[1]}" if line[0] else line[1]
             self.wrong.append(Wrong(f"{deal_id}: {who}: {text}", deal_id, line))
+
+
+class Fold:
+    """Takes movements in any order; `finish` is the replay that goes on from what they come to."""
+
+    def __init__(self) -> None:
+        self._lines: dict[Line, tuple[tuple[int, int], str, str, int]] = {}  # → (how far, state, deal, units)
+        self._replay = Replay()
+
+    def take(self, line: Line, kind: str, n: int, deal_id: str, qty: int, at_ms: int) -> None:
+        step = FURTHEST.get(kind)
+        if step is None:
+            self._replay.take(line, kind, deal_id, qty, at_ms)  # quotas, and what is passed over
+            return
+        known = self._lines.get(line)
+        if known is None or (n, step[0]) > known[0]:
+            self._lines[line] = (n, step[0]), step[1], deal_id, qty
+
+    def finish(self) -> Replay:
+        """What was said of the quota on the way depends on the order, so it is forgotten; what is left must add up."""
+        replay = self._replay
+        replay.wrong.clear()
+        for line, (_, state, deal_id, qty) in self._lines.items():
+            replay.begin_with(line, state, deal_id, qty)
+        for deal_id, units in replay.deals.items():
+            if units.available < 0:
+                text = f"OVERSOLD: {units.quota - units.available} of {units.quota} units when its books were made anew"
+                replay.note(text, deal_id, ("", deal_id, 0))
+        return replay
 
 
 @dataclass(slots=True)

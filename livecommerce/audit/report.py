@@ -10,8 +10,9 @@ import msgspec
 
 from livecommerce.audit.books import Books
 from livecommerce.audit.breaches import Found, doubled, in_the_ledger, oversold, paid_for_nothing, unbalanced, unpaid
-from livecommerce.audit.replay import Ordered, Replay, Units
+from livecommerce.audit.replay import ANEW, Fold, Ordered, Replay, Units
 from livecommerce.audit.sums import DealSum, Sums, ledger_against_its_log
+from livecommerce.reservations import keys
 
 Events = Mapping[str, Collection[str]]  # deal_id → the kinds of public events about it
 
@@ -95,9 +96,14 @@ def replayed(books: Books) -> tuple[Replay, int]:
     movement, and its units rightly went to others."""
     rows = sorted((each.movement_id, key, each) for key, moved in books.movements.items() for each in moved)
     lost = {key for key in books.movements if key[0] and books.levels and key not in books.holds}
-    replay = Replay()
-    for _, key, each in rows:
-        if key not in lost:
+    made_anew = max((movement_id for movement_id, _, each in rows if each.kind == ANEW), default=0)
+    fold = Fold()
+    for movement_id, key, each in rows:
+        if key not in lost and movement_id <= made_anew:
+            fold.take((*key, each.line), each.kind, each.n, each.deal_id, each.qty, each.at_ms)
+    replay = fold.finish()
+    for movement_id, key, each in rows:
+        if key not in lost and movement_id > made_anew:
             replay.take((*key, each.line), each.kind, each.deal_id, each.qty, each.at_ms)
     return replay, len(lost)
 
@@ -126,7 +132,10 @@ def _of_redis(show: Show, books: Books, replay: Replay) -> Iterator[Found]:
 
 
 def _unannounced(show: Show) -> Iterator[Found]:
-    """Deals that took units, or gave them back, without an event in the show's log that says so."""
+    """Deals that took units, or gave them back, without an event in the show's log that says so. Nobody announces a
+    shelf."""
+    if keys.location_of(show.show_id):
+        return
     for deal in show.sums.deals.values():
         told = set(show.events.get(deal.deal_id, ()))
         if not told & {"deal_announced", "deal_opened"}:

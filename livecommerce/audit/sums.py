@@ -1,4 +1,5 @@
-"""What SQL says of a show in numbers, read at one moment, and what its own log says they must be.
+"""What SQL says of a show, or of a location's shelves, in numbers, read at one moment, and what its own log says they
+must be.
 
 What arrives: a connection of one reading transaction. What leaves: the rows of deals and pools, each beside the sum of
 the moves that led to it; and sentences for those that differ. SQL is compared with SQL here: all of it is of one
@@ -10,14 +11,15 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import func, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from livecommerce.audit.breaches import Found
 from livecommerce.audit.replay import Ordered
 from livecommerce.catalogue.pools import STEPS, Kind
 from livecommerce.ledger.database import Database
-from livecommerce.ledger.tables import deals, pool_moves, pools
+from livecommerce.ledger.tables import deals, pool_moves, pools, shelves
+from livecommerce.reservations import keys
 
 Place = tuple[str, str]  # (variant_id, location_id)
 
@@ -62,10 +64,13 @@ async def one_moment(database: Database) -> AsyncIterator[AsyncConnection]:
 
 
 async def read_sums(connection: AsyncConnection, show_id: str) -> Sums:
-    """The deals of a show that are no drafts, and the pools they draw on. Its price is that of a range of an index."""
-    mine = (
-        await connection.execute(select(deals).where(deals.c.show_id == show_id, deals.c.status != "draft"))
-    ).all()  # fmt: skip
+    """The deals of a show that are no drafts (of a location's books its shelves), and the pools they draw on. Its price
+    is that of a range of an index."""
+    own = select(deals).where(deals.c.show_id == show_id, deals.c.status != "draft")
+    if location_id := keys.location_of(show_id):
+        nothing = literal("").label("label"), literal("open").label("status")
+        own = select(shelves, *nothing).where(shelves.c.location_id == location_id)
+    mine = (await connection.execute(own)).all()
     places = {(row.variant_id, row.location_id) for row in mine}
     at = (pool_moves.c.variant_id, pool_moves.c.location_id)
     of_kind = (*at, pool_moves.c.deal_id, pool_moves.c.kind)

@@ -25,7 +25,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from livecommerce.audit.replay import Ordered, Replay, Units
+from livecommerce.audit.replay import Fold, Ordered, Replay, Units
 from livecommerce.audit.sums import DealSum, ledger_against_its_log, one_moment, read_sums
 from livecommerce.audit.verdict import DRIFT, FIRST_MAX, DriftKind, Verdict, leave
 from livecommerce.clock import Clock
@@ -58,6 +58,7 @@ class HotBooks:
 
     epoch: str
     seq: int
+    floor: int  # where this epoch began
     deals: dict[str, Units]
     available: dict[str, int]
     journal: list[list[Any]]
@@ -84,12 +85,22 @@ class _Seen:
 
     replay: Replay = field(default_factory=Replay)
     after: tuple[int, int] = (-1, 0)  # (seq, id) of the last movement of the script that was replayed
+    floor: int = -1  # of the epoch that is replayed
+    fold: Fold | None = None  # while what stands before that is read
     ordered: defaultdict[str, Ordered] = field(default_factory=lambda: defaultdict(Ordered))
     ordered_to: int = 0  # id up to which `ordered` has summed up
     differences: defaultdict[tuple[str, DriftKind], deque[int]] = field(
         default_factory=lambda: defaultdict(lambda: deque(maxlen=LOOKS))
     )
     last: _Look = field(default_factory=lambda: _Look(behind=1))
+
+    def begin_again(self, floor: int) -> None:
+        """The books are of another epoch than what was replayed. What stands below its beginning is folded."""
+        self.replay, self.after, self.floor, self.fold = Replay(), (-1, 0), floor, Fold()
+
+    def end_fold(self) -> None:
+        if self.fold is not None:
+            self.replay, self.fold = self.fold.finish(), None
 
     def lasting(self, deal_id: str, kind: DriftKind, units: int) -> int:
         """What the last looks all saw of it, this one among them."""
@@ -149,6 +160,8 @@ class Watch:
     async def _look_at(self, show_id: str, seen: _Seen, found: _Look, pages_max: int) -> int:
         """How many pages were read."""
         hot = await read_hot(self._redis, show_id)
+        if hot is not None and hot.floor != seen.floor:
+            seen.begin_again(hot.floor)
         pages, whole = (0, False) if hot is None else await self._replay(show_id, seen, hot.seq, pages_max)
         async with one_moment(self._database) as connection:
             sums = await read_sums(connection, show_id)
@@ -177,9 +190,16 @@ class Watch:
             async with self._database.read() as connection:
                 rows = (await connection.execute(_script_rows(show_id, seen.after, seq))).all()
             for row in rows:
-                seen.replay.take((row.viewer_id, row.rid, row.line), row.kind, row.deal_id, row.qty, row.at_ms)
+                line = (row.viewer_id, row.rid, row.line)
+                if row.seq > seen.floor:
+                    seen.end_fold()
+                if seen.fold is not None:
+                    seen.fold.take(line, row.kind, row.n, row.deal_id, row.qty, row.at_ms)
+                else:
+                    seen.replay.take(line, row.kind, row.deal_id, row.qty, row.at_ms)
                 seen.after = (row.seq, row.id)
             if len(rows) < PAGE_ROWS:
+                seen.end_fold()
                 return page, True
             await self._clock.sleep(0)  # the heartbeat has its turn
         return pages_max, False
@@ -261,10 +281,10 @@ async def read_hot(redis: Redis, show_id: str) -> HotBooks | None:
     """
     try:
         async with redis.pipeline(transaction=True) as both:
-            both.hmget(keys.meta(show_id), "epoch", "seq")
+            both.hmget(keys.meta(show_id), "epoch", "seq", "floor")
             both.hgetall(keys.deals(show_id))
             both.xrange(keys.journal(show_id), count=JOURNAL_ENTRIES_MAX)
-            (epoch, seq), records, entries = await both.execute()
+            (epoch, seq, floor), records, entries = await both.execute()
     except (RedisError, OSError) as error:
         raise Refused(R.BUSY, after_ms=1000) from error
     if epoch is None:
@@ -275,14 +295,16 @@ async def read_hot(redis: Redis, show_id: str) -> HotBooks | None:
         deals[deal_id.decode()] = Units(quota, held, paying, sold)
         available[deal_id.decode()] = free
     journal = [msgpack.unpackb(fields[b"b"]) for _, fields in entries]
-    return HotBooks(epoch.decode(), int(seq), deals, available, journal, len(entries) < JOURNAL_ENTRIES_MAX)
+    return HotBooks(
+        epoch.decode(), int(seq), int(floor or 0), deals, available, journal, len(entries) < JOURNAL_ENTRIES_MAX
+    )
 
 
 def _script_rows(show_id: str, after: tuple[int, int], seq: int) -> "Select[Any]":
     order = (movements.c.seq, movements.c.id)
     columns = (
-        *order, movements.c.viewer_id, movements.c.rid, movements.c.line, movements.c.kind, movements.c.deal_id,
-        movements.c.qty, movements.c.at_ms,
+        *order, movements.c.viewer_id, movements.c.rid, movements.c.line, movements.c.kind, movements.c.n,
+        movements.c.deal_id, movements.c.qty, movements.c.at_ms,
     )  # fmt: skip
     return (
         select(*columns)

@@ -1,6 +1,6 @@
-"""Makes the books of a show anew after Redis lost them, or lost the end of their history.
+"""Makes the books of a show or a location anew after Redis lost them, or lost the end of their history.
 
-What arrives: nothing but time. What leaves: for each show whose books are missing or paused, new books in one step,
+What arrives: nothing but time. What leaves: for each whose books are missing or paused, new books in one step,
 from what SQL judges, what the journal, living processes and viewers' tokens prove, and never from totals alone. One
 leader, under a lease; its number in SQL stands in every write, so that an older leader who wakes up late writes
 nothing. In this order, so that every crash leaves the show closed and the next try finds as much:
@@ -22,6 +22,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from livecommerce.background.journal import JournalToLedger, insert_movements
+from livecommerce.background.place_books import close_moves
 from livecommerce.background.witnesses import (
     Known,
     NotStill,
@@ -35,6 +36,7 @@ from livecommerce.errors import R, Refused
 from livecommerce.ledger.database import Database
 from livecommerce.ledger.tables import deals, leases, outbox, show_books, shows
 from livecommerce.orders import books
+from livecommerce.reservations import keys
 from livecommerce.reservations.anew import BooksAnew, hold_record, lay_out, pack
 from livecommerce.reservations.engine import COUNTS, ReservationEngine
 from livecommerce.reservations.evidence import Claim, Decision, Key, decide
@@ -127,13 +129,15 @@ class RebuildDuty:
         return rebuilt
 
     async def _needing(self) -> dict[str, str]:
-        """Shows whose books are missing or paused, and which of the two. Shows that are over and asked for nothing may
-        rest as they are."""
+        """Shows and locations whose books are missing or paused, and which of the two. Shows that are over and asked
+        for nothing may rest as they are."""
         open_deals = select(deals.c.show_id).where(deals.c.status.in_(("announced", "open", "closing")))
         errands = select(outbox.c.body["show_id"].as_string()).where(outbox.c.done_at_ms.is_(None))
         on_air = select(shows.c.id).where(shows.c.status.in_(("live", "interrupted")))
         column = show_books.c.show_id
-        query = select(column).where(or_(column.in_(open_deals), column.in_(errands), column.in_(on_air)))
+        # A location sells for years: its books are always needed.
+        places = column.startswith(keys.pool_book(""), autoescape=True)
+        query = select(column).where(or_(places, column.in_(open_deals), column.in_(errands), column.in_(on_air)))
         async with self._database.read() as connection:
             candidates = (await connection.execute(query.order_by(column))).scalars().all()
         need = {}
@@ -157,17 +161,20 @@ class RebuildDuty:
         finally:
             await self._store.close_window(show_id)
         await self._journal.drain(show_id)
+        if location_id := keys.location_of(show_id):
+            now_ms = self._clock.now_ms()
+            await self._database.write(lambda connection: close_moves(connection, location_id, now_ms))
         known, seq = await self._gather(show_id, generation, claimed)
         decision = decide(known.evidence, known.in_sql, known.deals)
         await self._void(show_id, decision.unwritten)
-        await self._write_down(show_id, generation, known, decision)
         clock_ms = known.evidence.hold_clock_ms
-        new = lay_out(decision.holds, known.deals.values(), known.moves, clock_ms)
+        new = lay_out(decision.holds, known.deals.values(), known.moves | known.moves_out, clock_ms)
+        await self._write_down(show_id, generation, known, decision, new, seq)
         await self._store.stage(show_id, generation, new)
         tickets = [claimed.ticket, known.evidence.ticket, *(hold.ticket for hold in decision.holds.values())]
         word, at = await self._store.install(
             show_id, generation, new, epoch=secrets.token_hex(8), seq=seq, hold_clock_ms=clock_ms, ticket=max(tickets),
-            counts=claimed.counts or pack([0] * len(COUNTS)),
+            counts=claimed.counts or pack([0] * len(COUNTS)), limit=known.limit,
         )  # fmt: skip
         if word == "older":
             raise Overtaken
@@ -178,9 +185,10 @@ class RebuildDuty:
         return Rebuilt(generation, at, live, tuple(decision.lost))
 
     async def _gather(self, show_id: str, generation: int, claimed: Claimed) -> tuple[Known, int]:
-        """All there is to know, and the highest number that anybody was answered."""
-        known, seq = Known(), claimed.seq
-        await read_ledger(self._database, show_id, self._settings.offer_seconds * 1000, self._clock.now_ms(), known)
+        """All there is to know, and a number above each that anybody was answered, and below those of the new books."""
+        known = Known()
+        await read_ledger(self._database, show_id, self._settings, self._clock.now_ms(), known)
+        seq = max(claimed.seq, known.seq)
         known.evidence.hear_clock(claimed.hold_clock_ms, claimed.at_ms)
         proofs: list[HoldPromise] = []
         async for piece in self._store.testimonies(show_id, generation):
@@ -189,7 +197,7 @@ class RebuildDuty:
             proofs += piece.proofs
         hear_instants(known)
         hear_proofs(proofs, known)
-        return known, seq
+        return known, seq + 1
 
     async def _void(self, show_id: str, keys: Sequence[Key]) -> None:
         """Before a unit leaves PAYING here, SQL is told that nothing more may come of it."""
@@ -201,13 +209,22 @@ class RebuildDuty:
             if state in ("paying", "confirmed"):
                 raise NotStill  # the writer was faster
 
-    async def _write_down(self, show_id: str, generation: int, known: Known, decision: Decision) -> None:
+    async def _write_down(
+        self, show_id: str, generation: int, known: Known, decision: Decision, new: BooksAnew, seq: int
+    ) -> None:
         """Movements for all that the journal does not have, so ordered that a unit is given back before it is told that
-        somebody else has it. Under our generation only: an older leader decides nothing any more."""
+        somebody else has it; at the end one `anew` for each deal, with its quota. What stands before that may be of
+        several histories, so its order says nothing any more: see `audit.replay`. Under our generation only: an older
+        leader decides nothing any more."""
         at_ms, lost = self._clock.now_ms(), set(decision.lost)
         rows = [
             _row(show_id, ("", name), 0, (name.rpartition("/")[0], qty), "allotted", 0, at_ms)
             for name, qty in known.moves.items()
+        ]
+        rows += [
+            _row(show_id, ("", name), 0, (name.rpartition("/")[0], qty), "taken_out", 0, at_ms)
+            for name, qty in known.moves_out.items()
+            if qty
         ]
         further = {key: hold for key, hold in decision.holds.items() if hold.distance != known.journal.get(key, (0, 0))}
         for key, hold in sorted(further.items(), key=lambda each: (_when_told(each[0], each[1], known), each[0])):
@@ -216,6 +233,8 @@ class RebuildDuty:
                 rows += [_row(show_id, key, line, each, "lost", hold.n, at_ms) for line, each in enumerate(hold.lines)]
             else:
                 rows += _rows_of(show_id, key, hold, at_ms, self._began(hold, known))
+        rows += _quotas(show_id, generation, known, new, at_ms)
+        rows = [row | {"seq": seq} for row in rows]
         for first in range(0, len(rows), _ROWS_PER_COMMIT):
             piece = rows[first : first + _ROWS_PER_COMMIT]
 
@@ -233,7 +252,8 @@ class RebuildDuty:
             return known.evidence.hold_clock_ms
         if hold.state == State.OFFERED:
             return hold.due - self._settings.offer_seconds * 1000
-        return hold.due - min(known.deals[deal_id].hold_ms for deal_id, _ in hold.lines)
+        began = hold.due - min(known.deals[deal_id].hold_ms for deal_id, _ in hold.lines)
+        return min(began, known.evidence.hold_clock_ms)  # where it is kept for longer, its channel's row knows
 
     async def _tell(self, show_id: str, seq: int, new: BooksAnew, decision: Decision, clock_ms: int) -> None:
         lost = [
@@ -294,6 +314,22 @@ def _rows_of(show_id: str, key: Key, hold: Claim, at_ms: int, began: int) -> lis
         for kind, n in kinds
         for line, each in enumerate(hold.lines)
     ]  # fmt: skip
+
+
+def _quotas(show_id: str, generation: int, known: Known, new: BooksAnew, at_ms: int) -> list[dict[str, Any]]:
+    """What the log and the new books differ by: moves of units that history lost, told here in one sum. Then the mark
+    from which the log is in order again."""
+    rows, name = [], f"anew-{generation}"
+    for deal_id, (available, held, paying, sold, _) in new.levels.items():
+        logged = dict(known.logged.get(deal_id, {}))
+        logged |= {move: qty for move, qty in known.moves.items() if move.rpartition("/")[0] == deal_id}
+        logged |= {move: -qty for move, qty in known.moves_out.items() if move.rpartition("/")[0] == deal_id}
+        quota = available + held + paying + sold
+        if missing := quota - sum(logged.values()):
+            kind = "allotted" if missing > 0 else "taken_out"
+            rows.append(_row(show_id, ("", f"{deal_id}/{name}"), 0, (deal_id, abs(missing)), kind, 0, at_ms))
+        rows.append(_row(show_id, ("", f"{deal_id}/{name}"), 0, (deal_id, quota), "anew", 0, at_ms))
+    return rows
 
 
 def _row(

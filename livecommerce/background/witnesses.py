@@ -1,22 +1,28 @@
-"""What the ledger knows of a show's holds, and what the witnesses told: all that a rebuild may build on.
+"""What the ledger knows of the holds of a show or a location, and what the witnesses told: all that a rebuild may build
+on.
 
-What arrives: a show, the ledger, pieces of testimony. What leaves: `Known`: claims about holds, what SQL itself judges,
-the deals and the moves that count. It decides nothing: `reservations.evidence` does.
+What arrives: the id of books, the ledger, pieces of testimony. What leaves: `Known`: claims about holds, what SQL
+itself judges, the deals (or shelves) and the moves that count. It decides nothing: `reservations.evidence` does.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from livecommerce.background.place_books import Told, claims_of, moves_out, promises_of
 from livecommerce.ledger.database import Database
-from livecommerce.ledger.tables import deals, movements, pool_moves, reservations
-from livecommerce.reservations.evidence import WAIT_UNKNOWN, Claim, DealTerms, Evidence, Key
+from livecommerce.ledger.tables import deals, movements, pool_moves, reservations, shelves, shows
+from livecommerce.reservations import keys
+from livecommerce.reservations.engine import LIMIT_BY, DealStock
+from livecommerce.reservations.evidence import WAIT_UNKNOWN, Charged, Claim, DealTerms, Evidence, Key
 from livecommerce.reservations.memory import Testimony
 from livecommerce.reservations.relay_format import (
+    AT,
     ATTRIBUTION,
+    CHARGED,
     DUE,
     STATE,
     TICKET,
@@ -29,6 +35,8 @@ from livecommerce.reservations.relay_format import (
 from livecommerce.reservations.states import DEAL_STATES, IN_HELD, State
 from livecommerce.reservations.tokens import LEVELS, HoldPromise
 from livecommerce.reservations.witnesses import Witness, live_witnesses
+from livecommerce.settings import Settings
+from livecommerce.shelves.service import stock_of_shelf
 from livecommerce.shows.deals import stock_of
 
 _PAGE = 5000
@@ -37,7 +45,7 @@ _TRIES = 5
 # What the script's movements say of a hold. Those of orders are left out: SQL's own rows are the judge.
 _STATE_AFTER = {
     "entered": State.ENTERED, "waiting": State.WAITING, "offered": State.OFFERED, "held": State.HELD,
-    "accepted": State.HELD,
+    "accepted": State.HELD, "kept": State.HELD,
     "paying": State.PAYING, "reacquired": State.PAYING, "confirmed": State.CONFIRMED, "released": State.RELEASED,
     "expired": State.EXPIRED, "pay_expired": State.EXPIRED, "cancelled": State.CANCELLED, "lapsed": State.LAPSED,
     "lost": State.EXPIRED,
@@ -50,15 +58,25 @@ class NotStill(Exception):
 
 @dataclass(slots=True)
 class Known:
-    """Everything about one show. `journal`: how far the movements have each hold, so that the rest can be added."""
+    """Everything about one show or location. `journal`: how far the movements have each hold, so that the rest can be
+    added; `logged`: what they say was put into each deal less what was taken out, by the names of the moves.
+
+    `moves` into deals and `moves_out` of them count once. `seq` is the highest number that stands in a movement.
+    """
 
     evidence: Evidence = field(default_factory=Evidence)
     in_sql: dict[Key, tuple[str, Claim]] = field(default_factory=dict)
     deals: dict[str, DealTerms] = field(default_factory=dict)
     moves: dict[str, int] = field(default_factory=dict)
+    moves_out: dict[str, int] = field(default_factory=dict)
+    logged: dict[str, dict[str, int]] = field(default_factory=dict)
+    limit: int = 0
+    seq: int = 0
     journal: dict[Key, tuple[int, int]] = field(default_factory=dict)
     witness_rows: dict[Key, tuple[int | None, Claim]] = field(default_factory=dict)
     paying_for_ms: dict[Key, int] = field(default_factory=dict)
+    of_place: bool = False  # a location's books
+    lasting_ms: dict[Key, int] = field(default_factory=dict)  # of holds whose time is not that of their deals
 
 
 @dataclass(slots=True)
@@ -68,25 +86,30 @@ class _Told:
     claim: Claim
     hold_clock_ms: int | None
     lines: dict[int, tuple[str, int]]
+    kept: bool = False
 
 
-async def read_ledger(database: Database, show_id: str, offer_ms: int, now_ms: int, known: Known) -> None:
-    """Add all that the ledger has. Raises `NotStill` where orders went on all the while."""
-    rows = await _judged_rows(database, show_id)
-    async with database.read() as connection:
-        taken = {row.id: await _moves_of(connection, row.id, known) for row in rows[0]}
-    for row in rows[0]:
-        known.deals[row.id] = _terms(row, taken[row.id], rows[1])
+async def read_ledger(database: Database, show_id: str, settings: Settings, now_ms: int, known: Known) -> None:
+    """Add all that the ledger has. Raises `NotStill` where orders or moves went on all the while."""
+    offer_ms, location_id = settings.offer_seconds * 1000, keys.location_of(show_id)
+    own, rows, taken = await _judged_rows(database, show_id, known)
+    for row in own:
+        stock = stock_of_shelf(row.id, settings) if location_id else stock_of(row)
+        known.deals[row.id] = _terms(row, stock, taken[row.id], rows)
     told: dict[Key, _Told] = {}
     for deal_id in known.deals:
         await _movements_of(database, show_id, deal_id, told)
-    _hear_journal(told, offer_ms, known)
     await _hear_last_clock(database, show_id, known)
-    for judged in rows[1]:
-        _hear_row(judged, now_ms, known)
     async with database.read() as connection:
+        limit = select(shows.c.limit_per_person).where(shows.c.id == show_id)
+        known.limit = (await connection.execute(limit)).scalar_one_or_none() or 0
+        if location_id:
+            _hear_promises(await promises_of(connection, location_id, settings, now_ms), told, known)
         for witness in await live_witnesses(connection, show_id):
             known.witness_rows[witness.viewer_id, witness.rid] = witness.due_at_ms, _claim_of(witness)
+    _hear_journal(told, offer_ms, known)
+    for judged in rows:
+        _hear_row(judged, now_ms, known)
 
 
 def hear_testimony(piece: Testimony, known: Known) -> None:
@@ -99,64 +122,93 @@ def hear_testimony(piece: Testimony, known: Known) -> None:
         due = items[DUE] if state in IN_HELD or state == State.PAYING else None
         known.evidence.hear(
             (viewer_id, rid),
-            Claim(state, items[N], items[TICKET], due, lines, items[ATTRIBUTION].decode(), items[WAIT], vouched=True),
-        )
+            Claim(
+                state, items[N], items[TICKET], due, lines, items[ATTRIBUTION].decode(), items[WAIT], vouched=True,
+                at=items[AT], charged=_charged(items[CHARGED]),
+            ),
+        )  # fmt: skip
+
+
+def _charged(raw: Any) -> Charged:
+    if isinstance(raw, int):
+        return raw
+    return tuple(each.decode() if isinstance(each, bytes) else each for each in raw)
 
 
 def hear_proofs(proofs: Iterable[HoldPromise], known: Known) -> None:
     """Add what viewers proved by their tokens. After every other witness: a token has its end in UTC, and how the hold
     clock stood to that is known from the others."""
     for promise in proofs:
-        due = _due_of(promise.due_at_ms, promise.lines, known)
-        claim = Claim(State.HELD, 0, promise.ticket, due, tuple(promise.lines), vouched=True)
-        known.evidence.hear((promise.viewer_id, promise.rid), claim)
+        key = promise.viewer_id, promise.rid
+        due = _due_of(key, promise.due_at_ms, promise.lines, known)
+        known.evidence.hear(key, Claim(State.HELD, 0, promise.ticket, due, tuple(promise.lines), vouched=True))
 
 
 def hear_instants(known: Known) -> None:
     """Put on the hold clock what SQL has in UTC, once the clock is known as far as anybody knows it. HELD rows are
     witnesses: they say what was promised, and Redis alone would have been the judge."""
     for key, (due_at_ms, claim) in known.witness_rows.items():
-        claim.due = None if due_at_ms is None else _due_of(due_at_ms, claim.lines, known)
+        claim.due = None if due_at_ms is None else _due_of(key, due_at_ms, claim.lines, known)
         known.evidence.hear(key, claim)
     for key, left_ms in known.paying_for_ms.items():
         known.in_sql[key][1].due = known.evidence.hold_clock_ms + left_ms
 
 
-def _due_of(due_at_ms: int, lines: Iterable[tuple[str, int]], known: Known) -> int | None:
+def _due_of(key: Key, due_at_ms: int, lines: Iterable[tuple[str, int]], known: Known) -> int | None:
     """On the hold clock: never later than a hold that begins now, and not before what was told."""
     evidence = known.evidence
-    hold_ms = min((known.deals[deal_id].hold_ms for deal_id, _ in lines if deal_id in known.deals), default=0)
     if not evidence.at_ms:
         return None
-    return evidence.hold_clock_ms + min(hold_ms, due_at_ms - evidence.at_ms)
+    return evidence.hold_clock_ms + min(_lasts_ms(key, lines, known), due_at_ms - evidence.at_ms)
+
+
+def _lasts_ms(key: Key, lines: Iterable[tuple[str, int]], known: Known) -> int:
+    """How long a hold lasts from its own instant: as its channel says, else as its deals do."""
+    hold_ms = min((known.deals[deal_id].hold_ms for deal_id, _ in lines if deal_id in known.deals), default=0)
+    return known.lasting_ms.get(key, hold_ms)
+
+
+def _hear_promises(promised: Mapping[Key, Told], told: Mapping[Key, _Told], known: Known) -> None:
+    """What the channels wrote down. Where the journal has a hold too, its end is counted from there, on the hold
+    clock."""
+    kept = {key for key, each in told.items() if each.kept}
+    for key, (until_ms, claim) in claims_of(promised, kept).items():
+        known.lasting_ms[key] = until_ms - claim.told_ms
+        in_journal = key in told and told[key].hold_clock_ms is not None
+        known.witness_rows[key] = None if in_journal else until_ms, claim
 
 
 # --- SQL ------------------------------------------------------------------------------------------------------------
 
 
-async def _judged_rows(database: Database, show_id: str) -> tuple[list[Any], list[Any]]:
-    """Deals and reservations of one moment: PostgreSQL shows each query a moment of its own, so the deals are looked
-    at twice."""
-    own_deals = select(deals).where(deals.c.show_id == show_id, deals.c.status != "draft").order_by(deals.c.id)
+async def _judged_rows(database: Database, show_id: str, known: Known) -> tuple[list[Any], list[Any], dict[str, int]]:
+    """Deals (or shelves), reservations and moves of one moment, and the number at which each deal's moves out go on:
+    PostgreSQL shows each query a moment of its own, so the deals are looked at twice."""
+    own_deals: Any = select(deals).where(deals.c.show_id == show_id, deals.c.status != "draft").order_by(deals.c.id)
+    if location_id := keys.location_of(show_id):
+        known.of_place = True
+        own_deals = select(shelves).where(shelves.c.location_id == location_id).order_by(shelves.c.id)
     own_rows = select(reservations).where(reservations.c.show_id == show_id)
     for _ in range(_TRIES):
         async with database.read() as connection:
             before = list((await connection.execute(own_deals)).all())
             rows = list((await connection.execute(own_rows)).all())
+            taken = {row.id: await _moves_of(connection, row.id, known) for row in before}
             if list((await connection.execute(own_deals)).all()) == before:
-                return before, rows
+                return before, rows, taken
+        known.moves, known.moves_out, known.logged = {}, {}, {}
     raise NotStill
 
 
-def _terms(row: "Row[Any]", taken: int, rows: list[Any]) -> DealTerms:
-    stock = stock_of(row)
+def _terms(row: "Row[Any]", stock: DealStock, taken: int, rows: list[Any]) -> DealTerms:
     said_by_rows = sum(
         line[1] for each in rows if each.state in ("paying", "confirmed") for line in each.lines if line[0] == row.id
     )
     return DealTerms(
-        row.id, DEAL_STATES[row.status], row.allotted, stock.limit, stock.hold_ms, stock.pay_ms,
+        row.id, DEAL_STATES[stock.status], row.allotted, stock.limit, stock.hold_ms, stock.pay_ms,
         stock.opens_at_ms or 0, stock.closes_at_ms or 0, LEVELS.index(stock.level), stock.head_wants_more == "wait",
-        taken, max(0, row.sold + row.paying - said_by_rows),
+        LIMIT_BY.index(stock.limit_by), stock.address_cap, stock.hold_cap_ms, taken,
+        max(0, row.sold + row.paying - said_by_rows),
     )  # fmt: skip
 
 
@@ -171,12 +223,14 @@ async def _hear_last_clock(database: Database, show_id: str, known: Known) -> No
     )
     async with database.read() as connection:
         found = (await connection.execute(query)).one_or_none()
+        newest = select(func.max(movements.c.seq)).where(movements.c.show_id == show_id)
+        known.seq = (await connection.execute(newest)).scalar_one() or 0
     if found is not None:
         known.evidence.hear_clock(found.hold_clock_ms, found.at_ms)
 
 
 async def _moves_of(connection: AsyncConnection, deal_id: str, known: Known) -> int:
-    """Learn which moves into the deal count; the number at which its moves out go on."""
+    """Learn which moves into the deal and out of it count; the number at which those go on that have no name."""
     into = select(pool_moves.c.move_id, pool_moves.c.qty).where(
         pool_moves.c.deal_id == deal_id, pool_moves.c.kind == "to_deal"
     )
@@ -186,13 +240,22 @@ async def _moves_of(connection: AsyncConnection, deal_id: str, known: Known) -> 
     told = select(movements.c.kind, movements.c.rid, movements.c.qty).where(
         movements.c.deal_id == deal_id, movements.c.viewer_id == "", movements.c.kind.in_(("allotted", "taken_out"))
     )
-    taken = 0
+    taken, sum_taken, logged = 0, 0, known.logged.setdefault(deal_id, {})
+    if known.of_place:
+        known.moves_out |= await moves_out(connection, deal_id)
     for moved in await connection.execute(told):
         if moved.kind == "allotted":
             known.moves.setdefault(moved.rid, moved.qty)
+            logged[moved.rid] = moved.qty
+            continue
+        logged[moved.rid] = -moved.qty
+        sum_taken += moved.qty
+        number = moved.rid.rpartition("/")[2]
+        if number.isdecimal():
+            taken = max(taken, int(number) + moved.qty)
         else:
-            taken = max(taken, int(moved.rid.rpartition("/")[2]) + moved.qty)
-    return taken
+            known.moves_out.setdefault(moved.rid, moved.qty)
+    return max(taken, sum_taken)
 
 
 async def _movements_of(database: Database, show_id: str, deal_id: str, told: dict[Key, _Told]) -> None:
@@ -225,6 +288,7 @@ def _fold(row: "Row[Any]", told: dict[Key, _Told]) -> None:
     known.lines[row.line] = row.deal_id, row.qty
     if known.claim.state == State.ENTERED:
         wait = WAIT_UNKNOWN  # the draw gave her the place in the line, whatever she asked for
+    known.kept = known.kept or row.kind == "kept"
     wait = min(known.claim.wait, wait)  # 1 where any of them says so
     if claim.distance > known.claim.distance:
         known.claim, known.hold_clock_ms = claim, row.hold_clock_ms
@@ -238,8 +302,9 @@ def _hear_journal(told: dict[Key, _Told], offer_ms: int, known: Known) -> None:
         claim = each.claim
         claim.lines = tuple(each.lines[line] for line in sorted(each.lines))
         if claim.state in IN_HELD and each.hold_clock_ms is not None:
-            hold_ms = min(known.deals[deal_id].hold_ms for deal_id, _ in claim.lines)
-            claim.due = each.hold_clock_ms + (offer_ms if claim.state == State.OFFERED else hold_ms)
+            lasts_ms = offer_ms if claim.state == State.OFFERED else _lasts_ms(key, claim.lines, known)
+            claim.due = each.hold_clock_ms + lasts_ms
+            claim.at = each.hold_clock_ms
         known.journal[key] = claim.distance
         known.evidence.hear(key, claim)
 
@@ -249,7 +314,10 @@ def _claim_of(witness: Witness) -> Claim:
     items = record(witness.record)
     lines = tuple((line.deal_id, line.qty) for line in witness.lines)
     attribution = items[ATTRIBUTION].decode()
-    return Claim(State.HELD, items[N], witness.ticket, None, lines, attribution, items[WAIT], vouched=True)
+    return Claim(
+        State.HELD, items[N], witness.ticket, None, lines, attribution, items[WAIT], witnessed=True,
+        charged=_charged(items[CHARGED]),
+    )  # fmt: skip
 
 
 def _hear_row(row: "Row[Any]", now_ms: int, known: Known) -> None:
@@ -257,7 +325,7 @@ def _hear_row(row: "Row[Any]", now_ms: int, known: Known) -> None:
     attribution = attribution_to(row.advisor_id, row.shop_id, row.link_id)
     claim = Claim(State.HELD, 0, row.ticket, None, lines, attribution)
     if row.state == "held":
-        known.witness_rows[row.viewer_id, row.rid] = row.due_at_ms, replace(claim, vouched=True)
+        known.witness_rows[row.viewer_id, row.rid] = row.due_at_ms, replace(claim, witnessed=True)
         return
     if row.state == "paying" and row.due_at_ms is not None:
         # Only the list of those to look after; when the time to pay is over, SQL says.

@@ -19,6 +19,8 @@ from livecommerce.reservations.states import IN_HELD, LIVE, DealState, State
 # after each of them, so the queue stays in order, and no deal's hold time need be what it was.
 _QUEUE_MS = 2_592_000_000
 _ENTRY_HOLDS_MAX = 64
+# A step of the time in a count of `viewers`; see the script.
+_TIME_STEP = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def lay_out(
         rids[key] = pack(hold_record(hold, due, hold_clock_ms))
         if hold.state not in LIVE and hold.state != State.CONFIRMED:
             continue
-        viewers.count(viewer_id, rid, hold)
+        viewers.count(viewer_id, rid, hold, due, hold_clock_ms)
         for deal_id, qty in hold.lines:
             _count(records[deal_id], hold.state, qty)
         if hold.state in IN_HELD:
@@ -81,13 +83,14 @@ def lay_out(
 
 # Places in a deal's record; Lua counts from 1, Python from 0.
 _STATUS, _QUOTA, _AVAILABLE, _HELD, _PAYING, _SOLD, _WAITING, _LIMIT = range(8)
-_HOLD_MS, _PAY_MS, _OPENS, _CLOSES, _TAKEN, _LEVEL, _RULE, _OWED = range(8, 16)
+_HOLD_MS, _PAY_MS, _OPENS, _CLOSES, _TAKEN, _LEVEL, _RULE, _OWED, _BY, _ADDRESS_CAP, _HOLD_CAP = range(8, 19)
 
 
 def _deal_record(deal: DealTerms) -> list[int]:
     return [
         int(deal.status), deal.allotted - deal.unaccounted, 0, 0, 0, 0, 0, deal.limit, deal.hold_ms, deal.pay_ms,
         deal.opens_at_ms, deal.closes_at_ms, deal.taken, deal.level, int(deal.head_waits), 0,
+        deal.limit_by, deal.address_cap, deal.hold_cap_ms,
     ]  # fmt: skip
 
 
@@ -116,7 +119,10 @@ def _close_records(records: dict[str, list[int]]) -> list[str]:
 def hold_record(hold: Claim, due: int, hold_clock_ms: int) -> list[Any]:
     """As `rids` keeps it; see `relay_format`."""
     flat = [word for line in hold.lines for word in line]
-    return [int(hold.state), hold.ticket, due, hold_clock_ms, hold.n, 0, hold.attribution, hold.wait, *flat]
+    at = hold_clock_ms if hold.at is None or hold.state not in IN_HELD else hold.at
+    return [
+        int(hold.state), hold.ticket, due, at, hold.n, 0, hold.attribution, hold.wait, hold.charged or 0, *flat
+    ]  # fmt: skip
 
 
 def _due(hold: Claim, hold_clock_ms: int, records: Mapping[str, list[int]]) -> int:
@@ -130,23 +136,33 @@ def _due(hold: Claim, hold_clock_ms: int, records: Mapping[str, list[int]]) -> i
 
 
 class _Viewers:
-    """viewer → her live rids, oldest first; viewer/deal → 2 × her units + 1 where she waits."""
+    """viewer → her live rids, oldest first; and the counts of `viewers`, under exactly the names from which the records
+    will give back. What ended holds used of a cap on time is not known any more."""
 
     def __init__(self) -> None:
         self._live: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
-        self._units: defaultdict[str, int] = defaultdict(int)
+        self._counts: defaultdict[str, int] = defaultdict(int)
 
-    def count(self, viewer_id: str, rid: str, hold: Claim) -> None:
+    def count(self, viewer_id: str, rid: str, hold: Claim, due: int, hold_clock_ms: int) -> None:
         if hold.state in LIVE:
             self._live[viewer_id].append((hold.ticket, rid))
-        for deal_id, qty in hold.lines:
-            self._units[f"{viewer_id}/{deal_id}"] += 2 * qty
+        charged = [(f"{viewer_id}/{deal_id}", 2 * qty) for deal_id, qty in hold.lines]
+        timed = 1 if hold.charged == 1 else 0
+        if isinstance(hold.charged, tuple):
+            timed, *flat = hold.charged  # type: ignore[assignment]
+            charged = list(zip(flat[::2], flat[1::2], strict=True))  # type: ignore[arg-type]
+        for name, amount in charged:
+            self._counts[name] += amount
         if hold.state == State.WAITING:
-            self._units[f"{viewer_id}/{hold.lines[0][0]}"] += 1
+            self._counts[charged[0][0]] += 1
+        if hold.state in IN_HELD:
+            began = hold_clock_ms if hold.at is None else min(hold.at, hold_clock_ms)
+            for name, _ in charged[:timed]:
+                self._counts[name] += (due - began) * _TIME_STEP
 
     def fields(self) -> dict[str, bytes | int | float]:
         live = {viewer_id: " ".join(rid for _, rid in sorted(rids)).encode() for viewer_id, rids in self._live.items()}
-        return {**live, **self._units}
+        return {**live, **self._counts}
 
 
 def pack(value: Any) -> bytes:

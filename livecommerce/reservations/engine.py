@@ -635,6 +635,14 @@ class ReservationEngine:
         except (RedisError, OSError) as error:
             raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
 
+    async def counts_now(self, show_id: str) -> bool:
+        """True where Redis has the books, and nobody found that they lost history."""
+        try:
+            epoch, paused = await self._redis.hmget(keys.meta(show_id), "epoch", "paused")
+        except (RedisError, OSError) as error:
+            raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
+        return epoch is not None and not paused
+
     def is_counted_again(self, show_id: str) -> bool:
         """True where the last that this process heard of the show was REBUILDING."""
         return self._batcher.memory.is_counted_again(show_id)

@@ -7,6 +7,9 @@ Two thoughts make it simple. A hold only ever goes forward (waits, is offered, i
 begins the next round, `n`), so of any two claims the further one is true, in whatever order they are heard. And from
 PAYING on SQL alone is believed. What is left for doubt is a hold whose end was lost with every witness of it: its claim
 is then one too many, and where units are short, those whom a living process or her own token vouches for come first.
+
+Where all that is left of two holds is that they were promised (a row in SQL), the later ticket is the surer one: units
+are given out one after the other, so whoever came later may have got what the earlier one gave back.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,6 +19,8 @@ from livecommerce.reservations.states import ENDED, DealState, State
 
 Key = tuple[str, str]  # (viewer_id, rid)
 Lines = tuple[tuple[str, int], ...]  # (deal_id, qty)
+# As the script's record has it: 0 "viewer/deal" alone, 1 its time too, else names with their amounts.
+Charged = int | tuple[int | str, ...]
 
 WAIT_UNKNOWN = 2  # the script then takes a request with either for the same
 
@@ -41,8 +46,11 @@ _IN_SQL = {
 class Claim:
     """What one witness says of a hold. `due` on the hold clock; None where it is not known or the state has none.
 
-    `wait` as it was asked for, `WAIT_UNKNOWN` where the witness does not say. `vouched`: by a living process, a row in
-    SQL or a viewer's token, so it was true close to the end of history.
+    `wait` as it was asked for, `WAIT_UNKNOWN` where the witness does not say. `vouched`: by a living process or a
+    viewer's token, so it was true close to the end of history. `witnessed`: SQL has written down that it was promised,
+    at `told_ms` (UTC) where the ticket is not known.
+    `at`: the instant from which it lasts, and `charged` what it was counted under, as in the script's record; None
+    where they are not known.
     """
 
     state: State
@@ -53,6 +61,10 @@ class Claim:
     attribution: str = ""
     wait: int = WAIT_UNKNOWN
     vouched: bool = False
+    witnessed: bool = False
+    told_ms: int = 0
+    at: int | None = None
+    charged: Charged | None = None
 
     @property
     def distance(self) -> tuple[int, int]:
@@ -73,6 +85,9 @@ class DealTerms:
     closes_at_ms: int = 0
     level: int = 0
     head_waits: bool = False
+    limit_by: int = 0
+    address_cap: int = 0
+    hold_cap_ms: int = 0
     taken: int = 0
     # Units that SQL counts as sold or being paid without a row that says by whom: never to be sold again.
     unaccounted: int = 0
@@ -105,12 +120,16 @@ class Evidence:
             return
         further, other = (claim, known) if claim.distance > known.distance else (known, claim)
         if further.distance == other.distance and (other.due or 0) > (further.due or 0):
-            further.due = other.due  # never early
+            further.due, further.at = other.due, other.at  # never early
         further.ticket = further.ticket or other.ticket
         further.attribution = further.attribution or other.attribution
         further.lines = further.lines if len(further.lines) >= len(other.lines) else other.lines
         further.wait = other.wait if further.wait == WAIT_UNKNOWN else further.wait
-        further.vouched = further.vouched or (other.vouched and other.distance == further.distance)
+        further.charged = other.charged if further.charged is None else further.charged
+        if other.distance == further.distance:
+            further.vouched = further.vouched or other.vouched
+            further.witnessed = further.witnessed or other.witnessed
+            further.told_ms = max(further.told_ms, other.told_ms)
         self.claims[key] = further
 
     def hear_clock(self, hold_clock_ms: int, at_ms: int) -> None:
@@ -122,11 +141,13 @@ class Evidence:
 def decide(evidence: Evidence, in_sql: Mapping[Key, tuple[str, Claim]], deals: Mapping[str, DealTerms]) -> Decision:
     """Which holds live on. `in_sql`: state there, and a claim with its ticket, lines and attribution.
 
-    Units go, in this order, to what SQL says is sold or being paid; to what began to pay; to holds and offers that
-    somebody vouches for; to those that only the journal knows. Within one of these, to who came first.
+    Units go, in this order, to what SQL says is sold or being paid; to what began to pay; to holds that somebody
+    vouches for; to holds that were witnessed, the last of these first; to those that only the journal knows; to
+    offers. Within one of the others, to who came first. Limits are asked per viewer: whom else the lost counts named
+    is not known.
     """
     decision = Decision({})
-    live: list[tuple[tuple[int, int, Key], Key, Claim]] = []
+    live: list[tuple[tuple[int, int, int, Key], Key, Claim]] = []
     for key, claim in _judged(evidence, in_sql):
         if not claim.lines or any(deal_id not in deals for deal_id, _ in claim.lines):
             continue
@@ -135,9 +156,11 @@ def decide(evidence: Evidence, in_sql: Mapping[Key, tuple[str, Claim]], deals: M
             claim.due = evidence.hold_clock_ms + min(deals[deal_id].hold_ms for deal_id, _ in claim.lines)
         if claim.state not in ENDED:
             word, _ = in_sql.get(key, ("", None))
-            live.append(((_turn(claim, word), claim.ticket, key), key, claim))
+            turn = _turn(claim, word)
+            order = (-claim.told_ms, -claim.ticket) if turn == _WITNESSED else (claim.ticket, 0)
+            live.append(((turn, *order, key), key, claim))
     stock = _Stock(deals)
-    for (turn, _, _), key, claim in sorted(live, key=lambda each: each[0]):
+    for (turn, *_), key, claim in sorted(live, key=lambda each: each[0]):
         if turn == 0 or (_is_in_time(claim, evidence) and stock.has_room(key[0], claim)):
             stock.take(key[0], claim)
             continue
@@ -167,6 +190,7 @@ def _judged(evidence: Evidence, in_sql: Mapping[Key, tuple[str, Claim]]) -> Iter
         if claim is not None:
             row.ticket, row.n = row.ticket or claim.ticket, claim.n
             row.attribution, row.wait = row.attribution or claim.attribution, claim.wait
+            row.charged = claim.charged
             # A void row has no lines.
             row.lines = row.lines or claim.lines
             if state in ENDED and claim.state == State.PAYING and claim.n:
@@ -176,6 +200,9 @@ def _judged(evidence: Evidence, in_sql: Mapping[Key, tuple[str, Claim]]) -> Iter
         yield key, row
 
 
+_WITNESSED = 3  # the turn of those of whom SQL says that they were promised, and nobody else says anything
+
+
 def _turn(claim: Claim, word_in_sql: str) -> int:
     match claim.state:
         case State.CONFIRMED:
@@ -183,10 +210,10 @@ def _turn(claim: Claim, word_in_sql: str) -> int:
         case State.PAYING:
             return 0 if word_in_sql == "paying" else 1
         case State.HELD:
-            return 2 if claim.vouched else 3
+            return 2 if claim.vouched else _WITNESSED if claim.witnessed else 4
         case State.OFFERED:
-            return 4 if claim.vouched else 5
-    return 6
+            return 5 if claim.vouched else 6
+    return 7
 
 
 class _Stock:

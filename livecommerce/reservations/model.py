@@ -57,7 +57,7 @@ class ModelDeal:
 @dataclass(slots=True)
 class ModelHold:
     lines: Lines
-    wait: bool
+    wait: bool | None  # None after a loss: it is not known whether she would have waited
     state: State
     ticket: int
     due: int = 0
@@ -80,6 +80,7 @@ class Model:
     moves: set[tuple[str, str]] = field(default_factory=set)
     taken: dict[tuple[str, str], int] = field(default_factory=dict)
     freed: set[str] = field(default_factory=set)
+    owed: set[str] = field(default_factory=set)  # made anew with units for those who wait: the next heartbeat's
     show_limit: int = 0
     held_ms: dict[str, int] = field(default_factory=dict)  # who/deal → how long units stood held unpaid
 
@@ -167,10 +168,10 @@ class Model:
             hold.at, hold.due = self.now, self.now + keep_ms
         return hold
 
-    def replace(self, key: Key, old_key: Key, lines: Lines) -> ModelHold:
+    def replace(self, key: Key, old_key: Key, lines: Lines, person: str = "", address: str = "") -> ModelHold:
         self._run_out(key)
         if key in self.holds:
-            return self.reserve(key, lines, False)
+            return self.reserve(key, lines, False, person, address)
         old = self._known(old_key)
         if old.state != State.HELD:
             raise No(R.HOLD_GONE if old.state > State.CONFIRMED else R.CONFLICT)
@@ -181,7 +182,7 @@ class Model:
         due, at = old.due, old.at
         self._become(old_key, Move.RELEASE)
         try:
-            return self.reserve(key, lines, False)
+            return self.reserve(key, lines, False, person, address)
         except No:
             old.state, old.due, old.at = State.HELD, due, at
             self._charge_time(old, due - self.now)
@@ -193,7 +194,7 @@ class Model:
         self._run_out(key)
         if key in self.holds:
             hold = self.holds[key]
-            if (hold.lines, hold.wait) != (lines, wait):
+            if hold.lines != lines or hold.wait not in (wait, None):
                 raise No(R.RID_REUSED)
             return hold
         self._refuse_lines(lines)
@@ -387,7 +388,8 @@ class Model:
         deal = self.deals[deal_id]
         if deal.draw in UNDRAWN and deal.status != DealState.ANNOUNCED:
             return 0
-        return 0 if deal.waits_for_head and self._line(deal_id) else deal.available
+        first_come = deal.waits_for_head or deal_id in self.owed
+        return 0 if first_come and self._line(deal_id) else deal.available
 
     def _known(self, key: Key) -> ModelHold:
         self._run_out(key)
@@ -441,6 +443,7 @@ class Model:
 
     def _offer(self, deal_id: str) -> None:
         deal = self.deals[deal_id]
+        self.owed.discard(deal_id)
         if deal.status != DealState.OPEN or deal.draw in UNDRAWN:
             return
         for key in self._line(deal_id):

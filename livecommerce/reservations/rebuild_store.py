@@ -92,7 +92,7 @@ class RebuildStore:
 
     async def install(
         self, show_id: str, generation: int, books: BooksAnew, *, epoch: str, seq: int, hold_clock_ms: int,
-        ticket: int, counts: bytes,
+        ticket: int, counts: bytes, limit: int,
     ) -> tuple[str, int]:  # fmt: skip
         """(word, seq): "installed" and the number at which the new epoch begins, or why not."""
         pairs = zip(keys.books(show_id), keys.staged(show_id, generation), strict=True)
@@ -104,7 +104,7 @@ class RebuildStore:
         )
         word, at = await self._run(
             INSTALL, names, str(generation), epoch, str(seq), str(hold_clock_ms), str(ticket), books.queues, counts,
-            books.todo,
+            books.todo, str(limit),
         )  # fmt: skip
         if word == b"installed":
             await self._redis.sadd(keys.SHOWS, show_id)

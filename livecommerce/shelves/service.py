@@ -12,6 +12,7 @@ and no HTTP.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import structlog
@@ -23,9 +24,10 @@ from livecommerce.catalogue.service import Catalogue
 from livecommerce.clock import Clock
 from livecommerce.errors import R, Refused
 from livecommerce.ledger.database import Database
-from livecommerce.ledger.tables import shelves, shop_holds
+from livecommerce.ledger.tables import shelves, shop_holds, show_books
 from livecommerce.protocol.facts import Hold
 from livecommerce.reservations import keys
+from livecommerce.reservations.batcher import REBUILDING_AFTER_MS
 from livecommerce.reservations.engine import QTY_MAX, Attributed, DealStock, ReservationEngine
 from livecommerce.settings import Settings
 from livecommerce.shelves import moves
@@ -41,6 +43,15 @@ BRING_HOME_TRIES = 3
 # A move that is still open after this long has lost its process. Finishing it twice does no harm; this spares the work.
 MOVE_SECONDS = 5
 ROUND_MAX = 200
+
+
+def stock_of_shelf(shelf_id: str, settings: Settings, move: moves.ShelfMove | None = None) -> DealStock:
+    """A shelf as the engine knows it, with the units of a move where there is one."""
+    stock = DealStock(
+        deal_id=shelf_id, quota=0, limit=QTY_MAX, hold_ms=settings.shop_hold_seconds * 1000,
+        pay_ms=settings.pay_seconds_default * 1000, status="open",
+    )  # fmt: skip
+    return stock if move is None else replace(stock, quota=move.qty, move_id=move.name)
 
 
 class Shelves:
@@ -91,6 +102,17 @@ class Shelves:
         await self._engine.watch(book)
         await self._write_down(channel, viewer.viewer_id, location_id, hold, goods, known, bag_since_ms, credit)
         return hold
+
+    async def live_holds(self, location_id: str, viewer_id: str) -> tuple[Hold, ...]:
+        """What of this location is set aside for her, or being paid. Refuses `REBUILDING` while its books are made
+        anew: nobody can say then that she has nothing."""
+        book = keys.pool_book(location_id)
+        try:
+            return await self._engine.holds_of(book, viewer_id)
+        except Refused as refused:
+            if refused.why is not R.REBUILDING or await self._was_opened(book):
+                raise
+            return ()  # nobody ever asked for anything there
 
     # --- what others need of a shelf --------------------------------------------------------------------------------
 
@@ -164,8 +186,8 @@ class Shelves:
         async with self._database.read() as connection:
             rows = (await connection.execute(query.order_by(shelves.c.id))).all()
         book, home = keys.pool_book(location_id), 0
-        if not rows or not await self._engine.has_books(book):
-            return 0
+        if not rows or not await self._engine.counts_now(book):
+            return 0  # a rebuild brings back what SQL has
         for first in range(0, len(rows), ROUND_MAX):
             part = rows[first : first + ROUND_MAX]
             levels = await self._engine.levels_of(book, [row.id for row in part])
@@ -197,8 +219,10 @@ class Shelves:
         """True where the shelf got what was missing, so that asking again may help."""
         if refused.why is R.SOLD_OUT:
             short = {refused.facts["variant_id"]: _sums(lines)[refused.facts["variant_id"]]}
-        elif refused.why in (R.UNKNOWN_DEAL, R.REBUILDING):  # never put into Redis, or lost by it
+        elif refused.why is R.UNKNOWN_DEAL:  # never put into Redis
             short = _sums(lines)
+        elif refused.why is R.REBUILDING:  # never opened: who was to do so died. Or lost, which a rebuild brings back
+            return await self._open_books(keys.pool_book(location_id))
         else:
             return False
         async with self._filling.setdefault(location_id, asyncio.Lock()):
@@ -227,15 +251,34 @@ class Shelves:
 
     async def _put(self, location_id: str, begun: Sequence[moves.ShelfMove]) -> None:
         book = keys.pool_book(location_id)
-        await self._engine.open_show(book)
-        await asyncio.gather(*(self._engine.put_deal(book, self._stock(move)) for move in begun))
+        await self._must_have_books(book)
+        await asyncio.gather(
+            *(self._engine.put_deal(book, stock_of_shelf(move.shelf_id, self._settings, move)) for move in begun)
+        )
         await self._database.write(lambda connection: moves.end_up(connection, begun))
 
-    def _stock(self, move: moves.ShelfMove) -> DealStock:
-        return DealStock(
-            deal_id=move.shelf_id, quota=move.qty, limit=QTY_MAX, hold_ms=self._settings.shop_hold_seconds * 1000,
-            pay_ms=self._settings.pay_seconds_default * 1000, status="open", move_id=move.name,
-        )  # fmt: skip
+    async def _must_have_books(self, book: str) -> None:
+        """Refuses `REBUILDING` where they are lost."""
+        if not await self._open_books(book) and not await self._engine.counts_now(book):
+            raise Refused(R.REBUILDING, after_ms=REBUILDING_AFTER_MS)
+
+    async def _was_opened(self, book: str) -> bool:
+        async with self._database.read() as connection:
+            opened = select(show_books.c.show_id).where(show_books.c.show_id == book)
+            return (await connection.execute(opened)).first() is not None
+
+    async def _open_books(self, book: str) -> bool:
+        """Make the books of a place, once for all time: where they are missing later they were lost, and only a rebuild
+        may make them. SQL remembers, in the same table as a show's. True where they were never opened before.
+
+        First Redis, then SQL: who dies in between has put nothing into them yet.
+        """
+        if await self._was_opened(book):
+            return False
+        await self._engine.open_show(book)
+        row = {"show_id": book, "opened_at_ms": self._clock.now_ms()}
+        await self._database.write(lambda connection: insert_new(connection, show_books, **row))
+        return True
 
     async def _finish(self, move: moves.ShelfMove) -> int:
         """The rest of a move, whoever began it; how many units it came to."""
@@ -243,7 +286,7 @@ class Shelves:
             await self._put(move.location_id, [move])
             return move.qty
         book = keys.pool_book(move.location_id)
-        await self._engine.open_show(book)
+        await self._must_have_books(book)
         try:
             taken = await self._engine.take_out(book, move.shelf_id, move.name, move.qty) if move.qty else 0
         except Refused as refused:

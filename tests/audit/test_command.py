@@ -380,7 +380,7 @@ async def test_a_log_in_which_more_was_held_than_there_was_names_the_hold(sellin
     raw = await world.redis.hget(keys.rids(world.show_id), "x")
     assert raw is None
     for number in range(7):
-        record = msgpack.packb([6, number, 0, 0, 0, 0, "", 0, world.deal_id, 1], use_bin_type=False)
+        record = msgpack.packb([6, number, 0, 0, 0, 0, "", 0, 0, world.deal_id, 1], use_bin_type=False)
         await world.redis.hset(keys.rids(world.show_id), f"vwr_{number}/{rid(number)}", record)
     outcome, said = await world.command()
     assert outcome.exit_code == BREACH

@@ -49,7 +49,7 @@ async def test_tcp_cut_between_a_viewer_and_the_gateway(merchant_folder: Path) -
         live_server(merchant_folder) as server,
         cutter(lambda: asyncio.open_connection("127.0.0.1", server.port)) as line,
     ):
-        async with live_show(server, Deal(8, limit=8)) as show:
+        async with live_show(server, Deal(8, limit=8, hold_cap_seconds=0)) as show:
             through = ShowThroughALine(
                 server, show.host, show.show_id, show.card_id, show.deals, show.counter_id, line=line
             )

@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-# The contract's list; three of its faults are tested with the history fence and the cluster.
+# The contract's list.
 FAULTS = (
     "kill -9 of a gateway", "kill -9 of the worker", "kill -9 of the writer", "SIGSTOP", "Redis killed", "restarted",
     "TCP cut between viewer and gateway", "TCP cut between our processes and Redis",
     "TCP cut between our processes and the ledger", "duplicate webhooks", "reordered and delayed webhooks",
     "forged webhooks", "same rid from two devices", "clock steps", "disk full under SQLite", "reserves and vanishes",
     "quantity 0, negative", "rid of another viewer", "rid with another body", "10⁵ rids", "malformed batches",
+    "`SCRIPT FLUSH` under load", "slot moves key by key", "its replica leads", "empty or truncated log",
+    "replica that lagged", "web process that answered died too", "while books are made anew",
 )  # fmt: skip
 
 

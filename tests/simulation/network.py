@@ -10,6 +10,7 @@ time.
 import asyncio
 import hashlib
 import random
+import re
 import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -18,13 +19,17 @@ from typing import Any
 import hiredis
 from redis.asyncio.connection import AbstractConnection
 
-from livecommerce.reservations.store import OPEN_SHOW, RESERVE, Script
+from livecommerce.reservations.rebuild_store import CLAIM, INSTALL
+from livecommerce.reservations.store import OPEN_SHOW, RESERVE
+from livecommerce.reservations.wires import Script
 from tests.simulation.loop import Process, SeededLoop, process_now
 
 TIME_KEY = "simulation:time"
 START_S = 1_800_000_000
-_ASKS_TIME = {RESERVE: b"local time = call('TIME')", OPEN_SHOW: b"local time = redis.call('TIME')"}
-_IS_TOLD = b"local time = redis.call('HMGET', 'simulation:time', 's', 'us')"
+# The scripts that are about a show's books, and how often each asks the machine what time it is.
+_ASKS_TIME = {RESERVE: 2, OPEN_SHOW: 1, CLAIM: 0, INSTALL: 1}
+_ASKED = re.compile(rb"\b(?:redis\.)?call\('TIME'\)")
+_IS_TOLD = b"redis.call('HMGET', 'simulation:time', 's', 'us')"
 
 
 @dataclass(frozen=True)
@@ -44,11 +49,20 @@ class Weather:
         return self == Weather()
 
 
-def _simulated(script: Script) -> tuple[bytes, bytes]:
-    asked = _ASKS_TIME[script]
-    assert script.body.count(asked) == 1, "the script asks for the time in another way than the simulation knows"
-    body = script.body.replace(asked, _IS_TOLD)
-    return body, hashlib.sha1(body, usedforsecurity=False).hexdigest().encode()
+def _simulated(script: Script) -> bytes:
+    body, asked = _ASKED.subn(_IS_TOLD, script.body)
+    assert asked == _ASKS_TIME[script], f"{script.name} asks for the time in another way than the simulation knows"
+    return body
+
+
+def _sha(body: bytes) -> bytes:
+    return hashlib.sha1(body, usedforsecurity=False).hexdigest().encode()
+
+
+# What a command that reached the server names a script by: the hash or the body → "reserve.lua" and the like.
+SCRIPT_OF = {
+    name: script.name for script in _ASKS_TIME for name in (_simulated(script), _sha(_simulated(script)))
+}  # fmt: skip
 
 
 class Server:
@@ -57,8 +71,8 @@ class Server:
     def __init__(self, path: str) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.connect(path)
-        self._bodies = {script.body: _simulated(script)[0] for script in _ASKS_TIME}
-        self._shas = {script.sha: _simulated(script)[1] for script in _ASKS_TIME}
+        self._bodies = {script.body: _simulated(script) for script in _ASKS_TIME}
+        self._shas = {script.sha: _sha(_simulated(script)) for script in _ASKS_TIME}
         self.clock_step_s = 0.0  # its machine's clock was set by so much
         self.watch: Callable[[list[bytes], Any], None] = lambda _command, _answer: None
         self.now: Callable[[], float] = lambda: 0.0

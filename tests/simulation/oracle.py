@@ -6,72 +6,165 @@ tickets, who is offered what, a rid that answers with its state, no end before i
 nor jumps. It reads the batches as `engine.py` writes them: a verb that is added there gets a row in `_JUDGES`.
 """
 
+import copy
+import functools
 import hashlib
 from collections.abc import Callable
 from typing import Any
 
 import msgpack
+import msgspec
 
 from livecommerce.errors import R
 from livecommerce.reservations import engine as spoken
+from livecommerce.reservations import keys, verbs
+from livecommerce.reservations.evidence import WAIT_UNKNOWN
+from livecommerce.reservations.memory import Testimony
 from livecommerce.reservations.model import Model, ModelDeal, ModelHold, No
-from livecommerce.reservations.relay_format import DUE, STATE, TICKET, N, lines_of, record
-from livecommerce.reservations.states import DealState, Move, State
+from livecommerce.reservations.relay_format import AT, CHARGED, DUE, STATE, TICKET, WAIT, N, lines_of, record
+from livecommerce.reservations.states import LIVE, DealState, Move, State
+from tests.simulation.network import SCRIPT_OF
 
 STEP_MS_MAX = 2000
 LATE_MS_MAX = 500
+_TIME_STEP = 1 << 20  # as the script packs two numbers into one count
 Answer = list[Any]
+MISSING, PAUSED, LOST = range(3)  # why nobody may count
+Remembered = tuple["Model | None", bool, "Fence", int]
 
 
 class Breach(AssertionError):
     """The server did what it must not."""
 
 
-class Oracle:
-    """One show. `judge` is called with every command that reached the server."""
+class Fence:
+    """What of a show's history stands: the tips of its calls, since the books were made."""
 
-    def __init__(self, show_tag: bytes, sha: bytes, body: bytes, now_ms: Callable[[], int], *, on_time: bool) -> None:
-        self._meta = show_tag + b":meta"
-        self._scripts = (sha, body)
+    def __init__(self, floor: int) -> None:
+        self._floor = floor
+        self._tips: dict[int, bytes] = {}
+
+    def passes(self, seq: int, tip: bytes) -> None:
+        _must(seq == self._floor + len(self._tips) + 1, f"call {seq} does not follow the one before")
+        self._tips[seq] = tip
+
+    def is_lost(self, seq: int, tip: bytes) -> bool:
+        """True where somebody was answered a call that is not in this history."""
+        return seq > self._floor and self._tips.get(seq) != tip
+
+
+class Oracle:
+    """One show. `watch` is called with every command that reached the server."""
+
+    def __init__(self, show_id: str, ask: Callable[..., Any], now_ms: Callable[[], int], *, on_time: bool) -> None:
+        self._show_id = show_id
+        self._meta = keys.meta(show_id).encode()
+        self._testimony = keys.testimony(show_id, 0).encode()[:-1]
+        self._ask = ask
         self._now_ms = now_ms
         self._on_time = on_time  # holds are to end within `LATE_MS_MAX`: on a day without faults
         self.model: Model | None = None
+        self._paused = False
+        self._fence = Fence(0)
         self._last_ms = 0
+        self._truth = Model(0)  # as it was when history was lost
+        self.is_undetected = False
+        # hold → (state, ticket) as living processes told the rebuild
+        self.heard: dict[tuple[str, str], set[tuple[int, int]]] = {}
+        self.forgotten: set[tuple[str, str]] = set()  # holds of which no ledger and nobody alive knew any more
+        self.rebuilds = self.proved = 0
         self.calls = 0
         self.digest = hashlib.sha256()
         self.latest_ms = 0
 
-    def opened(self) -> None:
-        """The show's books were made at this instant."""
-        if self.model is None:
-            self.model, self._last_ms = Model(0), self._now_ms()
+    # --- lost history -----------------------------------------------------------------------------------------------
 
-    def lost(self) -> None:
-        """The server lost everything."""
-        self.model = None
+    def remember(self) -> "Remembered":
+        """What the server would know if it lost all that comes after this moment."""
+        return copy.deepcopy((self.model, self._paused, self._fence, self._last_ms))
+
+    def lost(self, left: "Remembered | None" = None) -> None:
+        """The server lost everything, or what came after `left`."""
+        if self.model is not None and not self._paused:
+            self._truth = copy.deepcopy(self.model)
+        self.model, self._paused, self._fence, self._last_ms = copy.deepcopy(left) or (None, False, Fence(0), 0)
+        self.is_undetected = left is not None
+
+    def _installed(self) -> None:
+        """New books stand in place of the lost ones: they add up, and whoever could prove a hold has it."""
+        read = functools.partial(self._ask, "HGETALL")
+        books = {name: _pairs(read(key)) for name, key in zip(keys.BOOKS, keys.books(self._show_id), strict=True)
+                 if name in ("deals", "rids", "viewers", "moves")}  # fmt: skip
+        new = books_as_model(_pairs(read(self._meta)), books)
+        for key, hold in self._truth.holds.items():
+            self._none_forgotten(new, key, hold)
+        self.forgotten |= self._truth.holds.keys() - new.holds.keys()
+        _must(not self.forgotten & self.heard.keys(), "somebody alive told of a hold, and it is forgotten")
+        self.model, self._paused, self._fence, self._last_ms = new, False, Fence(self._seq()), self._now_ms()
+        self.heard.clear()
+        self.rebuilds += 1
+        self.digest.update(repr(sorted(new.holds.items())).encode())
+
+    def _none_forgotten(self, new: Model, key: tuple[str, str], was: ModelHold) -> None:
+        """Units may be short only where a hold lives again whose end nobody could prove, or that began since."""
+        if was.state != State.HELD or was.due <= new.now or (was.state, was.ticket) not in self.heard.get(key, ()):
+            return
+        self.proved += 1
+        now = new.holds.get(key)
+        if now is not None and (now.state in LIVE or now.state == State.CONFIRMED):
+            _must(now.ticket == was.ticket and now.due >= was.due, f"{key} was {was} and lives again as {now}")
+            return
+        ghosts = {
+            deal_id
+            for other, hold in new.holds.items()
+            if hold.state in LIVE or hold.state == State.CONFIRMED
+            for deal_id, _ in hold.lines
+            if other not in self._truth.holds or self._truth.holds[other].state not in LIVE
+        }
+        ended = now is not None and any(deal_id in ghosts for deal_id, _ in was.lines)
+        _must(ended, f"{key} was proved to be {was}, and is {now}")
 
     def watch(self, command: list[bytes], answer: Any) -> None:
+        if command[0] == b"LRANGE" and command[1].startswith(self._testimony):
+            self._hear(answer)
         if command[0] not in (b"EVALSHA", b"EVAL") or command[3] != self._meta:
             return
         if isinstance(answer, Exception):
             if "NOSCRIPT" not in str(answer):
                 raise Breach(f"the script failed: {answer}")
-        elif command[1] not in self._scripts:
-            self.opened()
-        else:
-            self.judge(msgpack.unpackb(command[-1], raw=True), msgpack.unpackb(answer, raw=True, strict_map_key=False))
+            return
+        match SCRIPT_OF[command[1]]:
+            case "reserve.lua":
+                self.judge(msgpack.unpackb(command[-1], raw=True), _unpacked(answer))
+            case "open_show.lua":
+                self._opened(command[-2], command[-1], answer)
+            case "install_rebuild.lua" if answer[0] == b"installed":
+                self._installed()
+
+    def _hear(self, pieces: list[bytes]) -> None:
+        for piece in pieces:
+            for viewer_id, rid, raw in msgspec.msgpack.decode(piece, type=Testimony).holds:
+                items = record(raw)
+                self.heard.setdefault((viewer_id, rid), set()).add((items[STATE], items[TICKET]))
 
     def judge(self, batch: list[Any], answer: Answer) -> None:
-        _tip, offer_ms, _journal_max, requests = batch[:4]
+        tip, offer_ms, _journal_max, requests, witness_seq, witness_tip = batch
         self.calls += 1
-        if answer[0] is False:
-            _must(self.model is None, "the books are missing and nobody lost them")
+        if self.model is None:
+            _must(answer[:2] == [False, MISSING], "books that nobody made")
             return
+        if self._paused:
+            _must(answer[:2] == [False, PAUSED], "somebody counts in books that are paused")
+            return
+        if self._fence.is_lost(witness_seq, witness_tip):
+            _must(answer[:2] == [False, LOST], f"call {witness_seq} was answered, is gone, and nobody says so")
+            self._paused, self.is_undetected = True, False
+            return
+        _must(answer[0] is not False, f"the books are there, and nobody may count: {answer}")
         model = self.model
-        if model is None:
-            raise Breach("books that nobody made")
         model.offer_ms = offer_ms
-        _epoch, _seq, clk, _next_due, levels, answers = answer[:6]
+        _epoch, seq, clk, _next_due, levels, answers = answer[:6]
+        self._fence.passes(seq, tip)
         self._turn(model, clk)
         due = {key: hold.due for key, hold in model.holds.items() if hold.state in (State.HELD, State.OFFERED)}
         spoken_of = [
@@ -87,6 +180,17 @@ class Oracle:
             )
         self._none_late(model, due)
         self.digest.update(repr((requests, answers, clk)).encode())
+
+    def _opened(self, epoch: bytes, limit: bytes, answer: bytes) -> None:
+        if self.model is None and epoch:
+            self.model, self._last_ms = Model(0), self._now_ms()
+            self._fence = Fence(self._seq())
+        _must(bool(answer) == (self.model is not None), "a show's books were made, or not, against what was asked")
+        if self.model is not None and limit:
+            self.model.show_limit = int(limit)
+
+    def _seq(self) -> int:
+        return int(self._ask("HGET", self._meta, "seq"))
 
     def _turn(self, model: Model, clk: int) -> None:
         now_ms = self._now_ms()
@@ -120,10 +224,20 @@ def _judged(ask: Callable[[], Any], said: Answer, told: Told) -> Told:
 
 
 def _reserve(model: Model, request: Answer, said: Answer) -> Told:
-    viewer, rid, wait, _attribution, *flat = request
+    key, lines, wait, person, address = _wanted(request)
+    return _judged(lambda: model.reserve(key, lines, wait, person, address), said, (key, said))
+
+
+def _replace(model: Model, request: Answer, said: Answer) -> Told:
+    key, lines, _wait, person, address = _wanted(request[1][1:])
+    old_key = key[0], request[0].decode()
+    return _judged(lambda: model.replace(key, old_key, lines, person, address), said, (key, said))
+
+
+def _wanted(request: Answer) -> tuple[tuple[str, str], tuple[tuple[str, int], ...], bool, str, str]:
+    viewer, rid, wait, _attribution, person, address, *flat = request
     lines = tuple((flat[i].decode(), flat[i + 1]) for i in range(0, len(flat), 2))
-    key = viewer.decode(), rid.decode()
-    return _judged(lambda: model.reserve(key, lines, bool(wait)), said, (key, said))
+    return (viewer.decode(), rid.decode()), lines, bool(wait), person.decode(), address.decode()
 
 
 def _of_hold(verb: Callable[[Model, tuple[str, str], Answer], Any]) -> Callable[[Model, Answer, Answer], Told]:
@@ -132,6 +246,10 @@ def _of_hold(verb: Callable[[Model, tuple[str, str], Answer], Any]) -> Callable[
         return _judged(lambda: verb(model, key, request[2:]), said, (key, said))
 
     return judge
+
+
+def _release(model: Model, key: tuple[str, str], rest: Answer) -> None:
+    model.release(key, Move.PULL if rest and rest[0] == State.CANCELLED else Move.RELEASE)
 
 
 def _free(model: Model, key: tuple[str, str], rest: Answer) -> None:
@@ -149,6 +267,7 @@ def _reacquire(model: Model, request: Answer, said: Answer) -> Told:
 
 def _heartbeat(model: Model, _request: Answer, said: Answer) -> Told:
     held = [key for key, hold in model.holds.items() if hold.state == State.HELD]
+    model.freed |= model.owed
     model.turn(0)
     expired = sum(model.holds[key].state == State.EXPIRED for key in held)
     _must(said[1] == expired, f"a heartbeat ended {said[1]} holds, the model {expired}")
@@ -156,9 +275,23 @@ def _heartbeat(model: Model, _request: Answer, said: Answer) -> Told:
 
 
 def _put_deal(model: Model, request: Answer, said: Answer) -> Told:
-    deal_id, move, units, limit, hold_ms, pay_ms, status, _opens, _closes, _level, rule = request[:11]
-    deal = ModelDeal(units, limit, hold_ms, pay_ms, DealState(status), rule == 1)
+    deal_id, move, units, limit, hold_ms, pay_ms, status, _opens, _closes, _level, rule, *limits = request
+    limit_by, address_cap, hold_cap_ms = limits
+    deal = ModelDeal(
+        units, limit, hold_ms, pay_ms, DealState(status), rule == 1, 0, spoken.LIMIT_BY[limit_by], address_cap,
+        hold_cap_ms,
+    )  # fmt: skip
     return _judged(lambda: model.put_deal(deal_id.decode(), deal, move.decode()), said, None)
+
+
+def _take_out(model: Model, request: Answer, said: Answer) -> Told:
+    deal_id, move, units = request[:3]
+
+    def ask() -> None:
+        taken = model.take_out(deal_id.decode(), move.decode(), units)
+        _must(said[1] == taken, f"{said[1]} units taken out, {taken} could be")
+
+    return _judged(ask, said, None)
 
 
 def _status(model: Model, request: Answer, said: Answer) -> Told:
@@ -180,18 +313,21 @@ def _holds(model: Model, request: Answer, said: Answer) -> Told:
 
 
 _JUDGES: dict[int, Callable[[Model, Answer, Answer], Told]] = {
-    spoken._RESERVE: _reserve,
-    spoken._RELEASE: _of_hold(lambda model, key, _rest: model.release(key)),
-    spoken._ACCEPT: _of_hold(lambda model, key, _rest: model.accept(key)),
-    spoken._BEGIN_PAY: _of_hold(lambda model, key, rest: model.begin_pay(key, rest[0])),
-    spoken._SETTLE: _of_hold(lambda model, key, _rest: model.settle(key)),
-    spoken._FREE: _of_hold(_free),
-    spoken._REACQUIRE: _reacquire,
-    spoken._HEARTBEAT: _heartbeat,
-    spoken._PUT_DEAL: _put_deal,
-    spoken._STATUS: _status,
-    spoken._HOLDS: _holds,
-    spoken._LEVELS: lambda _model, _request, _said: None,
+    verbs.RESERVE: _reserve,
+    verbs.RELEASE: _of_hold(_release),
+    verbs.ACCEPT: _of_hold(lambda model, key, _rest: model.accept(key)),
+    verbs.BEGIN_PAY: _of_hold(lambda model, key, rest: model.begin_pay(key, rest[0])),
+    verbs.SETTLE: _of_hold(lambda model, key, _rest: model.settle(key)),
+    verbs.FREE: _of_hold(_free),
+    verbs.REACQUIRE: _reacquire,
+    verbs.HEARTBEAT: _heartbeat,
+    verbs.PUT_DEAL: _put_deal,
+    verbs.STATUS: _status,
+    verbs.HOLDS: _holds,
+    verbs.LEVELS: lambda _model, _request, _said: None,
+    verbs.TAKE_OUT: _take_out,
+    verbs.KEEP: _of_hold(lambda model, key, rest: model.keep(key, rest[0])),
+    verbs.REPLACE: _replace,
 }
 
 
@@ -210,6 +346,68 @@ def _same_hold(model: Model, key: tuple[str, str], said: Answer) -> None:
         _must(said[2] == model.place(key), f"{key}: told place {said[2]}, it is {model.place(key)}")
 
 
+def books_as_model(meta: dict[bytes, Any], books: dict[str, dict[bytes, Any]]) -> Model:
+    """The model of these books, as a rebuild made them. They add up, or it is a `Breach`."""
+    model = Model(0, int(meta[b"clk"]), int(meta[b"ticket"]), show_limit=int(meta.get(b"limit", 0)))
+    packed_todo = meta.get(b"todo")
+    model.owed = {deal_id.decode() for deal_id in (_unpacked(packed_todo) if packed_todo else [])}
+    levels = {}
+    for name, raw in books["deals"].items():
+        status, quota, available, held, paying, sold, waiting, limit, hold_ms, pay_ms, *more = _unpacked(raw)
+        _opens, _closes, _taken, _level, rule, _owed, by, address_cap, hold_cap_ms = more
+        levels[name.decode()] = available, held, paying, sold, waiting
+        _must(available + held + paying + sold == quota, f"{name!r} was made anew as {_unpacked(raw)}")
+        model.deals[name.decode()] = ModelDeal(
+            quota, limit, hold_ms, pay_ms, DealState(status), rule == 1, available, spoken.LIMIT_BY[by], address_cap,
+            hold_cap_ms,
+        )  # fmt: skip
+    for name, raw in books["rids"].items():
+        viewer_id, _, rid = name.decode().rpartition("/")
+        model.holds[viewer_id, rid] = _hold_as_model(viewer_id, record(raw))
+    for name in books["moves"]:
+        deal_id, _, move = name.decode().partition("/")
+        model.moves.add((deal_id, move))
+    for deal_id, told in levels.items():
+        _must(
+            model.level(deal_id) == told, f"{deal_id} was made anew with {told}, its holds are {model.level(deal_id)}"
+        )
+    counts = {name.decode(): int(raw) for name, raw in books["viewers"].items() if b"/" in name}
+    model.held_ms = {name: count // _TIME_STEP for name, count in counts.items() if _is_of_deal(name)}
+    units = {
+        name: count % _TIME_STEP // 2 if _is_of_deal(name) else count for name, count in counts.items()
+    }  # fmt: skip
+    _must({name: count for name, count in units.items() if count} == model.counts(),
+          f"limits were made anew as {units}, the holds are {model.counts()}")  # fmt: skip
+    return model
+
+
+def _hold_as_model(viewer_id: str, items: list[Any]) -> ModelHold:
+    lines = tuple((line.deal_id, line.qty) for line in lines_of(items))
+    wait, charged = items[WAIT], items[CHARGED]
+    if isinstance(charged, int):
+        sums: dict[str, int] = {}
+        for deal_id, qty in lines:
+            sums[f"{viewer_id}/{deal_id}"] = sums.get(f"{viewer_id}/{deal_id}", 0) + qty
+        names, times = tuple(sums.items()), tuple(sums) if charged else ()
+    else:
+        told = [(charged[i].decode(), charged[i + 1]) for i in range(1, len(charged), 2)]
+        names = tuple((name, amount // 2 if _is_of_deal(name) else amount) for name, amount in told)
+        times = tuple(name for name, _ in told[: charged[0]])
+    return ModelHold(
+        lines, None if wait == WAIT_UNKNOWN else bool(wait), State(items[STATE]), items[TICKET], items[DUE], items[N],
+        names, times, items[AT],
+    )  # fmt: skip
+
+
+def _is_of_deal(name: str) -> bool:
+    """True for "viewer/deal" and "~person/deal", whose counts carry more than units."""
+    return not name.startswith("@") and not name.endswith("/")
+
+
+def _pairs(flat: list[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
 def same_books(model: Model, rids: dict[bytes, bytes]) -> None:
     """At the end: every hold the server has is the model's, and no other."""
     found = {tuple(name.decode().rsplit("/", 1)): record(raw) for name, raw in rids.items()}
@@ -217,6 +415,10 @@ def same_books(model: Model, rids: dict[bytes, bytes]) -> None:
     for key, items in found.items():
         hold: ModelHold = model.holds[key]  # type: ignore[index]
         _must(items[STATE] == hold.state and items[TICKET] == hold.ticket, f"{key}: {items}, the model {hold}")
+
+
+def _unpacked(answer: bytes) -> Any:
+    return msgpack.unpackb(answer, raw=True, strict_map_key=False)
 
 
 def _must(true: object, text: str) -> None:

@@ -32,19 +32,20 @@ from livecommerce.protocol.facts import Hold
 from livecommerce.reservations import DealStock, ReservationEngine, keys
 from livecommerce.settings import Settings, read_settings
 from tests.simulation.loop import Process, SeededLoop, Stuck
-from tests.simulation.network import START_S, Network, Server, Weather, _simulated, connection_class
+from tests.simulation.network import START_S, Network, Server, Weather, connection_class
 from tests.simulation.oracle import Breach, Oracle, same_books
 
 T = TypeVar("T")
 
 SHOP_EVERY = 24
 SHOW = "sh_1"
-OFFER_SECONDS, HOLD_MS, PAY_MS = 1, 2_000, 3_000
+OFFER_SECONDS, HOLD_MS, PAY_MS, KEEP_MS = 1, 2_000, 3_000, 2_700
 # After every fault has ended, so long until nothing is held, offered or being paid any more.
 QUIET_SECONDS = 14.0
 SETTINGS = read_settings(
     {
-        "OFFER_SECONDS": str(OFFER_SECONDS), "PAY_RETRY_SECONDS": "2", "LIVECOMMERCE_SECRET": "simulated" * 4,
+        "OFFER_SECONDS": str(OFFER_SECONDS), "PAY_RETRY_SECONDS": "2", "REBUILD_SECONDS": "1",
+        "LIVECOMMERCE_SECRET": "simulated" * 4,
         "WEBHOOK_SECRET": "simulated too" * 3,
     },
     data=Path("/nowhere"), mode="development",
@@ -136,8 +137,7 @@ class World:
         server.clock_step_s, server.now = 0.0, self.loop.time
         self.network = Network(self.loop, self.chance, server, Weather())
         self.connection_class = connection_class(self.network)
-        body, sha = _RESERVE
-        self.oracle = Oracle(f"{{show:{SHOW}}}".encode(), sha, body, server.now_ms, on_time=self.weather.calm)
+        self.oracle = Oracle(SHOW, server.ask, server.now_ms, on_time=self.weather.calm)
         server.watch = self.oracle.watch
         self.instances: list[Instance] = []
         self.dead: list[str] = []
@@ -329,19 +329,39 @@ class World:
         self.quotas = {deal_id: self.chance.randint(1, 4) for deal_id in self.DEALS}
         self.rules = {deal_id: self.chance.choice(("skip", "wait")) for deal_id in self.DEALS}
         self.limit = self.chance.randint(1, 3)
+        self.more_rules, show_limit = self._more_rules()
         web = self.instances[0]
-        await self.call(web, lambda each: each.engine.open_show(SHOW))
+        await self.call(web, lambda each: each.engine.open_show(SHOW, show_limit))
         for deal_id in self.DEALS:
             await self.call(web, lambda each, deal_id=deal_id: each.engine.put_deal(SHOW, self.deal(deal_id)))
+
+    def _more_rules(self) -> tuple[dict[str, dict[str, Any]], int | None]:
+        """Whom the deals count beyond the guest, for what address and time; and the show's limit. Most have none."""
+        draw = self.chance.choice
+        if self.chance.random() < 0.7:
+            return {deal_id: {} for deal_id in self.DEALS}, None
+        kinds = ("guest", "guest", "verified", "member")
+        rules: dict[str, dict[str, Any]] = {
+            deal_id: {
+                "limit_by": draw(kinds), "address_cap": draw((0, 0, 2)), "hold_cap_ms": draw((0, 0, 2 * HOLD_MS))
+            }
+            for deal_id in self.DEALS
+        }  # fmt: skip
+        return rules, draw((0, 0, 4))
 
     def deal(self, deal_id: str, units: int | None = None, move: str = "opening") -> DealStock:
         units = self.quotas[deal_id] if units is None else units
         return DealStock(
-            deal_id, units, self.limit, HOLD_MS, PAY_MS, "open", move_id=move, head_wants_more=self.rules[deal_id]
-        )  # type: ignore[arg-type]
+            deal_id, units, self.limit, HOLD_MS, PAY_MS, "open", move_id=move, head_wants_more=self.rules[deal_id],
+            **self.more_rules[deal_id],
+        )  # type: ignore[arg-type]  # fmt: skip
 
     async def person(self, number: int) -> None:
-        viewer = ViewerIdentity(f"vw_{number}", f"Viewer {number}", "guest", "", "", "")
+        # A customer of the merchant's, two who are the same verified person, and guests; behind two addresses.
+        viewer = ViewerIdentity(
+            f"vw_{number}", f"Viewer {number}", "merchant" if number == 1 else "guest",
+            verified="vperson" if number in (2, 3) else "",
+        )  # fmt: skip
         mine: list[str] = []
         for _ in range(self.actions):
             await asyncio.sleep(self.chance.expovariate(1.4))
@@ -358,11 +378,16 @@ class World:
                 lines = [(deal_id, 1) for deal_id in self.DEALS]
             wait = self.chance.random() < 0.4
             devices = 2 if self.chance.random() < 0.25 else 1
-            asked = [
-                self.ask_until_known(viewer, rid, lambda each: each.engine.reserve(SHOW, viewer, rid, lines, wait))
-                for _ in range(devices)
-            ]
-            await asyncio.gather(*asked)
+            address = f"ad_{int(viewer.viewer_id[3:]) % 2}"
+            # She changes her mind: another bag in the place of one that she has.
+            old = self.chance.choice(mine[:-1]) if mine[1:] and self.chance.random() < 0.15 else ""
+            self.happened["changed_bag"] += bool(old)
+
+            def reserve(each: Any) -> Awaitable[Any]:
+                held: Awaitable[Any] = each.engine.reserve(SHOW, viewer, rid, lines, wait and not old, address, old)
+                return held
+
+            await asyncio.gather(*(self.ask_until_known(viewer, rid, reserve) for _ in range(devices)))
             return
         rid = self.chance.choice(mine)
         verbs: list[Callable[[Any], Awaitable[Any]]] = [
@@ -375,6 +400,7 @@ class World:
             lambda each: each.engine.free(SHOW, viewer.viewer_id, rid, "cancelled", 0),
             lambda each: each.engine.reacquire(SHOW, viewer.viewer_id, rid),
             lambda each: each.engine.holds_of(SHOW, viewer.viewer_id),
+            lambda each: each.engine.keep(SHOW, viewer.viewer_id, rid, KEEP_MS),
         ]
         await self.ask_until_known(viewer, rid, self.chance.choice(verbs))
 
@@ -422,13 +448,14 @@ class World:
 
     def _change(self) -> Callable[[Any], Awaitable[Any]]:
         deal_id, move = self.chance.choice(self.DEALS), self.chance.choice(("opening", "more"))
-        stock = self.deal(deal_id, self.chance.randint(0, 2), move)
+        stock, away = self.deal(deal_id, self.chance.randint(0, 2), move), self.chance.choice(("out-1", "out-2"))
         status: Any = self.chance.choice(("open", "open", "open", "closing", "closed", "announced"))
         return self.chance.choice(
             [
                 lambda each: each.engine.put_deal(SHOW, stock),
                 lambda each: each.engine.set_deal_status(SHOW, deal_id, status),
                 lambda each: each.engine.set_deal_status(SHOW, deal_id, "open"),
+                lambda each: each.engine.take_out(SHOW, deal_id, away, 1),
             ]
         )
 
@@ -446,15 +473,6 @@ class World:
         assert self.oracle.model is not None
         flat = self.server.ask("HGETALL", keys.rids(SHOW))
         same_books(self.oracle.model, dict(zip(flat[::2], flat[1::2], strict=True)))
-
-
-def _reserve_script() -> tuple[bytes, bytes]:
-    from livecommerce.reservations.store import RESERVE
-
-    return _simulated(RESERVE)
-
-
-_RESERVE = _reserve_script()
 
 
 @contextlib.contextmanager

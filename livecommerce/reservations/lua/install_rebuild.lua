@@ -8,6 +8,7 @@
 --          4 clock        ms, the furthest that the hold clock was seen
 --          5 ticket       the highest that anybody knows
 --          6 queues  7 counts  8 todo   msgpack, as meta keeps them
+--          9 limit        units of one person in the whole show, 0 for none
 --
 -- Answers [word, seq]: "installed", "open" where the books are well already, "older" where another one claimed since.
 
@@ -38,6 +39,7 @@ end
 local text = string.format('%.0f', seq)
 redis.call('HSET', META, 'epoch', ARGV[2], 'seq', text, 'floor', text, 'clk', ARGV[4],
   'last', string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)), 'ticket', ARGV[5],
-  'queues', ARGV[6], 'counts', ARGV[7], 'todo', ARGV[8], 'generation', ARGV[1])
+  'queues', ARGV[6], 'counts', ARGV[7], 'todo', ARGV[8], 'limit', ARGV[9],
+  'generation', ARGV[1])
 redis.call('UNLINK', REBUILD)
 return {'installed', text}
