@@ -68,8 +68,8 @@ KINDS: Final = frozenset(kind for _, kind in STEPS)
 FURTHEST: Final[Mapping[str, tuple[int, str]]] = {
     "entered": (0, "entered"), "waiting": (1, "waiting"), "offered": (2, "offered"), "held": (3, "held"),
     "accepted": (3, "held"), "kept": (3, "held"), "paying": (4, "paying"), "reacquired": (4, "paying"),
-    "confirmed": (5, "sold"), "lapsed": (6, ""), "expired": (7, ""), "pay_expired": (7, ""), "lost": (7, ""), "cancelled": (8, ""),
-    "released": (9, ""),
+    "confirmed": (5, "sold"), "lapsed": (6, ""), "expired": (7, ""), "pay_expired": (7, ""), "lost": (7, ""),
+    "cancelled": (8, ""), "released": (9, ""),
 }  # fmt: skip
 ANEW: Final = "anew"  # the last movement of a rebuild, one for each deal
 _QUOTA: Final = {"allotted": 1, "taken_out": -1}

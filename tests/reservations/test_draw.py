@@ -19,7 +19,7 @@ from livecommerce.reservations.engine import Drawing
 from livecommerce.reservations.states import DrawPhase
 from livecommerce.reservations.store import Store
 from livecommerce.settings import Settings
-from tests.reservations.conftest import SHOW, deal, viewer
+from tests.reservations.conftest import HOLD_MS, SHOW, deal, viewer
 from tests.reservations.test_script import call
 
 Turn = Callable[[int], Awaitable[None]]
@@ -109,6 +109,7 @@ async def test_nothing_but_leaving_can_be_done_with_a_place_in_the_draw(
     for asked in (
         engine.accept(SHOW, "vw_1", RID), engine.begin_pay(SHOW, "vw_1", RID, 1000), engine.settle(SHOW, "vw_1", RID),
         engine.free(SHOW, "vw_1", RID, "expired"), engine.reacquire(SHOW, "vw_1", RID),
+        engine.keep(SHOW, "vw_1", RID, 200_000),
     ):  # fmt: skip
         refused = await refusal(asked)
         assert (refused.why, refused.facts["state"]) == (R.CONFLICT, "entered")
@@ -153,6 +154,71 @@ async def test_while_the_draw_is_made_nobody_enters_and_nobody_leaves(
         assert (refused.why, refused.why.value.again, refused.after_ms) == (R.DRAW_RUNS, True, 500)
     assert await books() == before
     await store.aclose()
+
+
+# --- whom it counts, and what else the books can do -----------------------------------------------------------------
+
+
+async def test_a_person_with_two_browsers_is_in_the_draw_once(engine: ReservationEngine, books: Books) -> None:
+    await put_drawn(engine, quota=1, limit_by="verified")
+    ana, her_phone = viewer(1, "v_ana"), viewer(2, "v_ana")
+    assert (await engine.reserve(SHOW, ana, RID, [("dl_a", 1)])).state == "entered"
+    before = await books()
+    assert (await refusal(engine.reserve(SHOW, her_phone, RID, [("dl_a", 1)]))).why is R.ALREADY_IN
+    assert (await refusal(engine.reserve(SHOW, viewer(3), RID, [("dl_a", 1)]))).why is R.VERIFIED_ONLY
+    assert await books() == before
+    await engine.release(SHOW, "vw_1", RID)
+    assert (await engine.reserve(SHOW, her_phone, RID, [("dl_a", 1)])).state == "entered"
+    await draw(engine)
+    assert (await engine.holds_of(SHOW, "vw_2"))[0].state == "held"
+    assert (await refusal(engine.reserve(SHOW, ana, "rid-0002", [("dl_a", 2)]))).why is R.LIMIT
+
+
+async def test_entrants_of_one_address_count_for_it(engine: ReservationEngine, books: Books) -> None:
+    await put_drawn(engine, address_cap=2)
+    for number in (1, 2):
+        await engine.reserve(SHOW, viewer(number), RID, [("dl_a", 1)], address="house")
+    before = await books()
+    refused = await refusal(engine.reserve(SHOW, viewer(3), RID, [("dl_a", 1)], address="house"))
+    assert (refused.why, refused.facts["of"]) == (R.LIMIT, "address")
+    assert await books() == before
+
+
+async def test_time_held_is_counted_from_the_draw_on_and_only_for_who_was_drawn(
+    engine: ReservationEngine, redis: Redis
+) -> None:
+    async def held_ms() -> dict[str, int]:
+        fields = await redis.hgetall(keys.viewers(SHOW))
+        return {name.decode(): int(n) >> 20 for name, n in fields.items() if b"/" in name and int(n) >> 20}
+
+    await put_drawn(engine, quota=1, hold_cap_ms=HOLD_MS)
+    await enter(engine, 1, 2, 3)
+    assert await held_ms() == {}
+    await draw(engine)
+    [winner] = [number for number, (state, _, _) in (await states(engine, range(1, 4))).items() if state == "held"]
+    assert await held_ms() == {f"vw_{winner}/dl_a": HOLD_MS}
+
+
+async def test_a_bag_is_not_given_up_for_a_place_in_a_draw(engine: ReservationEngine, books: Books) -> None:
+    await put_drawn(engine)
+    await engine.put_deal(SHOW, deal("dl_b"))
+    await engine.reserve(SHOW, viewer(1), RID, [("dl_b", 1)])
+    before = await books()
+    refused = await refusal(engine.reserve(SHOW, viewer(1), "rid-0002", [("dl_a", 1)], instead_of=RID))
+    assert (refused.why, refused.facts["deal_id"]) == (R.DRAW_ALONE, "dl_a")
+    assert await books() == before
+
+
+async def test_units_leave_a_drawn_deal_before_its_window_or_after_its_draw_and_not_between(
+    engine: ReservationEngine,
+) -> None:
+    await put_drawn(engine, quota=3, status="announced")
+    assert await engine.take_out(SHOW, "dl_a", "early", 1) == 1
+    await engine.set_deal_status(SHOW, "dl_a", "open")
+    assert await engine.take_out(SHOW, "dl_a", "within", 1) == 0
+    await enter(engine, 1)
+    await draw(engine)
+    assert await engine.take_out(SHOW, "dl_a", "after", 5) == 1
 
 
 # --- the draw -------------------------------------------------------------------------------------------------------

@@ -75,6 +75,26 @@ def test_a_true_list_has_nothing_wrong(tickets: TicketList) -> None:
     assert all(finding.holds for finding in findings), findings
 
 
+@pytest.mark.parametrize(("rule", "true"), [("skip", False), ("wait", True)])
+def test_whether_others_overtake_one_who_wants_more_than_is_left_is_the_rule_of_its_deal(rule: str, true: bool) -> None:
+    tickets = a_list()
+    assert tickets.draw is not None
+    second = next(row for row in tickets.tickets if row.place == 2)
+    # Three units: the first has one, the second wants three, and nobody behind her was served.
+    rows = tuple(
+        msgspec.structs.replace(
+            row,
+            qty=3 if row.ticket == second.ticket else 1,
+            served="held" if row.place == 1 else "waiting",
+            outcome="confirmed" if row.place == 1 else "lapsed",
+        )
+        for row in tickets.tickets
+    )
+    part = msgspec.structs.replace(tickets.draw, head_wants_more=rule)
+    file = file_of(sign(KEY, msgspec.structs.replace(tickets, tickets=rows, sold=1, draw=part)))
+    assert wrong(file) == ([] if true else ["units were not given in this order"])
+
+
 def test_another_spelling_of_the_same_list_is_the_same_list() -> None:
     file = json.dumps(json.loads(file_of(sign(KEY, a_list()))), indent=2).encode()
     assert wrong(file, key=public_key_of(KEY)) == []

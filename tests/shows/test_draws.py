@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from typing import Any
 
+import msgpack
 import msgspec
 import pytest
 from sqlalchemy import select
@@ -17,6 +18,7 @@ from livecommerce.ledger.tables import deals, draws, movements, show_log
 from livecommerce.protocol import from_host as c
 from livecommerce.protocol.facts import DealDrawn, DealOpened, DrawFacts
 from livecommerce.reservations import draw as arithmetic
+from livecommerce.reservations import keys
 from livecommerce.reservations.ticket_list import Finding, TicketList, file_of, public_key_of, signing_key, verify
 from livecommerce.shows import log as log_of_shows
 from livecommerce.shows.plans import EditCard, EditDeal
@@ -134,6 +136,31 @@ async def test_an_opening_shorter_than_its_draw_is_refused(world: World) -> None
         await world.do(show_id, c.OpenDeal(deal_id, for_seconds=10))
     assert caught.value.why is R.MALFORMED
     assert await secret_of(world, deal_id) is None
+
+
+@ON_ONE_LEDGER
+async def test_a_draw_that_was_lost_with_its_books_is_told_as_one_of_nobody(world: World) -> None:
+    """Books made anew know of no draw: the deal goes on as first come, and its clock is not kept waiting."""
+    show_id, _, deal_id = await drawn_card(world)
+    await world.do(show_id, c.OpenDeal(deal_id, for_seconds=30))
+    packed = await world.redis.hget(keys.deals(show_id), deal_id)
+    assert packed is not None
+    await world.redis.hset(keys.deals(show_id), deal_id, msgpack.packb(msgpack.unpackb(packed)[:19]))
+    assert (await world.engine.reserve(show_id, viewer(1), RID, [(deal_id, 1)])).state == "held"
+    await world.clock.advance(6)
+    await world.shows.due_changes()
+    draw = await facts_of(world, show_id)
+    assert draw.drawn_at_ms is not None
+    assert (draw.entrants, arithmetic.commitment_of(draw.seed)) == (0, draw.commitment)
+    await world.clock.advance(24)
+    await world.shows.due_changes()
+    assert (await world.deal(deal_id)).status == "closing"
+    await world.engine.release(show_id, "vwr_1", RID)
+    await world.shows.due_changes()
+    await duty(world).run(1)
+    tickets, findings = await checked(world, show_id, deal_id)
+    assert [finding.text for finding in findings if finding.holds is False] == []
+    assert [(ticket.place, ticket.outcome) for ticket in tickets.tickets] == [(None, "released")]
 
 
 # --- the commitment -------------------------------------------------------------------------------------------------
