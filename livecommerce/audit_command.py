@@ -1,10 +1,10 @@
 """`livecommerce audit`: proves that every unit of every show and shelf is in exactly one place, and mends what may be
 mended.
 
-What arrives: settings, a show (or `pool:` and a location) or none, and whether to mend. What leaves: a report for a person or as JSON, and an exit
-code. It reads as the server's own processes do, beside a server that runs, and keeps nobody waiting. Mending goes
-under a lease of its own, so that two people at two terminals do not mend at once; each step is safe beside the
-server's duties.
+What arrives: settings, a show (or `pool:` and a location) or none, and whether to mend. What leaves: a report for a
+person or as JSON, and an exit code. It reads as the server's own processes do, beside a server that runs, and keeps
+nobody waiting. Mending goes under a lease of its own, so that two people at two terminals do not mend at once; each
+step is safe beside the server's duties.
 """
 
 import asyncio

@@ -210,8 +210,8 @@ def _set_aside_by_deal(books: Books) -> defaultdict[str, list[_Change]]:
             if change and each.movement_id > anew:
                 by_deal[each.deal_id].append(_Change(each.movement_id, change, each.at_ms, key))
         if anew:
-            for (line, deal_id), qty in _had_at(anew, books.movements.get(key, ())).items():
-                by_deal[deal_id].append(_Change(anew, qty, 0, (key[0], key[1])))
+            for had in _had_at(anew, books.movements.get(key, ())):
+                by_deal[had.deal_id].append(_Change(anew, had.qty, had.at_ms, key))
     for changes in by_deal.values():
         changes.sort()
     return by_deal
@@ -223,15 +223,15 @@ def made_anew(books: Books) -> int:
     return max((each.movement_id for each in marks), default=0)
 
 
-def _had_at(movement_id: int, moved: Iterable[Movement]) -> dict[tuple[int, str], int]:
-    """(line, deal) → units that a hold had when books were made anew there."""
+def _had_at(movement_id: int, moved: Iterable[Movement]) -> list[Movement]:
+    """The furthest movement of each line that had units when books were made anew there."""
     furthest: dict[int, tuple[tuple[int, int], bool, Movement]] = {}
     for each in moved:
         if each.movement_id <= movement_id and each.kind in FURTHEST:
             place, state = FURTHEST[each.kind]
             if each.line not in furthest or (each.n, place) > furthest[each.line][0]:
                 furthest[each.line] = (each.n, place), state not in ("", "waiting"), each
-    return {(line, each.deal_id): each.qty for line, (_, has, each) in furthest.items() if has}
+    return [each for _, has, each in furthest.values() if has]
 
 
 def _first_beyond(deal: DealRow, changes: list[_Change], moves: list[Movement]) -> tuple[int, int, _Change] | None:

@@ -2,8 +2,8 @@
 shop's channels promised.
 
 What arrives: a location. What leaves: terms of its shelves, moves of units and how they ended, holds as they were told.
-Every hold of a shelf has a row in SQL before its channel answers (`shop_holds`), so a bag, a try-on or a basket outlives
-all of Redis and every process; as with each witness, its end may have been lost with the journal that knew of it.
+Every hold of a shelf has a row in SQL before its channel answers (`shop_holds`), so a bag, a try-on or a basket
+outlives all of Redis and every process; as with each witness, its end may have been lost with the journal that knew it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -86,7 +86,7 @@ async def promises_of(
 
 def _told(row: Any, hold_ms: int) -> Told | None:
     lines = tuple((line[0], line[1]) for line in row.lines)
-    claim = Claim(State.HELD, lines=lines, wait=0, witnessed=True)
+    claim = Claim(State.HELD, lines=lines, wait=0, witnessed=True, told_ms=row.at_ms)
     if row.channel == "try_on":
         if row.state not in ("asked", "kept"):
             return None  # decided at the counter, or given up

@@ -1,22 +1,22 @@
 """What the ledger knows of the holds of a show or a location, and what the witnesses told: all that a rebuild may build
 on.
 
-What arrives: the id of books, the ledger, pieces of testimony. What leaves: `Known`: claims about holds, what SQL itself
-judges, the deals (or shelves) and the moves that count. It decides nothing: `reservations.evidence` does.
+What arrives: the id of books, the ledger, pieces of testimony. What leaves: `Known`: claims about holds, what SQL
+itself judges, the deals (or shelves) and the moves that count. It decides nothing: `reservations.evidence` does.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from livecommerce.background.place_books import claims_of, moves_out, promises_of
+from livecommerce.background.place_books import Told, claims_of, moves_out, promises_of
 from livecommerce.ledger.database import Database
 from livecommerce.ledger.tables import deals, movements, pool_moves, reservations, shelves, shows
 from livecommerce.reservations import keys
-from livecommerce.reservations.engine import LIMIT_BY, QTY_MAX, DealStock
+from livecommerce.reservations.engine import LIMIT_BY, DealStock
 from livecommerce.reservations.evidence import WAIT_UNKNOWN, Charged, Claim, DealTerms, Evidence, Key
 from livecommerce.reservations.memory import Testimony
 from livecommerce.reservations.relay_format import (
@@ -75,6 +75,7 @@ class Known:
     witness_rows: dict[Key, tuple[int | None, Claim]] = field(default_factory=dict)
     paying_for_ms: dict[Key, int] = field(default_factory=dict)
     of_place: bool = False  # a location's books
+    lasting_ms: dict[Key, int] = field(default_factory=dict)  # of holds whose time is not that of their deals
 
 
 @dataclass(slots=True)
@@ -97,18 +98,17 @@ async def read_ledger(database: Database, show_id: str, settings: Settings, now_
     told: dict[Key, _Told] = {}
     for deal_id in known.deals:
         await _movements_of(database, show_id, deal_id, told)
-    _hear_journal(told, offer_ms, known)
     await _hear_last_clock(database, show_id, known)
-    for judged in rows:
-        _hear_row(judged, now_ms, known)
     async with database.read() as connection:
         limit = select(shows.c.limit_per_person).where(shows.c.id == show_id)
         known.limit = (await connection.execute(limit)).scalar_one_or_none() or 0
         if location_id:
-            promised = await promises_of(connection, location_id, settings, now_ms)
-            known.witness_rows |= claims_of(promised, {key for key, each in told.items() if each.kept})
+            _hear_promises(await promises_of(connection, location_id, settings, now_ms), told, known)
         for witness in await live_witnesses(connection, show_id):
             known.witness_rows[witness.viewer_id, witness.rid] = witness.due_at_ms, _claim_of(witness)
+    _hear_journal(told, offer_ms, known)
+    for judged in rows:
+        _hear_row(judged, now_ms, known)
 
 
 def hear_testimony(piece: Testimony, known: Known) -> None:
@@ -138,29 +138,43 @@ def hear_proofs(proofs: Iterable[HoldPromise], known: Known) -> None:
     """Add what viewers proved by their tokens. After every other witness: a token has its end in UTC, and how the hold
     clock stood to that is known from the others."""
     for promise in proofs:
-        due = _due_of(promise.due_at_ms, promise.lines, known)
-        claim = Claim(State.HELD, 0, promise.ticket, due, tuple(promise.lines), vouched=True)
-        known.evidence.hear((promise.viewer_id, promise.rid), claim)
+        key = promise.viewer_id, promise.rid
+        due = _due_of(key, promise.due_at_ms, promise.lines, known)
+        known.evidence.hear(key, Claim(State.HELD, 0, promise.ticket, due, tuple(promise.lines), vouched=True))
 
 
 def hear_instants(known: Known) -> None:
     """Put on the hold clock what SQL has in UTC, once the clock is known as far as anybody knows it. HELD rows are
     witnesses: they say what was promised, and Redis alone would have been the judge."""
     for key, (due_at_ms, claim) in known.witness_rows.items():
-        claim.due = None if due_at_ms is None else _due_of(due_at_ms, claim.lines, known)
+        claim.due = None if due_at_ms is None else _due_of(key, due_at_ms, claim.lines, known)
         known.evidence.hear(key, claim)
     for key, left_ms in known.paying_for_ms.items():
         known.in_sql[key][1].due = known.evidence.hold_clock_ms + left_ms
 
 
-def _due_of(due_at_ms: int, lines: Iterable[tuple[str, int]], known: Known) -> int | None:
-    """On the hold clock: not before what was told, and of a deal never later than a hold that begins now. What lies on
-    a shelf may be kept for days."""
+def _due_of(key: Key, due_at_ms: int, lines: Iterable[tuple[str, int]], known: Known) -> int | None:
+    """On the hold clock: never later than a hold that begins now, and not before what was told."""
     evidence = known.evidence
-    most = [known.deals[deal_id].hold_ms for deal_id, _ in lines if deal_id in known.deals and not known.of_place]
     if not evidence.at_ms:
         return None
-    return evidence.hold_clock_ms + min([*most, due_at_ms - evidence.at_ms])
+    return evidence.hold_clock_ms + min(_lasts_ms(key, lines, known), due_at_ms - evidence.at_ms)
+
+
+def _lasts_ms(key: Key, lines: Iterable[tuple[str, int]], known: Known) -> int:
+    """How long a hold lasts from its own instant: as its channel says, else as its deals do."""
+    hold_ms = min((known.deals[deal_id].hold_ms for deal_id, _ in lines if deal_id in known.deals), default=0)
+    return known.lasting_ms.get(key, hold_ms)
+
+
+def _hear_promises(promised: Mapping[Key, Told], told: Mapping[Key, _Told], known: Known) -> None:
+    """What the channels wrote down. Where the journal has a hold too, its end is counted from there, on the hold
+    clock."""
+    kept = {key for key, each in told.items() if each.kept}
+    for key, (until_ms, claim) in claims_of(promised, kept).items():
+        known.lasting_ms[key] = until_ms - claim.told_ms
+        in_journal = key in told and told[key].hold_clock_ms is not None
+        known.witness_rows[key] = None if in_journal else until_ms, claim
 
 
 # --- SQL ------------------------------------------------------------------------------------------------------------
@@ -192,7 +206,8 @@ def _terms(row: "Row[Any]", stock: DealStock, taken: int, rows: list[Any]) -> De
     return DealTerms(
         row.id, DEAL_STATES[stock.status], row.allotted, stock.limit, stock.hold_ms, stock.pay_ms,
         stock.opens_at_ms or 0, stock.closes_at_ms or 0, LEVELS.index(stock.level), stock.head_wants_more == "wait",
-        LIMIT_BY.index(stock.limit_by), stock.address_cap, stock.hold_cap_ms, taken, max(0, row.sold + row.paying - said_by_rows),
+        LIMIT_BY.index(stock.limit_by), stock.address_cap, stock.hold_cap_ms, taken,
+        max(0, row.sold + row.paying - said_by_rows),
     )  # fmt: skip
 
 
@@ -284,8 +299,8 @@ def _hear_journal(told: dict[Key, _Told], offer_ms: int, known: Known) -> None:
         claim = each.claim
         claim.lines = tuple(each.lines[line] for line in sorted(each.lines))
         if claim.state in IN_HELD and each.hold_clock_ms is not None:
-            hold_ms = min(known.deals[deal_id].hold_ms for deal_id, _ in claim.lines)
-            claim.due = each.hold_clock_ms + (offer_ms if claim.state == State.OFFERED else hold_ms)
+            lasts_ms = offer_ms if claim.state == State.OFFERED else _lasts_ms(key, claim.lines, known)
+            claim.due = each.hold_clock_ms + lasts_ms
             claim.at = each.hold_clock_ms
         known.journal[key] = claim.distance
         known.evidence.hear(key, claim)

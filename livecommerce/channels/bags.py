@@ -46,7 +46,7 @@ class ShopBags:
         rows = await self._rows(viewer.viewer_id)
         live: dict[str, Hold] = {}
         for location_id in {row.location_id for row in rows}:
-            live |= {hold.rid: hold for hold in await self._live(viewer.viewer_id, location_id)}
+            live |= {hold.rid: hold for hold in await self._shelves.live_holds(location_id, viewer.viewer_id)}
         rows = [row for row in rows if row.rid in live and live[row.rid].state in ("held", "paying")]
         articles, places = await self._names.told(rows), await self._names.places()
         advisors = await self._advisors({row.advisor_id for row in rows if row.advisor_id})
@@ -120,17 +120,9 @@ class ShopBags:
             rids = set((await connection.execute(query)).scalars())
         if not rids:
             return
-        for hold in await self._live(viewer_id, change.location_id):
+        for hold in await self._shelves.live_holds(change.location_id, viewer_id):
             if hold.rid in rids and hold.state == "held":
                 raise Refused(R.CONFLICT, facts={"rid": hold.rid})
-
-    async def _live(self, viewer_id: str, location_id: str) -> tuple[Hold, ...]:
-        try:
-            return await self._engine.holds_of(keys.pool_book(location_id), viewer_id)
-        except Refused as refused:
-            if refused.why is not R.REBUILDING:
-                raise
-            return ()  # lost with Redis' books: the units are being counted anew, and nothing is set aside
 
     async def _rows(self, viewer_id: str) -> list[Any]:
         query = (

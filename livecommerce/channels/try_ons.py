@@ -261,13 +261,8 @@ class CounterTryOns:
         return False
 
     async def _hold(self, row: Any) -> Hold | None:
-        """Her hold, where it is live."""
-        try:
-            live = await self._engine.holds_of(keys.pool_book(row.location_id), row.viewer_id)
-        except Refused as refused:
-            if refused.why is not R.REBUILDING:
-                raise
-            return None
+        """Her hold, where it is live. While the books are made anew nobody can say: it is asked for again."""
+        live = await self._shelves.live_holds(row.location_id, row.viewer_id)
         return next((hold for hold in live if hold.rid == row.rid), None)
 
     @property

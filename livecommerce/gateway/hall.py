@@ -22,10 +22,11 @@ from livecommerce.gateway.outbox import Lane, Outbox, send_to_all
 from livecommerce.protocol.codec import JSON, MSGPACK, Subprotocol
 from livecommerce.protocol.facts import Hold, Level, OrderFacts, Stamped
 from livecommerce.protocol.from_viewer import Hello
-from livecommerce.protocol.to_viewer import Counting, Desk, Levels, Own, Snapshot, State, Talk, ToViewer, Welcome, You
+from livecommerce.protocol.to_viewer import Counting, Desk, Levels, Snapshot, State, Talk, ToViewer, Welcome, You
 from livecommerce.reservations import keys
 from livecommerce.rooms.room import (
     Fill,
+    HoldNews,
     Kick,
     Out,
     Publish,
@@ -419,8 +420,10 @@ class Hall:
                 case ToSeat(seat, message):
                     if seat.stage == "seated":
                         seat.send(message)
-                case ToViewerOf(viewer_id, message, rid, version):
-                    self._to_viewer(viewer_id, message, rid, version)
+                case HoldNews():
+                    self._tell_hold(out)
+                case ToViewerOf(viewer_id, message):
+                    self._to_viewer(viewer_id, message)
                 case ToTalk(frames):
                     self._talking = asyncio.get_running_loop().create_task(self._talk_pass(frames))
                 case ToDesk(message):
@@ -451,20 +454,26 @@ class Hall:
         if isinstance(message, State):
             PUBLISH_TO_WRITE.observe(max(0, self._clock.now_ms() - message.events[-1].at_ms) / 1000)
 
-    def _to_viewer(self, viewer_id: str, message: ToViewer, rid: str, version: int) -> None:
-        sockets = self._of_viewer.get(viewer_id)
+    def _to_viewer(self, viewer_id: str, message: ToViewer) -> None:
+        for socket in self._of_viewer.get(viewer_id, ()):
+            self._to_socket(socket, message)
+
+    def _to_socket(self, socket: "LiveSocket", message: ToViewer) -> None:
+        if socket.early is not None:
+            if len(socket.early) < EARLY_MAX:
+                socket.early.append(message)
+        elif socket.stage == "seated":
+            socket.send(message)
+
+    def _tell_hold(self, news: HoldNews) -> None:
+        sockets = self._of_viewer.get(news.viewer_id)
         if sockets is None:
             return
-        if isinstance(message, Own) and message.hold is not None and message.hold.state in ENDS:
-            self.offers.hold_ended(viewer_id, message.hold)
+        if news.state in ENDS and (ended := news.own().hold) is not None:
+            self.offers.hold_ended(news.viewer_id, ended)
         for socket in sockets:
-            if socket.early is not None:
-                if len(socket.early) < EARLY_MAX:
-                    socket.early.append(message)
-            elif socket.stage == "seated" and (
-                not rid or socket.asked is None or socket.asked.news(rid, version, message)
-            ):
-                socket.send(message)
+            if socket.asked is None or socket.asked.news(news.rid, news.version, news):
+                self._to_socket(socket, news.own())
 
     async def _talk_pass(self, frames: TalkFrames) -> None:
         """One talk frame to everybody, in slices: what is more urgent goes out in between."""

@@ -546,7 +546,7 @@ class Hub:
                 log.error("request_failed", show_id=socket.show_id, exc_info=error)
                 _refuse(socket, rid, Refused(R.INTERNAL))
             if later is not None:
-                _send(socket, later)
+                _send(socket, later.own())
             self.measure(socket.show_id, kind, self.clock.monotonic() - started)
 
         return tell

@@ -22,6 +22,7 @@ from livecommerce.gateway.measures import OFFERS
 from livecommerce.people.identity import ViewerIdentity
 from livecommerce.protocol.facts import CounterFacts, Hold, OfferFacts, OfferMoment, OrderFacts
 from livecommerce.protocol.to_viewer import OfferMade
+from livecommerce.reservations.states import State
 from livecommerce.shows.offer_books import Made, Mark, OfferBooks, offer_id_of
 from livecommerce.shows.offers import HOUSE, Goods, OfferRule, Option, Person, Scene, choose, offer_facts, options_of
 
@@ -46,7 +47,7 @@ GIVEN_MAX = 50_000
 BUYERS_MAX = 20_000
 
 # The ends of a hold that are a moment.
-ENDS = frozenset(("released", "expired", "confirmed"))
+ENDS = frozenset((State.RELEASED, State.EXPIRED, State.CONFIRMED))
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ from livecommerce.protocol.to_viewer import Bye, RefusedMessage, ToViewer
 if TYPE_CHECKING:
     from livecommerce.gateway.hall import Hall
     from livecommerce.gateway.hub import Hub
+    from livecommerce.rooms.room import HoldNews
 
 MESSAGE_BYTES_MAX = 4096
 STRIKES_MAX = 20  # messages refused for their shape or their number, before we hang up
@@ -115,7 +116,7 @@ class LiveSocket(asyncio.Protocol):
         self.hall: Hall | None = None
         self.early: list[ToViewer] | None = None  # own messages that came before the welcome
         self.in_flight = 0
-        self.asked: Asked[ToViewer] | None = None  # made when first needed
+        self.asked: Asked[HoldNews] | None = None  # made when first needed
         self.renewing: asyncio.Future[None] | None = None  # a renewed pass that is being looked at
 
     def _move(self, stage: Stage) -> None:

@@ -46,9 +46,10 @@ class Claim:
     """What one witness says of a hold. `due` on the hold clock; None where it is not known or the state has none.
 
     `wait` as it was asked for, `WAIT_UNKNOWN` where the witness does not say. `vouched`: by a living process or a
-    viewer's token, so it was true close to the end of history. `witnessed`: SQL has written down that it was promised.
-    `at`: the instant from which it lasts, and `charged` what it was counted under, as in the script's record; None where
-    they are not known.
+    viewer's token, so it was true close to the end of history. `witnessed`: SQL has written down that it was promised,
+    at `told_ms` (UTC) where the ticket is not known.
+    `at`: the instant from which it lasts, and `charged` what it was counted under, as in the script's record; None
+    where they are not known.
     """
 
     state: State
@@ -60,6 +61,7 @@ class Claim:
     wait: int = WAIT_UNKNOWN
     vouched: bool = False
     witnessed: bool = False
+    told_ms: int = 0
     at: int | None = None
     charged: Charged | None = None
 
@@ -126,6 +128,7 @@ class Evidence:
         if other.distance == further.distance:
             further.vouched = further.vouched or other.vouched
             further.witnessed = further.witnessed or other.witnessed
+            further.told_ms = max(further.told_ms, other.told_ms)
         self.claims[key] = further
 
     def hear_clock(self, hold_clock_ms: int, at_ms: int) -> None:
@@ -137,12 +140,13 @@ class Evidence:
 def decide(evidence: Evidence, in_sql: Mapping[Key, tuple[str, Claim]], deals: Mapping[str, DealTerms]) -> Decision:
     """Which holds live on. `in_sql`: state there, and a claim with its ticket, lines and attribution.
 
-    Units go, in this order, to what SQL says is sold or being paid; to what began to pay; to holds that somebody vouches
-    for; to holds that were witnessed, the last of these first; to those that only the journal knows; to offers. Within
-    one of the others, to who came first. Limits are asked per viewer: whom else the lost counts named is not known.
+    Units go, in this order, to what SQL says is sold or being paid; to what began to pay; to holds that somebody
+    vouches for; to holds that were witnessed, the last of these first; to those that only the journal knows; to
+    offers. Within one of the others, to who came first. Limits are asked per viewer: whom else the lost counts named
+    is not known.
     """
     decision = Decision({})
-    live: list[tuple[tuple[int, int, Key], Key, Claim]] = []
+    live: list[tuple[tuple[int, int, int, Key], Key, Claim]] = []
     for key, claim in _judged(evidence, in_sql):
         if not claim.lines or any(deal_id not in deals for deal_id, _ in claim.lines):
             continue
@@ -152,9 +156,10 @@ def decide(evidence: Evidence, in_sql: Mapping[Key, tuple[str, Claim]], deals: M
         if claim.state not in ENDED:
             word, _ = in_sql.get(key, ("", None))
             turn = _turn(claim, word)
-            live.append(((turn, -claim.ticket if turn == _WITNESSED else claim.ticket, key), key, claim))
+            order = (-claim.told_ms, -claim.ticket) if turn == _WITNESSED else (claim.ticket, 0)
+            live.append(((turn, *order, key), key, claim))
     stock = _Stock(deals)
-    for (turn, _, _), key, claim in sorted(live, key=lambda each: each[0]):
+    for (turn, *_), key, claim in sorted(live, key=lambda each: each[0]):
         if turn == 0 or (_is_in_time(claim, evidence) and stock.has_room(key[0], claim)):
             stock.take(key[0], claim)
             continue

@@ -24,6 +24,11 @@ def record(raw: bytes) -> list[Any]:
     return items
 
 
+def state_of(raw: bytes) -> int:
+    """The state, without unpacking the rest: it stands first in the array, whose head has one byte or three."""
+    return raw[1] if raw[0] & 0xF0 == 0x90 else raw[3]
+
+
 def hold_from_relay(show_id: str, rid: str, raw: bytes, now_ms: int) -> Hold:
     """The hold as it stood when it was published: what remained then is counted from `now_ms`."""
     items = record(raw)

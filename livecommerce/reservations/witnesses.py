@@ -58,7 +58,9 @@ WAITING = Gauge("livecommerce_witness_rows_waiting", "Holds of level ledger whos
 # Spelled out in the statement: a database uses a partial index only where it sees the index's own condition.
 _IS_HELD = witnesses.c.state == literal_column("'held'")
 # Ends of a hold as the journal names them; from PAYING on there is an order, which is no witness but the judge.
-_NO_LONGER_HELD = ("released", "expired", "lapsed", "paying", "pay_expired", "cancelled", "confirmed", "reacquired")
+_NO_LONGER_HELD = (
+    "released", "expired", "lapsed", "paying", "pay_expired", "cancelled", "confirmed", "reacquired", "lost",
+)  # fmt: skip
 
 Told = tuple[str, str, bytes]  # viewer_id, rid, the record as it was answered
 

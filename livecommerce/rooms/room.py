@@ -29,7 +29,7 @@ from livecommerce.protocol.facts import (
     Stamped,
 )
 from livecommerce.protocol.to_viewer import Counting, Desk, Levels, Own, Relay, Said, State, ToViewer
-from livecommerce.reservations.relay_format import hold_from_relay
+from livecommerce.reservations.relay_format import hold_from_relay, state_of
 from livecommerce.rooms.crowd import Crowd
 from livecommerce.rooms.moderation import Moderation
 from livecommerce.rooms.ring import Ring
@@ -58,13 +58,31 @@ class ToTalk:
 
 @dataclass(frozen=True, slots=True)
 class ToViewerOf:
-    """To every socket of one viewer. With `rid` it is news of that hold as of `version` of the books, which a socket
-    that asked for it may know from its answer."""
+    """To every socket of one viewer."""
 
     viewer_id: str
     message: ToViewer
-    rid: str = ""
-    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HoldNews:
+    """A hold as of `version` of the books, to every socket of its viewer that does not know it from its own answer.
+
+    Unpacked only where it is told: most viewers sit elsewhere, and who asked has been answered."""
+
+    show_id: str
+    viewer_id: str
+    rid: str
+    version: int
+    raw: bytes
+    at_ms: int
+
+    @property
+    def state(self) -> int:
+        return state_of(self.raw)
+
+    def own(self) -> Own:
+        return Own(hold=hold_from_relay(self.show_id, self.rid, self.raw, self.at_ms))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +138,7 @@ class Recounted:
     """The books were made anew: read all numbers, and tell everybody here whole what is hers."""
 
 
-Out = ToAll | ToTalk | ToViewerOf | ToSeat | ToDesk | Kick | Publish | Remember | Fill | Resync | Recounted
+Out = ToAll | ToTalk | ToViewerOf | HoldNews | ToSeat | ToDesk | Kick | Publish | Remember | Fill | Resync | Recounted
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,12 +330,9 @@ class Room:
                 self.levels[deal_id.decode()] = Level(*numbers)
                 self._changed_deals.add(deal_id.decode())
         return [
-            self._own_hold(viewer_id.decode(), rid.decode(), raw, version, now_ms)
+            HoldNews(self.show_id, viewer_id.decode(), rid.decode(), version, raw, now_ms)
             for viewer_id, rid, raw in holds or ()
         ]
-
-    def _own_hold(self, viewer_id: str, rid: str, raw: bytes, version: int, now_ms: int) -> ToViewerOf:
-        return ToViewerOf(viewer_id, Own(hold=hold_from_relay(self.show_id, rid, raw, now_ms)), rid, version)
 
     def hear_levels(self, version: int, levels: dict[str, Level]) -> None:
         """All levels, read anew: at the start, and after a break of the relay."""

@@ -103,6 +103,17 @@ class Shelves:
         await self._write_down(channel, viewer.viewer_id, location_id, hold, goods, known, bag_since_ms, credit)
         return hold
 
+    async def live_holds(self, location_id: str, viewer_id: str) -> tuple[Hold, ...]:
+        """What of this location is set aside for her, or being paid. Refuses `REBUILDING` while its books are made
+        anew: nobody can say then that she has nothing."""
+        book = keys.pool_book(location_id)
+        try:
+            return await self._engine.holds_of(book, viewer_id)
+        except Refused as refused:
+            if refused.why is not R.REBUILDING or await self._was_opened(book):
+                raise
+            return ()  # nobody ever asked for anything there
+
     # --- what others need of a shelf --------------------------------------------------------------------------------
 
     async def bring_home(self, variant_id: str, location_id: str, units: int) -> int:
@@ -251,16 +262,19 @@ class Shelves:
         if not await self._open_books(book) and not await self._engine.counts_now(book):
             raise Refused(R.REBUILDING, after_ms=REBUILDING_AFTER_MS)
 
+    async def _was_opened(self, book: str) -> bool:
+        async with self._database.read() as connection:
+            opened = select(show_books.c.show_id).where(show_books.c.show_id == book)
+            return (await connection.execute(opened)).first() is not None
+
     async def _open_books(self, book: str) -> bool:
         """Make the books of a place, once for all time: where they are missing later they were lost, and only a rebuild
         may make them. SQL remembers, in the same table as a show's. True where they were never opened before.
 
         First Redis, then SQL: who dies in between has put nothing into them yet.
         """
-        async with self._database.read() as connection:
-            opened = select(show_books.c.show_id).where(show_books.c.show_id == book)
-            if (await connection.execute(opened)).first() is not None:
-                return False
+        if await self._was_opened(book):
+            return False
         await self._engine.open_show(book)
         row = {"show_id": book, "opened_at_ms": self._clock.now_ms()}
         await self._database.write(lambda connection: insert_new(connection, show_books, **row))

@@ -27,6 +27,7 @@ from typing import Any
 import uvloop
 from redis import Redis
 
+from livecommerce.protocol.facts import HoldLevel
 from livecommerce.settings import Settings
 from livecommerce.valkey_child import ValkeyChild, lock_data_folder
 from loadtest.machine import Cores, cores, pin
@@ -66,9 +67,14 @@ class Stagehand:
         )
         self._unread = 1  # its word that it is ready
 
-    def show(self, quota: int) -> str:
-        """A new show on air with one open deal of that many units; its id."""
-        return str(self._ask(do="show", quota=quota)["show_id"])
+    def show(self, quota: int, level: HoldLevel = "soft", deals: int = 1) -> str:
+        """A new show on air with so many open deals of that many units; its id."""
+        return str(self._ask(do="show", quota=quota, level=level, deals=deals)["show_id"])
+
+    def hammer(self, show_id: str, askers: int, each: int, core: int) -> tuple[float, float]:
+        """Engine calls in that process, from that core: the seconds they took, and the process's own of them."""
+        done = self._ask(do="hammer", show_id=show_id, askers=askers, each=each, core=core)
+        return done["seconds"], done["cpu_seconds"]
 
     def tokens(self, count: int) -> list[str]:
         """Tokens of so many new viewers."""

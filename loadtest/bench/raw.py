@@ -20,12 +20,12 @@ from livecommerce.reservations import keys
 from livecommerce.reservations.store import RESERVE
 from loadtest.bench.lab import Lab, LabFailed
 from loadtest.bench.sides import redis_benchmark
-from loadtest.bench.stagehand import DEAL
+from loadtest.bench.stagehand import DEAL, deal_name
 from loadtest.machine import cpu_seconds
 
 _RESERVE_VERB, _OK, _SOLD_OUT = 1, 0, 1
 _OFFER_MS, _JOURNAL_MAX = 60_000, 0x7F7F7F7F  # without a zero byte: redis-benchmark would end its argument there
-_TOGETHER = 64  # calls of a pipeline, or requests of a call
+TOGETHER = 64  # calls of a pipeline, or requests of a call
 _EACH = 20  # requests of one viewer, so that she stays below 24 live holds
 # redis-benchmark puts a random number of twelve digits in its place.
 _RANDOM = "__rand_int__"
@@ -54,8 +54,9 @@ def _batch(requests: list[list[object]]) -> bytes:
     return batch
 
 
-def _request(number: int) -> list[object]:
-    return [_RESERVE_VERB, f"vwr_raw{number // _EACH:06d}", f"rid-raw-{number:06d}", 0, "", "", "", DEAL, 1]
+def _request(number: int, deals: int = 1) -> list[object]:
+    deal = deal_name(number % deals)
+    return [_RESERVE_VERB, f"vwr_raw{number // _EACH:06d}", f"rid-raw-{number:06d}", 0, "", "", "", deal, 1]
 
 
 @contextlib.contextmanager
@@ -69,28 +70,48 @@ def _on_the_servers_core(lab: Lab) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
+class Books:
+    """The books of one show, asked for one unit after the other by one client."""
+
+    def __init__(self, lab: Lab, show_id: str, deals: int = 1) -> None:
+        self._lab, self._deals, self._asked = lab, deals, 0
+        self._names = keys.engine_keys(show_id)
+        self._sha = lab.redis.script_load(RESERVE.body.decode())
+
+    def reserve(self, asked: int, requests_a_call: int, code: int = _OK) -> Called:
+        """`asked` more requests. Raises `LabFailed` where one is not answered as it should be."""
+        lab, first_of_all, self._asked = self._lab, self._asked, self._asked + asked
+        calls_together = max(1, TOGETHER // requests_a_call)
+        seconds = 0.0
+        valkey = cpu_seconds(lab.valkey_pid)
+        with _on_the_servers_core(lab):
+            for first in range(first_of_all, self._asked, requests_a_call * calls_together):
+                batches = self._batches(first, requests_a_call, calls_together)
+                began = time.monotonic()
+                pipeline = lab.redis.pipeline(transaction=False)
+                for batch in batches:
+                    pipeline.evalsha(self._sha, len(self._names), *self._names, batch)
+                answers: list[bytes] = pipeline.execute()
+                seconds += time.monotonic() - began
+                _check(answers, code)
+        return Called(asked, max(seconds, 1e-9), cpu_seconds(lab.valkey_pid) - valkey)
+
+    def _batches(self, first: int, requests_a_call: int, calls: int) -> list[bytes]:
+        ends = min(self._asked, first + requests_a_call * calls)
+        return [
+            _batch([_request(number, self._deals) for number in range(at, min(at + requests_a_call, ends))])
+            for at in range(first, ends, requests_a_call)
+        ]
+
+
+def _check(answers: list[bytes], code: int) -> None:
+    codes = {answer[0] for raw in answers for answer in msgpack.unpackb(raw, raw=True, strict_map_key=False)[5]}
+    if codes != {code}:
+        raise LabFailed(f"the script refused otherwise than it should: {sorted(codes)}")
+
+
 def _call(requests_a_call: int, lab: Lab, show_id: str, asked: int, sold_out: bool) -> Called:
-    """`asked` requests of one client. Raises `LabFailed` where one is not answered as it should be."""
-    names = keys.engine_keys(show_id)
-    sha = lab.redis.script_load(RESERVE.body.decode())
-    batches = [
-        _batch([_request(number) for number in range(first, min(first + requests_a_call, asked))])
-        for first in range(0, asked, requests_a_call)
-    ]
-    calls_together = _TOGETHER // requests_a_call
-    answers: list[bytes] = []
-    valkey, started = cpu_seconds(lab.valkey_pid), time.monotonic()
-    with _on_the_servers_core(lab):
-        for first in range(0, len(batches), calls_together):
-            pipeline = lab.redis.pipeline(transaction=False)
-            for batch in batches[first : first + calls_together]:
-                pipeline.evalsha(sha, len(names), *names, batch)
-            answers += pipeline.execute()
-    called = Called(asked, time.monotonic() - started, cpu_seconds(lab.valkey_pid) - valkey)
-    codes = [answer[0] for raw in answers for answer in msgpack.unpackb(raw, raw=True, strict_map_key=False)[5]]
-    if codes != [_SOLD_OUT if sold_out else _OK] * asked:
-        raise LabFailed(f"the script refused otherwise than it should: {sorted(set(codes))}")
-    return called
+    return Books(lab, show_id).reserve(asked, requests_a_call, _SOLD_OUT if sold_out else _OK)
 
 
 def _call_by_redis_benchmark(lab: Lab, show_id: str, asked: int, sold_out: bool) -> Called:
@@ -126,6 +147,6 @@ def _call_by_redis_benchmark(lab: Lab, show_id: str, asked: int, sold_out: bool)
 
 CALLS: dict[str, Callable[[Lab, str, int, bool], Called]] = {
     "evalsha_1": partial(_call, 1),
-    "evalsha_64": partial(_call, _TOGETHER),
+    "evalsha_64": partial(_call, TOGETHER),
     "redis_benchmark": _call_by_redis_benchmark,
 }

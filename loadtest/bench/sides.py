@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from livecommerce.protocol.codec import MSGPACK, encode
-from livecommerce.protocol.facts import CardShown, Stamped
+from livecommerce.protocol.facts import CardShown, HoldLevel, Stamped
 from livecommerce.protocol.from_viewer import Hello
 from livecommerce.protocol.to_viewer import State
 from loadtest.bench.audience import EPOCH, Entry
@@ -36,7 +36,7 @@ class Stand(ABC):
         self.lab, self.pid, self.port = lab, process.pid, process.port
 
     @abstractmethod
-    def new_show(self, quota: int) -> str:
+    def new_show(self, quota: int, level: HoldLevel = "soft") -> str:
         """Where viewers of one measurement meet; with one open deal of that many units, where the side has deals."""
 
     @abstractmethod
@@ -55,8 +55,8 @@ class Stand(ABC):
 class Hub(Stand):
     """A web process of livecommerce, of the lab's version."""
 
-    def new_show(self, quota: int) -> str:
-        return self.lab.stagehand.show(quota)
+    def new_show(self, quota: int, level: HoldLevel = "soft") -> str:
+        return self.lab.stagehand.show(quota, level)
 
     def entries(self, show_id: str, count: int) -> list[Entry]:
         hello = encode(Hello(device="phone"), MSGPACK)
@@ -79,7 +79,7 @@ class Comparator(Stand):
         self._offset = 0
         self._shows = 0
 
-    def new_show(self, quota: int) -> str:
+    def new_show(self, quota: int, level: HoldLevel = "soft") -> str:
         self._shows += 1
         return f"shw_bench{self._shows}"
 
@@ -102,7 +102,7 @@ class Comparator(Stand):
 class Plain(Comparator):
     """With books of stock, where a deal is wanted."""
 
-    def new_show(self, quota: int) -> str:
+    def new_show(self, quota: int, level: HoldLevel = "soft") -> str:
         return self.lab.stagehand.show(quota) if quota else super().new_show(quota)
 
 

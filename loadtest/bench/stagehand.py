@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -28,6 +29,11 @@ DEAL = "dl_bench"
 LIMIT = 1000  # of the deal: out of the way; what bounds a viewer is the number of her live holds
 
 
+def deal_name(number: int) -> str:
+    """Of a show with several deals; the first is `DEAL`."""
+    return f"{DEAL}_{number}" if number else DEAL
+
+
 def card(text: str) -> CardFacts:
     """A card of ordinary size; `text` is its talking line, which carries the planned moment."""
     deal = DealFacts(DEAL, "var_rosewood", "Rosewood", "#aa3344", "", 1990, 2900, 1000, 2, 300, 600, "open")
@@ -41,8 +47,9 @@ class Stagehand:
         self._parts = parts
         self._made = 0
 
-    async def show(self, quota: int) -> dict[str, Any]:
-        """A show on air with one open deal of that many units."""
+    async def show(self, quota: int, level: Any = "soft", deals: int = 1) -> dict[str, Any]:
+        """A show on air with so many open deals of that many units, `DEAL` and then by number. What a level is called
+        is the version's own business."""
         parts = self._parts
         self._made += 1
         email = f"host{self._made}@bench.example"
@@ -50,9 +57,29 @@ class Stagehand:
         show = await parts.shows.create(staff, NewShow("Bench", "open_house", scheduled_at_ms=parts.clock.now_ms()))
         await parts.shows.command(staff, show.show_id, "bench-go-live", GoLive())
         await parts.engine.open_show(show.show_id)
-        deal = DealStock(DEAL, quota, LIMIT, 300_000, 600_000, status="open")
-        await parts.engine.put_deal(show.show_id, deal)
+        for number in range(deals):
+            deal = DealStock(deal_name(number), quota, LIMIT, 300_000, 600_000, status="open", level=level)
+            await parts.engine.put_deal(show.show_id, deal)
         return {"show_id": show.show_id}
+
+    async def hammer(self, show_id: str, askers: int, each: int, core: int) -> dict[str, Any]:
+        """Engine calls without sockets: so many ask, each for one unit and then for the next, from that core. The
+        seconds it took, and this process's own of them."""
+        engine, before = self._parts.engine, os.sched_getaffinity(0)
+        self._made += 1
+
+        async def ask(number: int) -> None:
+            viewer = ViewerIdentity(f"vwr_asks{self._made}x{number:05d}", "A viewer")
+            for turn in range(each):
+                await engine.reserve(show_id, viewer, f"rid-asks-{turn:04d}", [(DEAL, 1)])
+
+        os.sched_setaffinity(0, {core})
+        try:
+            cpu, began = time.process_time(), time.monotonic()
+            await asyncio.gather(*(ask(number) for number in range(askers)))
+            return {"seconds": time.monotonic() - began, "cpu_seconds": time.process_time() - cpu}
+        finally:
+            os.sched_setaffinity(0, before)
 
     async def tokens(self, count: int) -> dict[str, Any]:
         """New viewers, as the site of a merchant would mint them."""
@@ -72,7 +99,7 @@ async def _main(answer: Callable[[dict[str, Any]], None]) -> None:
     async with open_parts(settings) as parts:
         stagehand = Stagehand(parts)
         questions: dict[str, Callable[..., Awaitable[dict[str, Any]]]] = {
-            "show": stagehand.show, "tokens": stagehand.tokens, "card": stagehand.card,
+            "show": stagehand.show, "tokens": stagehand.tokens, "card": stagehand.card, "hammer": stagehand.hammer,
         }  # fmt: skip
         reader = asyncio.StreamReader()
         await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from livecommerce.audit.replay import KINDS, STEPS, WRONG_MAX, Ordered, Replay, Units
+from livecommerce.audit.replay import FURTHEST, KINDS, STEPS, WRONG_MAX, Fold, Ordered, Replay, Units
 
 LINE = ("vw_1", "rid-0001", 0)
 # A way into each state.
@@ -116,3 +116,46 @@ def test_the_orders_own_movements_add_up(kinds: tuple[str, ...], sums: tuple[int
         ordered.take(kind, 2)
 
     assert (ordered.paying, ordered.sold) == sums
+
+
+# --- books that were made anew --------------------------------------------------------------------------------------
+
+
+def test_the_fold_knows_every_kind_and_places_it_as_the_table_does() -> None:
+    assert set(FURTHEST) == KINDS
+    for (_, kind), state in STEPS.items():
+        assert FURTHEST[kind][1] == state, kind
+
+
+def folded(*rows: tuple[str, str, int, int], quota: int = 5) -> Replay:
+    """(rid, kind, n, units), in any order."""
+    fold = Fold()
+    for rid, kind, n, qty in rows:
+        fold.take(("vw_1", rid, 0), kind, n, "dl_a", qty, 1)
+    fold.take(("", "dl_a/opening", 0), "allotted", 0, "dl_a", quota, 1)
+    return fold.finish()
+
+
+def test_of_what_several_histories_wrote_the_furthest_is_true_in_any_order() -> None:
+    rows = [
+        ("a", "held", 0, 2), ("a", "expired", 0, 2), ("b", "held", 0, 3), ("b", "paying", 0, 3), ("c", "held", 0, 1),
+        ("c", "lost", 0, 1), ("d", "cancelled", 0, 1), ("d", "reacquired", 1, 1), ("d", "confirmed", 1, 1),
+    ]  # fmt: skip
+    for order in (rows, rows[::-1], rows[4:] + rows[:4]):
+        replay = folded(*order)
+        assert replay.deals == {"dl_a": Units(5, 0, 3, 1)}
+        assert replay.wrong == []
+
+
+def test_what_a_fold_comes_to_must_add_up_and_what_follows_is_judged_as_ever() -> None:
+    assert "OVERSOLD: 6 of 5" in folded(("a", "held", 0, 3), ("b", "held", 0, 3)).wrong[0].text
+    replay = folded(("a", "held", 0, 3))
+    replay.take(("vw_1", "a", 0), "paying", "dl_a", 3, 2)
+    replay.take(("vw_1", "b", 0), "held", "dl_a", 2, 3)
+    assert replay.wrong == []
+    replay.take(("vw_1", "c", 0), "held", "dl_a", 1, 4)
+    assert len(replay.wrong) == 1
+
+
+def test_a_fold_forgets_what_has_ended() -> None:
+    assert len(folded(("a", "held", 0, 1), ("b", "held", 0, 1), ("b", "released", 0, 1))) == 1

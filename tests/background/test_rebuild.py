@@ -3,21 +3,27 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgpack
+import msgspec
 import pytest
 from sqlalchemy import func, insert, select, update
 
 from livecommerce.audit.books import Books, BooksReader
 from livecommerce.audit.breaches import breaches
+from livecommerce.audit.report import replayed
+from livecommerce.audit.watch import Watch
 from livecommerce.background.journal import JournalToLedger
 from livecommerce.background.lease import Leases
 from livecommerce.background.rebuild import NAME, RebuildDuty, Rebuilt
 from livecommerce.errors import R, Refused
-from livecommerce.ledger.tables import movements, reservations, show_books
+from livecommerce.ledger.tables import deals, movements, reservations, show_books, shows
+from livecommerce.people.identity import ViewerIdentity
 from livecommerce.protocol.facts import Hold
 from livecommerce.reservations import DealStock, ReservationEngine, keys
+from livecommerce.shows.deals import stock_of
 from tests.live_server import until
 from tests.orders.conftest import world
 from tests.orders.world import HOLD_MS, SHOW, World, request, rid, viewer
@@ -26,6 +32,7 @@ from tests.reservations.test_fence import Photograph
 __all__ = ["world"]
 
 DEAL = "dl_a"
+Lines = list[tuple[str, int]]
 
 
 async def photograph(world: World) -> Photograph:
@@ -47,7 +54,7 @@ class Shop:
 
     async def process(self) -> ReservationEngine:
         """One more process, which remembers nothing yet."""
-        engine = ReservationEngine(self.world.redis, self.world.settings, self.world.clock)
+        engine = ReservationEngine(self.world.redis, self.world.settings, self.world.clock, self.world.database)
         await engine.start()
         self.engines.append(engine)
         return engine
@@ -97,6 +104,10 @@ class Shop:
             for row in piece:
                 books.take(row)
         assert breaches(books) == []
+        assert [wrong.text for wrong in replayed(books)[0].wrong] == []
+        # The standing audit finds the same by the log alone.
+        drift = (await Watch(world.database, world.redis, world.engine, world.clock).look()).drift
+        assert (drift["impossible"], drift["log"]) == (0, 0)
         return books
 
     async def states(self) -> dict[int, str]:
@@ -423,6 +434,224 @@ async def test_a_crowd_is_made_anew_in_pieces(shop: Shop) -> None:
     for _ in range(3):
         await world.engine.heartbeat(SHOW)
     assert await world.level() == (crowd, 0, 0, 0)
+
+
+# --- rules ----------------------------------------------------------------------------------------------------------
+
+
+RULES: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "a show": {"show_limit": 6},
+    "persons": {"limit_by": "verified"},
+    "addresses": {"address_cap": 4},
+    "time": {"hold_cap_ms": 3 * HOLD_MS},
+    "all at once": {"show_limit": 9, "limit_by": "verified", "address_cap": 4, "hold_cap_ms": 3 * HOLD_MS},
+}
+
+
+async def with_rules(shop: Shop, rules: dict[str, Any]) -> None:
+    """The deals under these rules, in SQL and in the books."""
+    world, columns = shop.world, {name: value for name, value in rules.items() if name != "show_limit"}
+    if cap_ms := columns.pop("hold_cap_ms", 0):
+        columns["hold_cap_seconds"] = cap_ms // 1000
+    limit = rules.get("show_limit", 0)
+    await world.database.write(lambda c: c.execute(update(shows).values(limit_per_person=limit)))
+    await world.engine.open_show(SHOW, limit)
+    for deal_id in (DEAL, "dl_b"):
+        if columns:
+            await world.change_deal(deal_id, **columns)
+        row = await world.one(select(deals).where(deals.c.id == deal_id))
+        await world.engine.put_deal(SHOW, replace(stock_of(row), quota=0, move_id="rules"))
+
+
+async def counts(world: World) -> dict[str, tuple[int, int]]:
+    """name → (units and the mark, seconds held) of each count in the books."""
+    fields = await world.redis.hgetall(keys.viewers(SHOW))
+    found = {name.decode(): int(value) for name, value in fields.items() if b"/" in name}
+    assert min(found.values(), default=0) >= 0
+    return {name: (value % 2**20, round((value >> 20) / 1000)) for name, value in found.items()}
+
+
+def person(number: int) -> ViewerIdentity:
+    return msgspec.structs.replace(viewer(number), verified=f"v_{number % 2}")
+
+
+async def she_takes(world: World, number: int, lines: Lines, *, wait: bool = False) -> Hold:
+    return await world.engine.reserve(SHOW, person(number), rid(number), list(lines), wait, address="house")
+
+
+@pytest.mark.parametrize("rules", RULES.values(), ids=RULES)
+async def test_each_hold_gives_back_exactly_what_it_was_charged_before_the_loss(
+    shop: Shop, rules: dict[str, Any]
+) -> None:
+    """Held, a cart, a line, a payment: known to a living process, so the counts are what they were."""
+    world = shop.world
+    await with_rules(shop, rules)
+    await she_takes(world, 1, [(DEAL, 1)])
+    await she_takes(world, 2, [(DEAL, 2), ("dl_b", 1)])
+    await she_takes(world, 3, [(DEAL, 1)], wait=True)
+    await she_takes(world, 4, [("dl_b", 1)])
+    await world.engine.begin_pay(SHOW, "vw_4", rid(4), 60_000)
+    before = await counts(world)
+    assert before
+    await world.redis.flushall()
+    await shop.rebuild(world.engine)
+    assert await counts(world) == before
+
+    if limit := rules.get("show_limit"):
+        assert await world.redis.hget(keys.meta(SHOW), "limit") == str(limit).encode()
+    for number in (1, 2, 3):
+        await world.engine.release(SHOW, f"vw_{number}", rid(number))
+    await world.engine.free(SHOW, "vw_4", rid(4), "expired")
+    # Seconds that were used stay used; units are all given back.
+    assert all(units == 0 for units, _ in (await counts(world)).values())
+
+
+async def test_a_limit_of_persons_holds_in_books_made_anew(shop: Shop) -> None:
+    world = shop.world
+    await with_rules(shop, {"limit_by": "verified", "limit_per_viewer": 1})
+    await she_takes(world, 1, [(DEAL, 1)])
+    await world.redis.flushall()
+    await shop.rebuild(world.engine)
+    # Another browser of the same person.
+    assert (await refusal(she_takes(world, 3, [(DEAL, 1)]))).why is R.LIMIT
+    assert (await refusal(tap(world, 2))).why is R.VERIFIED_ONLY
+    await world.engine.release(SHOW, "vw_1", rid(1))
+    assert (await she_takes(world, 3, [(DEAL, 1)])).state == "held"
+
+
+async def test_a_hold_of_which_only_the_journal_knows_counts_for_its_viewer_alone(shop: Shop) -> None:
+    world = shop.world
+    await with_rules(shop, RULES["all at once"])
+    await she_takes(world, 1, [(DEAL, 1)])
+    await shop.copy_journal()
+    await world.redis.flushall()
+    await shop.restart()
+    await shop.rebuild()
+    assert await counts(world) == {f"vw_1/{DEAL}": (2, 0)}
+    await world.engine.release(SHOW, "vw_1", rid(1))
+    assert await counts(world) == {}
+
+
+async def test_who_was_cancelled_with_a_pulled_deal_stays_cancelled(shop: Shop) -> None:
+    world = shop.world
+    await tap(world, 1, 3)
+    await tap(world, 2, wait=True)
+    await world.change_deal(DEAL, status="closing", pulled="cancel")
+    await world.engine.set_deal_status(SHOW, DEAL, "closing")
+    await world.engine.cancel_unpaid(SHOW, DEAL)
+    await world.redis.flushall()
+    await shop.rebuild(world.engine)
+    assert (await shop.states())[1] == "cancelled"
+    assert (await world.level())[1:] == (0, 0, 0)
+
+
+async def test_what_was_kept_for_longer_is_kept_as_long(shop: Shop) -> None:
+    world = shop.world
+    await tap(world, 1)
+    kept = await world.engine.keep(SHOW, "vw_1", rid(1), 10 * HOLD_MS)
+    await world.redis.flushall()
+    await shop.rebuild(world.engine)
+    again = await world.engine.keep(SHOW, "vw_1", rid(1), 10 * HOLD_MS)
+    assert again.due_at_ms == pytest.approx((kept.due_at_ms or 0) + 1000 * world.settings.rebuild_seconds, abs=3000)
+    assert await shop.states() == {1: "held"}
+
+
+# --- level `ledger` -------------------------------------------------------------------------------------------------
+
+
+async def promised_by_sql(shop: Shop) -> None:
+    """The deal promises the ledger, and whoever serves now has one."""
+    await shop.world.change_deal(DEAL, level="ledger")
+    await shop.restart()
+    await with_rules(shop, {})
+
+
+async def test_a_hold_of_level_ledger_lives_when_redis_and_all_processes_are_lost(shop: Shop) -> None:
+    world = shop.world
+    await promised_by_sql(shop)
+    held = await tap(world, 1, 2)
+    await world.redis.flushall()
+    await shop.restart()
+    assert await shop.rebuild() is not None
+    assert await world.level() == (1, 2, 0, 0)
+    again = await tap(world, 1, 2)
+    assert (again.state, again.ticket, again.lines) == ("held", held.ticket, held.lines)
+    assert (await refusal(tap(world, 2, 2))).why is R.SOLD_OUT
+    await world.press(await world.orders.checkout(viewer(1), request(1)))
+    assert await shop.states() == {1: "confirmed"}
+
+
+async def test_of_two_witnesses_of_one_unit_the_later_ticket_is_the_surer_one(shop: Shop) -> None:
+    """The first gave it back, and all that knew of that is lost."""
+    world = shop.world
+    await promised_by_sql(shop)
+    await tap(world, 1, 3)
+    await world.engine.release(SHOW, "vw_1", rid(1))
+    await tap(world, 2, 3)
+    await world.redis.flushall()
+    await shop.restart()
+    rebuilt = await shop.rebuild()
+    assert rebuilt is not None
+    assert rebuilt.lost == (("vw_1", rid(1)),)
+    assert await shop.states() == {1: "expired", 2: "held"}
+    assert await world.level() == (0, 3, 0, 0)
+
+
+async def test_a_witness_whose_end_was_copied_is_none(shop: Shop) -> None:
+    world = shop.world
+    await promised_by_sql(shop)
+    await tap(world, 1, 3)
+    await world.engine.release(SHOW, "vw_1", rid(1))
+    await shop.copy_journal()
+    await world.redis.flushall()
+    await shop.restart()
+    await shop.rebuild()
+    assert await shop.states() == {1: "released"}
+    assert await world.level() == (3, 0, 0, 0)
+
+
+# --- the log afterwards ---------------------------------------------------------------------------------------------
+
+
+async def test_two_histories_in_the_log_add_up_from_the_rebuild_on(shop: Shop) -> None:
+    """Both were copied: read in their order, one unit was held twice. The rebuild says who has it."""
+    world = shop.world
+    before = await photograph(world)
+    first = world.engine
+    await tap(world, 1, 2)
+    await shop.copy_journal()
+    await roll_back(world, before)
+    await shop.restart()
+    await tap(world, 2, 2)
+    await shop.copy_journal()
+    assert (await refusal(first.levels(SHOW))).why is R.REBUILDING
+    await shop.rebuild(first, world.engine)
+    assert sorted((await shop.states()).values()) == ["expired", "held"]
+    watch = Watch(world.database, world.redis, world.engine, world.clock)
+    await tap(world, 3)
+    assert (await watch.look()).drift["log"] == 0
+    # What does not add up from there on is found as ever.
+    await world.redis.hdel(keys.deals(SHOW), "dl_b")
+    record = msgpack.unpackb(await world.redis.hget(keys.deals(SHOW), DEAL))
+    record[1:3] = [record[1] + 1, record[2] + 1]
+    await world.redis.hset(keys.deals(SHOW), DEAL, msgpack.packb(record))
+    assert (await watch.look()).drift["log"] == 1
+
+
+async def test_units_whose_move_history_lost_stand_in_the_log_as_one_sum(shop: Shop) -> None:
+    """The deal gave two back, SQL has them in the pool, and the movement that told it is gone."""
+    world = shop.world
+    assert await world.engine.set_deal_status(SHOW, DEAL, "closing") == 3
+    await world.change_deal(DEAL, status="closing", allotted=0)
+    await world.redis.flushall()
+    await shop.restart()
+    await shop.rebuild()
+    assert await world.level() == (0, 0, 0, 0)
+    out = await world.all(select(movements.c.rid, movements.c.qty).where(movements.c.kind == "taken_out"))
+    assert sum(row.qty for row in out if row.rid.startswith(DEAL)) == 3
+    drift = (await Watch(world.database, world.redis, world.engine, world.clock).look()).drift
+    assert (drift["impossible"], drift["log"]) == (0, 0)
 
 
 # --- one leader -----------------------------------------------------------------------------------------------------

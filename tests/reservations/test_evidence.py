@@ -97,6 +97,22 @@ def test_where_units_are_short_they_go_by_who_vouches_then_by_who_came_first() -
     assert decision.unwritten == []
 
 
+def test_of_those_whom_only_a_row_in_sql_vouches_for_the_later_one_is_the_surer() -> None:
+    def witnessed(*numbers: int) -> list[tuple[int, Claim]]:
+        return [(number, claim(ticket=number, witnessed=True)) for number in numbers]
+
+    assert judge(*witnessed(1, 2, 3)).lost == [key(1)]
+    # A living process or a token is more: it was so close to the end.
+    assert judge(*witnessed(1, 2, 3), (1, claim(ticket=1, vouched=True))).lost == [key(2)]
+    # Less is a mere line of the journal.
+    assert judge(*witnessed(1, 2), (4, claim(ticket=9))).lost == [key(4)]
+
+
+def test_without_a_ticket_the_instant_at_which_it_was_told_says_who_came_later() -> None:
+    told = [(number, claim(ticket=0, witnessed=True, told_ms=100 - number)) for number in (1, 2, 3)]
+    assert judge(*told).lost == [key(3)]
+
+
 def test_who_pays_by_redis_alone_and_finds_no_unit_must_be_voided_in_sql_first() -> None:
     decision = judge((1, claim(S.PAYING)), sql={2: ("confirmed", claim())}, deals=[terms(allotted=1)])
     assert (states(decision), decision.unwritten) == ({1: S.EXPIRED, 2: S.CONFIRMED}, [key(1)])

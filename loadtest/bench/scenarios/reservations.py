@@ -8,8 +8,10 @@ the servers stand calls of the script alone (`raw.py`): what Valkey leaves for e
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from livecommerce.protocol.codec import MSGPACK, encode
+from livecommerce.protocol.facts import HoldLevel
 from livecommerce.protocol.from_viewer import Reserve, WantLine
 from loadtest.bench import raw
 from loadtest.bench.audience import Audience
@@ -45,11 +47,15 @@ def reserved(lab: Lab, side: Side, amount: Amount) -> Mapping[str, float]:
     return _measure(lab, side, amount, sold_out=False)
 
 
+def reserved_at(level: HoldLevel, lab: Lab, side: Side, amount: Amount) -> Mapping[str, float]:
+    return _measure(lab, side, amount, sold_out=False, level=level)
+
+
 def sold_out(lab: Lab, side: Side, amount: Amount) -> Mapping[str, float]:
     return _measure(lab, side, amount, sold_out=True)
 
 
-def _measure(lab: Lab, side: Side, amount: Amount, *, sold_out: bool) -> Mapping[str, float]:
+def _measure(lab: Lab, side: Side, amount: Amount, *, sold_out: bool, level: HoldLevel = "soft") -> Mapping[str, float]:
     if side.key in raw.CALLS:
         asked = amount["viewers"] * amount["each"]
         found = raw.CALLS[side.key](lab, lab.stagehand.show(0 if sold_out else _QUOTA), asked, sold_out)
@@ -57,7 +63,7 @@ def _measure(lab: Lab, side: Side, amount: Amount, *, sold_out: bool) -> Mapping
     total = _Sum()
     with side.serve(lab) as stand:
         for _ in range(amount["bursts"]):
-            _burst(lab, stand, amount["viewers"], amount["each"], sold_out, total)
+            _burst(lab, stand, amount["viewers"], amount["each"], sold_out, level, total)
     asked = amount["viewers"] * amount["each"] * amount["bursts"]
     if (total.refused if sold_out else total.accepted) != asked:
         raise LabFailed(f"{total.accepted} accepted and {total.refused} refused of {asked}")
@@ -71,9 +77,9 @@ def _measure(lab: Lab, side: Side, amount: Amount, *, sold_out: bool) -> Mapping
     }
 
 
-def _burst(lab: Lab, stand: Stand, viewers: int, each: int, sold_out: bool, total: _Sum) -> None:
+def _burst(lab: Lab, stand: Stand, viewers: int, each: int, sold_out: bool, level: HoldLevel, total: _Sum) -> None:
     # Sold out: what the warm-up takes is all there is.
-    show_id = stand.new_show(viewers * WARM if sold_out else _QUOTA)
+    show_id = stand.new_show(viewers * WARM if sold_out else _QUOTA, level)
     audience = Audience(lab.runner, stand.port, greeted=stand.greets)
     try:
         audience.enter(stand.entries(show_id, viewers))
@@ -128,6 +134,7 @@ def _ask_all(audience: Audience, requests: list[list[bytes]], total: _Sum) -> No
     audience.until(answered, "every answer")
 
 
+_DURABLE: tuple[HoldLevel, ...] = ("fsync", "ledger")
 _SIDES = ("ours", "plain", "evalsha_1", "evalsha_64", "redis_benchmark")
 _UNITS = (
     Unit(_PER_SECOND, 0),
@@ -145,5 +152,12 @@ RESERVATIONS = (
     Bench(
         "sold-out", "Reservations", "refused after sell-out, {viewers} sockets", _SIDES[:-1], _UNITS, sold_out, _FULL,
         _QUICK,
+    ),
+    *(
+        Bench(
+            f"reserve-{level}", "Reservations", f"accepted at level {level}, {{viewers}} sockets", ("ours",), _UNITS,
+            partial(reserved_at, level), _FULL, _QUICK,
+        )
+        for level in _DURABLE
     ),
 )  # fmt: skip
