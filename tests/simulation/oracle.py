@@ -16,8 +16,8 @@ import msgpack
 import msgspec
 
 from livecommerce.errors import R
-from livecommerce.reservations import engine as spoken
-from livecommerce.reservations import keys, verbs
+from livecommerce.reservations import answers, keys, verbs
+from livecommerce.reservations.engine import LIMIT_BY
 from livecommerce.reservations.evidence import WAIT_UNKNOWN
 from livecommerce.reservations.memory import Testimony
 from livecommerce.reservations.model import Model, ModelDeal, ModelHold, No
@@ -69,13 +69,18 @@ class Oracle:
         self._last_ms = 0
         self._truth = Model(0)  # as it was when history was lost
         self.is_undetected = False
-        # hold → (state, ticket) as living processes told the rebuild
-        self.heard: dict[tuple[str, str], set[tuple[int, int]]] = {}
+        # Testimony of one rebuild → hold → (state, ticket) as living processes told it.
+        self._heard: dict[bytes, dict[tuple[str, str], set[tuple[int, int]]]] = {}
         self.forgotten: set[tuple[str, str]] = set()  # holds of which no ledger and nobody alive knew any more
         self.rebuilds = self.proved = 0
         self.calls = 0
         self.digest = hashlib.sha256()
         self.latest_ms = 0
+
+    @property
+    def counts(self) -> bool:
+        """True where the show's books are there and nothing of them is known to be lost."""
+        return self.model is not None and not self._paused and not self.is_undetected
 
     # --- lost history -----------------------------------------------------------------------------------------------
 
@@ -90,24 +95,25 @@ class Oracle:
         self.model, self._paused, self._fence, self._last_ms = copy.deepcopy(left) or (None, False, Fence(0), 0)
         self.is_undetected = left is not None
 
-    def _installed(self) -> None:
+    def _installed(self, generation: int) -> None:
         """New books stand in place of the lost ones: they add up, and whoever could prove a hold has it."""
         read = functools.partial(self._ask, "HGETALL")
         books = {name: _pairs(read(key)) for name, key in zip(keys.BOOKS, keys.books(self._show_id), strict=True)
                  if name in ("deals", "rids", "viewers", "moves")}  # fmt: skip
         new = books_as_model(_pairs(read(self._meta)), books)
+        heard = self._heard.get(keys.testimony(self._show_id, generation).encode(), {})
         for key, hold in self._truth.holds.items():
-            self._none_forgotten(new, key, hold)
+            if (hold.state, hold.ticket) in heard.get(key, ()):
+                self._none_forgotten(new, key, hold)
         self.forgotten |= self._truth.holds.keys() - new.holds.keys()
-        _must(not self.forgotten & self.heard.keys(), "somebody alive told of a hold, and it is forgotten")
+        _must(not self.forgotten & heard.keys(), "somebody alive told of a hold, and it is forgotten")
         self.model, self._paused, self._fence, self._last_ms = new, False, Fence(self._seq()), self._now_ms()
-        self.heard.clear()
         self.rebuilds += 1
         self.digest.update(repr(sorted(new.holds.items())).encode())
 
     def _none_forgotten(self, new: Model, key: tuple[str, str], was: ModelHold) -> None:
         """Units may be short only where a hold lives again whose end nobody could prove, or that began since."""
-        if was.state != State.HELD or was.due <= new.now or (was.state, was.ticket) not in self.heard.get(key, ()):
+        if was.state != State.HELD or was.due <= new.now:
             return
         self.proved += 1
         now = new.holds.get(key)
@@ -126,7 +132,7 @@ class Oracle:
 
     def watch(self, command: list[bytes], answer: Any) -> None:
         if command[0] == b"LRANGE" and command[1].startswith(self._testimony):
-            self._hear(answer)
+            self._hear(command[1], answer)
         if command[0] not in (b"EVALSHA", b"EVAL") or command[3] != self._meta:
             return
         if isinstance(answer, Exception):
@@ -139,13 +145,14 @@ class Oracle:
             case "open_show.lua":
                 self._opened(command[-2], command[-1], answer)
             case "install_rebuild.lua" if answer[0] == b"installed":
-                self._installed()
+                self._installed(int(command[3 + int(command[2])]))
 
-    def _hear(self, pieces: list[bytes]) -> None:
+    def _hear(self, testimony: bytes, pieces: list[bytes]) -> None:
+        heard = self._heard.setdefault(testimony, {})
         for piece in pieces:
             for viewer_id, rid, raw in msgspec.msgpack.decode(piece, type=Testimony).holds:
                 items = record(raw)
-                self.heard.setdefault((viewer_id, rid), set()).add((items[STATE], items[TICKET]))
+                heard.setdefault((viewer_id, rid), set()).add((items[STATE], items[TICKET]))
 
     def judge(self, batch: list[Any], answer: Answer) -> None:
         tip, offer_ms, _journal_max, requests, witness_seq, witness_tip = batch
@@ -216,10 +223,10 @@ def _judged(ask: Callable[[], Any], said: Answer, told: Told) -> Told:
     try:
         ask()
     except No as no:
-        why = None if said[0] == spoken._OK else spoken._REFUSALS[said[0]]
+        why = None if said[0] == answers.OK else answers.REFUSALS[said[0]]
         _must(why is no.why, f"the server says {why}, the model {no.why}")
         return None
-    _must(said[0] == spoken._OK, f"the server refuses ({said}), the model does not")
+    _must(said[0] == answers.OK, f"the server refuses ({said}), the model does not")
     return told
 
 
@@ -259,7 +266,7 @@ def _free(model: Model, key: tuple[str, str], rest: Answer) -> None:
 
 def _reacquire(model: Model, request: Answer, said: Answer) -> Told:
     key = request[0].decode(), request[1].decode()
-    if said[0] == spoken._SOLD_OUT:
+    if said[0] == answers.SOLD_OUT:
         _must(model.reacquire(key) is False, f"{key}: refused for want of units that are there")
         return None
     return _judged(lambda: _must(model.reacquire(key), f"{key}: got units that are not there"), said, (key, said))
@@ -278,7 +285,7 @@ def _put_deal(model: Model, request: Answer, said: Answer) -> Told:
     deal_id, move, units, limit, hold_ms, pay_ms, status, _opens, _closes, _level, rule, *limits = request
     limit_by, address_cap, hold_cap_ms = limits
     deal = ModelDeal(
-        units, limit, hold_ms, pay_ms, DealState(status), rule == 1, 0, spoken.LIMIT_BY[limit_by], address_cap,
+        units, limit, hold_ms, pay_ms, DealState(status), rule == 1, 0, LIMIT_BY[limit_by], address_cap,
         hold_cap_ms,
     )  # fmt: skip
     return _judged(lambda: model.put_deal(deal_id.decode(), deal, move.decode()), said, None)
@@ -358,7 +365,7 @@ def books_as_model(meta: dict[bytes, Any], books: dict[str, dict[bytes, Any]]) -
         levels[name.decode()] = available, held, paying, sold, waiting
         _must(available + held + paying + sold == quota, f"{name!r} was made anew as {_unpacked(raw)}")
         model.deals[name.decode()] = ModelDeal(
-            quota, limit, hold_ms, pay_ms, DealState(status), rule == 1, available, spoken.LIMIT_BY[by], address_cap,
+            quota, limit, hold_ms, pay_ms, DealState(status), rule == 1, available, LIMIT_BY[by], address_cap,
             hold_cap_ms,
         )  # fmt: skip
     for name, raw in books["rids"].items():

@@ -37,6 +37,8 @@ from livecommerce.orders.service import Orders
 from livecommerce.people.identity import ViewerIdentity
 from livecommerce.protocol.facts import DealClosed, Hold
 from livecommerce.reservations import DealStock, ReservationEngine, keys
+from livecommerce.reservations.model import ModelHold
+from livecommerce.reservations.states import State
 from livecommerce.shows.deals import DealStocks
 from livecommerce.shows.news import News
 from loadtest.check.checker import check
@@ -182,6 +184,7 @@ class Shop(World):
         self.ledgers = ledgers
         # In some histories Redis loses everything, or what it did since some moment, and the books are made anew.
         self.loses = "" if self.weather.calm else self.chance.choice(("", "", "everything", "the_end"))
+        self.witnesses_live = self.chance.random() < 0.6  # nobody is killed until the books are there again
         ledgers.begin(Disk(self.chance, 0.0 if self.weather.calm else self.chance.choice((0.0, 0.0, 0.01))))
         self.bank = Bank(self, away=0.0 if self.weather.calm else self.chance.choice((0.0, 0.05, 0.3)))
         self.records: list[AnyRecord] = []
@@ -194,6 +197,8 @@ class Shop(World):
         self.errands.append(self._task(work))
 
     def ills(self) -> list[Callable[[], Awaitable[None]]]:
+        if self.witnesses_live and not self.oracle.counts:
+            return [self._server_away]
         # The checker reads when a hold ended off the server's clock: that one is not set here.
         return [self._kill, self._kill, self._kill, self._stop_gently, self._server_away]
 
@@ -242,6 +247,10 @@ class Shop(World):
         left, kept = self.oracle.remember(), self._dumped()
         if self.loses == "the_end":
             await asyncio.sleep(self.chance.uniform(0.2, 3.0))
+        for _ in range(10):  # where there is something to lose
+            if self.oracle.model is not None and any(map(_is_held, self.oracle.model.holds.values())):
+                break
+            await asyncio.sleep(0.4)
         self.happened[f"lost_{self.loses}"] += 1
         self.told.clear()  # what nobody can prove any more may be asked for again
         self.server.ask("FLUSHALL")
@@ -425,6 +434,10 @@ class Shop(World):
             for row in piece:
                 books.take(row)
         return books
+
+
+def _is_held(hold: ModelHold) -> bool:
+    return hold.state == State.HELD
 
 
 def _held(packed: bytes) -> int:

@@ -24,7 +24,7 @@ pytestmark = [
 ]
 
 # What fits into some twenty seconds of one core; the long form takes the seeds from 10,000 on.
-SHORT = 360
+SHORT = 288
 LONG = range(10_000, 40_000)
 # What a short campaign must have met, or it proves nothing.
 MET = (
