@@ -102,12 +102,12 @@ class RebuildStore:
             keys.tips(show_id),
             *(key for pair in pairs for key in pair),
         )
+        # Watched first: books that are there while no worker knows of them would end no hold.
+        await self._redis.sadd(keys.SHOWS, show_id)
         word, at = await self._run(
             INSTALL, names, str(generation), epoch, str(seq), str(hold_clock_ms), str(ticket), books.queues, counts,
             books.todo, str(limit),
         )  # fmt: skip
-        if word == b"installed":
-            await self._redis.sadd(keys.SHOWS, show_id)
         return word.decode(), int(at)
 
     async def tell(self, show_id: str, seq: int, books: BooksAnew, ended: list[tuple[str, str, bytes]]) -> None:

@@ -71,7 +71,8 @@ class Oracle:
         self.is_undetected = False
         # Testimony of one rebuild → hold → (state, ticket) as living processes told it.
         self._heard: dict[bytes, dict[tuple[str, str], set[tuple[int, int]]]] = {}
-        self.forgotten: set[tuple[str, str]] = set()  # holds of which no ledger and nobody alive knew any more
+        # Holds that a rebuild could not keep: no ledger and nobody alive knew of them, or their time or unit was gone.
+        self.not_kept: set[tuple[str, str]] = set()
         self.rebuilds = self.proved = 0
         self.calls = 0
         self.digest = hashlib.sha256()
@@ -105,8 +106,12 @@ class Oracle:
         for key, hold in self._truth.holds.items():
             if (hold.state, hold.ticket) in heard.get(key, ()):
                 self._none_forgotten(new, key, hold)
-        self.forgotten |= self._truth.holds.keys() - new.holds.keys()
-        _must(not self.forgotten & heard.keys(), "somebody alive told of a hold, and it is forgotten")
+        forgotten = self._truth.holds.keys() - new.holds.keys()
+        _must(not forgotten & heard.keys(), "somebody alive told of a hold, and it is forgotten")
+        ended = {key for key, hold in new.holds.items() if hold.state not in LIVE and hold.state != State.CONFIRMED}
+        for before in (self._truth, self.model or Model(0)):
+            self.not_kept |= {key for key, hold in before.holds.items() if hold.state in LIVE} & ended
+        self.not_kept |= forgotten
         self.model, self._paused, self._fence, self._last_ms = new, False, Fence(self._seq()), self._now_ms()
         self.rebuilds += 1
         self.digest.update(repr(sorted(new.holds.items())).encode())

@@ -418,8 +418,10 @@ class Shop(World):
         # A request that lay in somebody's buffers may be carried out after the same one was refused: it holds a unit
         # for as long as its time, and its viewer is told so. Nothing else of it may be wrong.
         excused = {"contradicted_answers"} if self.weather.late or self.weather.slow else set()
-        # Nor what was told by processes that died before anybody else knew it, with the history that told it.
-        unknown = tuple(f"{viewer_id}/{rid}:" for viewer_id, rid in self.oracle.forgotten)
+        if self.oracle.rebuilds:  # refused in the history that counts, and held in the one that was lost
+            excused = {"contradicted_answers"}
+        # Nor what a rebuild could not keep; the oracle has judged that.
+        unknown = tuple(f"{viewer_id}/{rid}:" for viewer_id, rid in self.oracle.not_kept)
         wrong = [
             str(each)
             for each in result.breaches
