@@ -288,12 +288,17 @@ def _heartbeat(model: Model, _request: Answer, said: Answer) -> Told:
 
 def _put_deal(model: Model, request: Answer, said: Answer) -> Told:
     deal_id, move, units, limit, hold_ms, pay_ms, status, _opens, _closes, _level, rule, *limits = request
-    limit_by, address_cap, hold_cap_ms = limits
+    limit_by, address_cap, hold_cap_ms, *drawn = limits
+    _must(not any(drawn), "no deal of these shops is drawn")
     deal = ModelDeal(
         units, limit, hold_ms, pay_ms, DealState(status), rule == 1, 0, LIMIT_BY[limit_by], address_cap,
         hold_cap_ms,
     )  # fmt: skip
     return _judged(lambda: model.put_deal(deal_id.decode(), deal, move.decode()), said, None)
+
+
+def _of_a_draw(_model: Model, request: Answer, _said: Answer) -> Told:
+    raise Breach(f"no deal of these shops is drawn, and this was asked: {request}")
 
 
 def _take_out(model: Model, request: Answer, said: Answer) -> Told:
@@ -340,6 +345,8 @@ _JUDGES: dict[int, Callable[[Model, Answer, Answer], Told]] = {
     verbs.TAKE_OUT: _take_out,
     verbs.KEEP: _of_hold(lambda model, key, rest: model.keep(key, rest[0])),
     verbs.REPLACE: _replace,
+    verbs.END_WINDOW: _of_a_draw,
+    verbs.DRAW: _of_a_draw,
 }
 
 
@@ -366,7 +373,7 @@ def books_as_model(meta: dict[bytes, Any], books: dict[str, dict[bytes, Any]]) -
     levels = {}
     for name, raw in books["deals"].items():
         status, quota, available, held, paying, sold, waiting, limit, hold_ms, pay_ms, *more = _unpacked(raw)
-        _opens, _closes, _taken, _level, rule, _owed, by, address_cap, hold_cap_ms = more
+        _opens, _closes, _taken, _level, rule, _owed, by, address_cap, hold_cap_ms, *_drawn = more
         levels[name.decode()] = available, held, paying, sold, waiting
         _must(available + held + paying + sold == quota, f"{name!r} was made anew as {_unpacked(raw)}")
         model.deals[name.decode()] = ModelDeal(
