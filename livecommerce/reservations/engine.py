@@ -242,13 +242,15 @@ class ReservationEngine:
         part of it is done once. Raises `Refused(UNKNOWN_DEAL)`; `Refused(BUSY)` where somebody else carries it on.
         """
         stands = await self._batcher.ask(show_id, (verbs.END_WINDOW, deal_id), _drawing(deal_id))
-        for _ in range(_DRAW_LOOKS_MAX):
-            if stands.phase != DrawPhase.DRAWING:
-                if stands.phase == DrawPhase.DRAWN and stands.in_ledger:
-                    await self._tell_drawn(show_id, deal_id)
-                return stands
+        looks = 0
+        while stands.phase == DrawPhase.DRAWING:
+            if looks == _DRAW_LOOKS_MAX:
+                raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS)
             stands = await self._carry_on(show_id, deal_id, stands, seed, salt)
-        raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS)
+            looks += 1
+        if stands.phase == DrawPhase.DRAWN and stands.in_ledger:
+            await self._tell_drawn(show_id, deal_id)
+        return stands
 
     async def _carry_on(self, show_id: str, deal_id: str, stands: Drawing, seed: str, salt: str) -> Drawing:
         """Serve the rest of a draw, part by part, until it is made or stands elsewhere than expected."""
