@@ -261,6 +261,38 @@ def token(kind: str, name: str, location: str, **given: Any) -> None:
     click.echo(asyncio.run(make_token(with_secrets(_settings(**given)), kind, name, location)))
 
 
+@main.command(name="verify-tickets")
+@click.argument("file", type=click.File("rb"))
+@click.option("--key", help="Public key the list must be signed with, as the shop publishes it.")
+@click.option("--commitment", help="Commitment of the draw, as it was published before.")
+@_reports_failures
+def verify_tickets(file: Any, key: str | None, commitment: str | None) -> None:
+    """Check a signed list of tickets: signature, order, stock, limits and, where there was one, the draw.
+
+    Needs no server. Exit 1 where anything is wrong, 2 where the file is no list of tickets.
+
+    \b
+    livecommerce verify-tickets tickets-dea_….json
+    livecommerce verify-tickets tickets-dea_….json --key dGhl… --commitment 9f86d0…
+    """
+    from livecommerce.reservations.ticket_list import Unreadable, verify
+
+    try:
+        findings = verify(file.read(), key, commitment)
+    except Unreadable as error:
+        click.secho(f"✗ This is not a list of tickets: {error}", fg="red", err=True)
+        sys.exit(2)
+    marks = {True: ("✓", "green"), False: ("✗", "red"), None: ("·", "yellow")}
+    for finding in findings:
+        mark, colour = marks[finding.holds]
+        click.secho(f"{mark} {finding.text}", fg=colour)
+    wrong = sum(finding.holds is False for finding in findings)
+    if wrong:
+        click.secho(f"This list is not to be trusted: {wrong} of {len(findings)} checks failed.", fg="red", err=True)
+        sys.exit(1)
+    click.echo("Everything that the list says of itself is true.")
+
+
 @main.command(
     name="loadtest",
     add_help_option=False,

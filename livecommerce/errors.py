@@ -87,6 +87,9 @@ class R(enum.Enum):
     HOLD_TIME = Refusal(
         416, "hold_time", "You have held this deal for as long as one person may without paying.", False, 409
     )
+    ALREADY_IN = Refusal(417, "already_in", "You are in the draw already.", False, 409)
+    DRAW_RUNS = Refusal(418, "draw_runs", "The draw is being made. Try again in a moment.", True, 409)
+    DRAW_ALONE = Refusal(419, "draw_alone", "This deal is drawn: enter it by itself.", False, 422)
     NOT_SOLD_HERE = Refusal(425, "not_sold_here", "This is not sold here: {what}.", False, 404)
     BAG_TIME = Refusal(
         426, "bag_time", "This bag has been open for {minutes} minutes. Pay for it or let it go.", False, 409

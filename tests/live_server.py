@@ -412,6 +412,7 @@ class Deal:
     hold_seconds: int = 300
     pay_seconds: int = 600
     label: str = "Rosewood"
+    draw_seconds: int = 0  # 0: first come
     hold_cap_seconds: int | None = None  # None: what the server takes for right
 
 
@@ -443,6 +444,7 @@ class Show:
             {
                 "variant_id": variants[deal.label], "quota": deal.units, "price_minor": 1900,
                 "limit_per_viewer": deal.limit, "hold_seconds": deal.hold_seconds, "pay_seconds": deal.pay_seconds,
+                **({"fairness": "draw", "draw_seconds": deal.draw_seconds} if deal.draw_seconds else {}),
                 "hold_cap_seconds": deal.hold_cap_seconds,
             }
             for deal in deals

@@ -10,7 +10,7 @@ from livecommerce.cli import main
 
 COMMANDS = [
     ["serve"], ["web"], ["worker"], ["demo"], ["migrate"], ["import", "products"], ["user", "add"], ["user", "reset"],
-    ["token"], ["settings"], ["doctor"], ["audit"], ["import"], ["user"],
+    ["token"], ["verify-tickets"], ["settings"], ["doctor"], ["audit"], ["import"], ["user"],
 ]  # fmt: skip
 
 

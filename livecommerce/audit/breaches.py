@@ -29,6 +29,7 @@ _LEFT_BEHIND = {
     "paying": {"held", "paying"},
     "confirmed": {"held", "paying", "confirmed"},
     "released": {"released"},
+    "entered": {"entered"},
     "expired": {"held"},
 }
 # States in SQL that Redis must have followed.
@@ -230,7 +231,7 @@ def _had_at(movement_id: int, moved: Iterable[Movement]) -> list[Movement]:
         if each.movement_id <= movement_id and each.kind in FURTHEST:
             place, state = FURTHEST[each.kind]
             if each.line not in furthest or (each.n, place) > furthest[each.line][0]:
-                furthest[each.line] = (each.n, place), state not in ("", "waiting"), each
+                furthest[each.line] = (each.n, place), state not in ("", "entered", "waiting"), each
     return [each for _, has, each in furthest.values() if has]
 
 

@@ -15,13 +15,28 @@ from typing import Final
 
 Line = tuple[str, str, int]  # (viewer_id, rid, line)
 
-# Where the units of a line are. Who waits has none; "gone" are the ended, which are forgotten.
-_PLACES: Final = {"waiting": "", "offered": "held", "held": "held", "paying": "paying", "sold": "sold", "": ""}
+# Where the units of a line are. Who waits or is in a draw has none; "gone" are the ended, which are forgotten.
+_PLACES: Final = {
+    "entered": "",
+    "waiting": "",
+    "offered": "held",
+    "held": "held",
+    "paying": "paying",
+    "sold": "sold",
+    "": "",
+}
 
 # (state of a line, kind of movement) → state. What is absent cannot happen.
 STEPS: Final[Mapping[tuple[str, str], str]] = {
     ("", "held"): "held",
     ("", "waiting"): "waiting",
+    ("", "entered"): "entered",
+    # The draw gave her a place: a unit, or one in the line.
+    ("entered", "held"): "held",
+    ("entered", "waiting"): "waiting",
+    ("entered", "released"): "",
+    ("entered", "lapsed"): "",
+    ("entered", "cancelled"): "",
     ("waiting", "offered"): "offered",
     ("waiting", "released"): "",
     ("waiting", "lapsed"): "",
@@ -42,6 +57,7 @@ STEPS: Final[Mapping[tuple[str, str], str]] = {
     ("paying", "cancelled"): "",
     ("", "reacquired"): "paying",
     # Written by whoever rebuilds lost books, for what could not be proved any more.
+    ("entered", "lost"): "",
     ("waiting", "lost"): "",
     ("offered", "lost"): "",
     ("held", "lost"): "",
@@ -50,10 +66,10 @@ STEPS: Final[Mapping[tuple[str, str], str]] = {
 KINDS: Final = frozenset(kind for _, kind in STEPS)
 # How far along its way a hold is after each kind of movement, within one round, and where its units are then.
 FURTHEST: Final[Mapping[str, tuple[int, str]]] = {
-    "waiting": (1, "waiting"), "offered": (2, "offered"), "held": (3, "held"), "accepted": (3, "held"),
-    "kept": (3, "held"), "paying": (4, "paying"), "reacquired": (4, "paying"), "confirmed": (5, "sold"),
-    "lapsed": (6, ""), "expired": (7, ""), "pay_expired": (7, ""), "lost": (7, ""), "cancelled": (8, ""),
-    "released": (9, ""),
+    "entered": (0, "entered"), "waiting": (1, "waiting"), "offered": (2, "offered"), "held": (3, "held"),
+    "accepted": (3, "held"), "kept": (3, "held"), "paying": (4, "paying"), "reacquired": (4, "paying"),
+    "confirmed": (5, "sold"), "lapsed": (6, ""), "expired": (7, ""), "pay_expired": (7, ""), "lost": (7, ""),
+    "cancelled": (8, ""), "released": (9, ""),
 }  # fmt: skip
 ANEW: Final = "anew"  # the last movement of a rebuild, one for each deal
 _QUOTA: Final = {"allotted": 1, "taken_out": -1}

@@ -16,6 +16,7 @@ from livecommerce.background.holds import BEAT_SECONDS, Heartbeats
 from livecommerce.background.journal import PERIOD_SECONDS, JournalToLedger
 from livecommerce.background.programme import ProgrammeDuty
 from livecommerce.background.rebuild import RebuildDuty
+from livecommerce.background.ticket_lists import TicketListDuty
 from livecommerce.background.worker import Duty
 from livecommerce.channels.service import Channels
 from livecommerce.clock import Clock
@@ -63,6 +64,7 @@ def duties_of(parts: PartsOfAWorker) -> list[Duty]:
         Repeated("heartbeat", heartbeats.beat_due, BEAT_SECONDS, deadline_seconds=5.0),
         Repeated("journal", journal.drain_all, PERIOD_SECONDS),
         ProgrammeDuty(parts.shows, parts.clock),
+        TicketListDuty(parts.shows.tickets, journal, parts.engine),
         Repeated("outbox", parts.orders.run_outbox, 0.53),
         Repeated("deadlines", parts.orders.sweep_deadlines, 1.07),
         Repeated("unwritten", parts.orders.sweep_unwritten, 2.03),

@@ -44,7 +44,8 @@ _TRIES = 5
 
 # What the script's movements say of a hold. Those of orders are left out: SQL's own rows are the judge.
 _STATE_AFTER = {
-    "waiting": State.WAITING, "offered": State.OFFERED, "held": State.HELD, "accepted": State.HELD, "kept": State.HELD,
+    "entered": State.ENTERED, "waiting": State.WAITING, "offered": State.OFFERED, "held": State.HELD,
+    "accepted": State.HELD, "kept": State.HELD,
     "paying": State.PAYING, "reacquired": State.PAYING, "confirmed": State.CONFIRMED, "released": State.RELEASED,
     "expired": State.EXPIRED, "pay_expired": State.EXPIRED, "cancelled": State.CANCELLED, "lapsed": State.LAPSED,
     "lost": State.EXPIRED,
@@ -285,6 +286,8 @@ def _fold(row: "Row[Any]", told: dict[Key, _Told]) -> None:
         told[key] = _Told(claim, row.hold_clock_ms, {row.line: (row.deal_id, row.qty)})
         return
     known.lines[row.line] = row.deal_id, row.qty
+    if known.claim.state == State.ENTERED:
+        wait = WAIT_UNKNOWN  # the draw gave her the place in the line, whatever she asked for
     known.kept = known.kept or row.kind == "kept"
     wait = min(known.claim.wait, wait)  # 1 where any of them says so
     if claim.distance > known.claim.distance:

@@ -102,6 +102,8 @@ class ClaimDesk:
         if hold.state == "held":
             until = time.strftime("%H:%M UTC", time.gmtime((hold.due_at_ms or 0) / 1000))
             text = f"Reserved for you: {name} × {claim.qty}, until {until}."
+        elif hold.state == "entered":
+            text = f"You are in the draw: {name} × {claim.qty}."
         else:
             text = f"{name} × {claim.qty}: your claim is {hold.state}."
         return Claimed(cid, rid, text, claim.code, _lines(claim), hold)

@@ -326,6 +326,8 @@ deals = Table(
     Column("address_cap", Integer, nullable=False, server_default="0"),  # units of one network address; 0: none
     Column("hold_cap_seconds", Integer, nullable=False, server_default="0"),  # of one person in all; 0: none
     Column("pulled", Text, nullable=False, server_default=""),  # "" | honour | cancel
+    Column("fairness", Text, nullable=False, server_default="first_come"),  # first_come | draw
+    Column("draw_seconds", Integer, nullable=False, server_default="0"),  # of the window in which taps enter the draw
     # No oversell, in SQL itself: whatever happens above, these rows cannot say otherwise.
     CheckConstraint("sold >= 0 AND paying >= 0 AND sold + paying <= allotted", name="no_oversell"),
     CheckConstraint("status IN ('draft','announced','open','closing','closed')", name="status"),
@@ -712,6 +714,36 @@ outbox = Table(
     _ms("created_at_ms", nullable=False),
     _ms("done_at_ms", nullable=True),
     Index("ix_outbox_open", "done_at_ms", "id"),
+)
+
+# --- fairness -------------------------------------------------------------------------------------------------------
+
+# The draw of a deal. Seed and salt are committed before the deal can be seen to open, and told to nobody before the
+# draw was made; not in `deals`, whose rows are copied and listed.
+draws = Table(
+    "draws",
+    metadata,
+    Column("deal_id", Text, ForeignKey("deals.id"), primary_key=True),
+    Column("show_id", Text, nullable=False),
+    Column("seed", Text, nullable=False),
+    Column("salt", Text, nullable=False),
+    _ms("draws_at_ms"),  # the window's end, once the deal is open
+    _ms("drawn_at_ms"),
+    Column("entrants", Integer, nullable=False, server_default="0"),
+    Column("root", Text, nullable=False, server_default=""),
+)
+
+# The list of tickets of a closed deal, as it was signed: these bytes, for ever.
+ticket_lists = Table(
+    "ticket_lists",
+    metadata,
+    Column("deal_id", Text, ForeignKey("deals.id"), primary_key=True),
+    Column("show_id", Text, nullable=False, index=True),
+    Column("salt", Text, nullable=False),
+    Column("public_key", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("signature", Text, nullable=False),
+    _ms("made_at_ms", nullable=False),
 )
 
 leases = Table(

@@ -20,6 +20,22 @@ Pulled = Literal["", "honour", "cancel"]  # how a deal that was pulled treats wh
 Role = Literal["viewer", "host", "moderator", "manager", "admin"]
 
 
+class DrawFacts(msgspec.Struct, frozen=True):
+    """A deal that is drawn: taps within the window enter, then the order of service is drawn (docs/fairness.md).
+
+    `commitment` stands from the announcement on: the SHA-256 of a seed that is told once the draw was made, with the
+    root of all entrants; from the three anybody computes the order again.
+    """
+
+    window_seconds: int
+    commitment: str = ""
+    draws_at_ms: int | None = None  # the window's end, known once the deal is open
+    drawn_at_ms: int | None = None
+    entrants: int = 0
+    seed: str = ""
+    root: str = ""
+
+
 class DealFacts(msgspec.Struct, frozen=True):
     """One variant offered in a show. A card with shades has a deal for each shade."""
 
@@ -44,6 +60,7 @@ class DealFacts(msgspec.Struct, frozen=True):
     hold_cap_seconds: int = 0  # how long one person may hold in all without paying; 0 is none
     pulled: Pulled = ""
     options: tuple[str, ...] = ()  # size, colour: what the catalogue calls this variant, each by itself
+    draw: DrawFacts | None = None  # None: first come, first served
 
 
 class CardFacts(msgspec.Struct, frozen=True):
@@ -127,11 +144,17 @@ class HoldLine(msgspec.Struct, frozen=True):
     qty: int
 
 
-HoldState = Literal["waiting", "offered", "held", "paying", "confirmed", "released", "expired", "lapsed", "cancelled"]
+HoldState = Literal[
+    "entered", "waiting", "offered", "held", "paying", "confirmed", "released", "expired", "lapsed", "cancelled"
+]  # fmt: skip
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """A viewer's own reservation. `due_at_ms` is when held / offered / paying ends; `place` in the line is from 1."""
+    """A viewer's own reservation. `due_at_ms` is when held / offered / paying ends; `place` in the line is from 1.
+
+    `entered` is a place in the draw of its deal; after the draw the hold is `held` or `waiting`, and its `ticket` is
+    the one that was drawn.
+    """
 
     rid: str
     show_id: str
@@ -239,11 +262,22 @@ class DealAnnounced(Event, frozen=True, tag="deal_announced"):
 
     deal_id: str
     opens_at_ms: int
+    draw: DrawFacts | None = None
 
 
 class DealOpened(Event, frozen=True, tag="deal_opened"):
+    """Until `draw.draws_at_ms`, where there is a draw, taps enter it."""
+
     deal_id: str
     closes_at_ms: int | None = None
+    draw: DrawFacts | None = None
+
+
+class DealDrawn(Event, frozen=True, tag="deal_drawn"):
+    """The draw was made: who was drawn holds a unit, the others stand in the line in the order drawn."""
+
+    deal_id: str
+    draw: DrawFacts
 
 
 class DealClosed(Event, frozen=True, tag="deal_closed"):
@@ -295,6 +329,7 @@ AnyEvent = (
     | CardListed
     | DealAnnounced
     | DealOpened
+    | DealDrawn
     | DealClosed
     | LinePinned
     | LineUnpinned

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
 import msgpack
-import msgspec
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
@@ -26,7 +25,8 @@ from livecommerce.hot_state import as_cluster, masters
 from livecommerce.ids import is_rid
 from livecommerce.ledger.database import Database
 from livecommerce.protocol.facts import Hold, HoldLevel, Level, LimitBy
-from livecommerce.reservations import keys, verbs
+from livecommerce.reservations import answers, draw, keys, verbs
+from livecommerce.reservations.answers import refusal_of
 from livecommerce.reservations.batcher import (
     BUSY_AFTER_MS,
     REBUILDING_AFTER_MS,
@@ -36,28 +36,16 @@ from livecommerce.reservations.batcher import (
     Reply,
     Tell,
 )
-from livecommerce.reservations.memory import Testimony
 from livecommerce.reservations.relay_format import DUE, LINES, TICKET, attribution_to, hold_of, record
-from livecommerce.reservations.states import DEAL_STATES, IN_HELD, WORDS, DealState, DealWord, State
+from livecommerce.reservations.states import DEAL_STATES, IN_HELD, DealState, DealWord, DrawPhase, State
 from livecommerce.reservations.store import Store, StoreAway, StoreBroken
+from livecommerce.reservations.testimony import Testifier
 from livecommerce.reservations.tokens import LEVELS, HoldPromise, mint, read, token_key
-from livecommerce.reservations.witnesses import Told, Witnesses
+from livecommerce.reservations.witnesses import LEDGER, Told, Witnesses
 from livecommerce.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-# The codes of `reserve.lua`.
-_OK, _SOLD_OUT, _LIMIT, _NOT_OPEN, _DEAL_CLOSED, _UNKNOWN_DEAL, _QUANTITY, _RID_REUSED = range(8)
-_HOLD_GONE, _BUSY, _ALREADY_WAITING, _NOT_FOUND, _CONFLICT, _TOO_MANY, _MALFORMED = range(8, 15)
-_REFUSALS = {
-    _SOLD_OUT: R.SOLD_OUT, _LIMIT: R.LIMIT, _NOT_OPEN: R.DEAL_NOT_OPEN, _DEAL_CLOSED: R.DEAL_CLOSED,
-    _UNKNOWN_DEAL: R.UNKNOWN_DEAL, _QUANTITY: R.QUANTITY, _RID_REUSED: R.RID_REUSED, _HOLD_GONE: R.HOLD_GONE,
-    _BUSY: R.BUSY, _ALREADY_WAITING: R.ALREADY_WAITING, _NOT_FOUND: R.NOT_FOUND, _CONFLICT: R.CONFLICT,
-    _TOO_MANY: R.TOO_MANY, _MALFORMED: R.MALFORMED,
-    # Later ones go by the refusal's own number.
-    414: R.VERIFIED_ONLY, 415: R.MEMBERS_ONLY, 416: R.HOLD_TIME,
-}  # fmt: skip
-_LIMITED = {b"deal": "this deal", b"show": "this show", b"address": "one address"}
 LIMIT_BY: tuple[LimitBy, ...] = ("guest", "verified", "member")  # by the script's numbers
 _LEVEL = 5  # the place of a deal's level, after its five counters, in what a call answers
 
@@ -67,16 +55,17 @@ _WORD = re.compile(r"[!-.0-~]{1,64}\Z")  # printable ASCII without space or slas
 # Calls of one heartbeat: 128 holds each. A crowd of 100,000 holds that end together takes several beats, by design:
 # between two calls the requests of viewers have their turn.
 _HEARTBEAT_CALLS_MAX = 16
-# How often a process looks whether somebody rebuilds a show's books: many times in the shortest sensible window.
-_TESTIFY_SECONDS = 0.23
-_TESTIMONY_SECONDS = 600
-_CANCELLED_TOGETHER = 512
+_ASKED_TOGETHER = 512
 _SCAN = 100  # queue entries, of up to 64 holds each, read at once where a deal is pulled
-
+# Entrants that one call gives their places, and that one question to Redis lists: either keeps it near 1 ms.
+_DRAWN_PER_CALL = 32
+_ENTRANTS_PER_PAGE = 1000
+# Looks at a draw that another worker carries on with at the same time, before this one leaves it to the next turn.
+_DRAW_LOOKS_MAX = 8
 # In the order of the script's counts.
 COUNTS = (
     "asked", "held", "waiting", "sold_out", "refused", "repeated", "released", "expired", "offered", "lapsed",
-    "accepted", "paying", "confirmed", "freed", "reacquired", "clock_clamped",
+    "accepted", "paying", "confirmed", "freed", "reacquired", "clock_clamped", "entered", "drawn",
 )  # fmt: skip
 
 
@@ -107,6 +96,9 @@ class DealStock:
     `limit` counts whom `limit_by` names: a guest (the viewer's id), a person who is verified, a member; the latter two
     also say who may reserve at all. `address_cap` bounds the units of one network address, `hold_cap_ms` the time that
     one of them may hold in all without paying: a multiple of `hold_ms` or at least that; 0 is no bound.
+
+    `drawn`: taps enter a draw until `draw` is called, which then serves them in the order drawn. As `status`, it counts
+    in the first call only.
     """
 
     deal_id: str
@@ -123,6 +115,7 @@ class DealStock:
     limit_by: LimitBy = "guest"
     address_cap: int = 0
     hold_cap_ms: int = 0
+    drawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +126,21 @@ class Beat:
     expired: int
     lapsed: int
     offered: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """How the draw of a deal stands. `drawn` entrants have their place; `waiting` of them got no unit then. `root`
+    is what all entrants come to in one hash, "" before the first has a place. Tickets above `base` are drawn ones.
+    `in_ledger`: "held" may be told only once its row is committed."""
+
+    phase: DrawPhase
+    entrants: int
+    base: int
+    drawn: int
+    waiting: int
+    root: str
+    in_ledger: bool
 
 
 class ReservationEngine:
@@ -156,7 +164,7 @@ class ReservationEngine:
         offer_ms = settings.offer_seconds * 1000
         self._batcher: Batcher | BatcherPerShow = kind(self._store, offer_ms, clock, self._witnesses)
         self._fsync_verified: bool | None = None
-        self._testified: dict[str, int] = {}  # show → generation of the rebuild that was told all we remember
+        self._testifier = Testifier(redis, self._batcher, clock)
 
     async def start(self) -> None:
         await self._batcher.start()
@@ -205,8 +213,9 @@ class ReservationEngine:
             verbs.PUT_DEAL, deal.deal_id, deal.move_id, deal.quota, deal.limit, deal.hold_ms, deal.pay_ms,
             int(DEAL_STATES[deal.status]), deal.opens_at_ms or 0, deal.closes_at_ms or 0, LEVELS.index(deal.level),
             int(deal.head_wants_more == "wait"), LIMIT_BY.index(deal.limit_by), deal.address_cap, deal.hold_cap_ms,
+            int(deal.drawn),
         )  # fmt: skip
-        await self._batcher.ask(show_id, request, _done)
+        await self._batcher.ask(show_id, request, answers.done)
         await self._watch(show_id)
 
     async def set_deal_status(self, show_id: str, deal_id: str, status: DealWord) -> int:
@@ -215,14 +224,76 @@ class ReservationEngine:
         `closed` is reached only when nobody holds or pays any more; until then the deal stays `closing`, and calling
         again takes out what came back meanwhile. Raises `Refused(UNKNOWN_DEAL)`.
         """
-        units = await self._batcher.ask(show_id, (verbs.STATUS, deal_id, int(DEAL_STATES[status])), _number)
+        units = await self._batcher.ask(show_id, (verbs.STATUS, deal_id, int(DEAL_STATES[status])), answers.number)
         await self._watch(show_id)
         return units
 
     async def take_out(self, show_id: str, deal_id: str, move_id: str, units: int) -> int:
         """Take up to `units` that anyone could have out of a deal; how many they were. The caller puts them elsewhere
         in SQL. A `move_id` takes once and always answers with what it took. Raises `Refused(UNKNOWN_DEAL)`."""
-        return await self._batcher.ask(show_id, (verbs.TAKE_OUT, deal_id, move_id, units), _number)
+        return await self._batcher.ask(show_id, (verbs.TAKE_OUT, deal_id, move_id, units), answers.number)
+
+    async def draw(self, show_id: str, deal_id: str, seed: str, salt: str) -> Drawing:
+        """End the window of a deal that is drawn, and serve its entrants in the order of `draw.order_of`.
+
+        The answer says how the draw stands: nothing was done where it was made before, where the deal is closed, not
+        open yet or not drawn at all. May be called again after any failure and by several workers at once, with the
+        same seed and salt: who is in the draw is fixed by the first call, so each computes the same order, and each
+        part of it is done once. Raises `Refused(UNKNOWN_DEAL)`; `Refused(BUSY)` where somebody else carries it on.
+        """
+        stands = await self._batcher.ask(show_id, (verbs.END_WINDOW, deal_id), _drawing(deal_id))
+        for _ in range(_DRAW_LOOKS_MAX):
+            if stands.phase != DrawPhase.DRAWING:
+                if stands.phase == DrawPhase.DRAWN and stands.in_ledger:
+                    await self._tell_drawn(show_id, deal_id)
+                return stands
+            stands = await self._carry_on(show_id, deal_id, stands, seed, salt)
+        raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS)
+
+    async def _carry_on(self, show_id: str, deal_id: str, stands: Drawing, seed: str, salt: str) -> Drawing:
+        """Serve the rest of a draw, part by part, until it is made or stands elsewhere than expected."""
+        left = await self._entrants(show_id, deal_id, stands.base)
+        if stands.root:
+            order = await asyncio.to_thread(draw.order_of, seed, stands.root, list(left))
+            root = stands.root
+        elif len(left) == stands.entrants:
+            entrants = {ticket: _split(key)[0] for ticket, key in left.items()}
+            root, order = await asyncio.to_thread(draw.root_and_order, seed, salt, entrants)
+        else:  # somebody else has begun to give places meanwhile, and has told the root
+            return await self._batcher.ask(show_id, (verbs.END_WINDOW, deal_id), _drawing(deal_id))
+        for first in range(0, len(order), _DRAWN_PER_CALL):
+            part = [left[ticket] for ticket in order[first : first + _DRAWN_PER_CALL]]
+            wanted = stands.drawn + len(part)
+            request = (verbs.DRAW, deal_id, root, stands.drawn, *part)
+            stands = await self._batcher.ask(show_id, request, _drawing(deal_id))
+            if stands.drawn != wanted or stands.phase != DrawPhase.DRAWING:
+                break
+        return stands
+
+    async def _tell_drawn(self, show_id: str, deal_id: str) -> None:
+        """At level `ledger` the draw itself tells nobody "held": asked for as in a welcome, each hold is written down
+        and then told. Not knowing whom an earlier try reached, it asks for all who hold; those cost no second row."""
+        viewers = list(dict.fromkeys(viewer_id for viewer_id, _ in await self._unpaid_of(show_id, deal_id)))
+        for first in range(0, len(viewers), _ASKED_TOGETHER):
+            some = viewers[first : first + _ASKED_TOGETHER]
+            await asyncio.gather(*(self.holds_of(show_id, viewer_id) for viewer_id in some))
+
+    async def _entrants(self, show_id: str, deal_id: str, up_to: int) -> dict[int, bytes]:
+        """Arrival ticket → viewer/rid of those in the draw who have no place yet; they stand in the wait-list."""
+        entrants: dict[int, bytes] = {}
+        after, end = f"[{deal_id}:".encode(), f"({deal_id}:{up_to + 1:016d}".encode()
+        name = keys.waits(show_id)
+        try:
+            while True:
+                page: Any = await self._redis.zrangebylex(name, after, end, start=0, num=_ENTRANTS_PER_PAGE)
+                for member in page:
+                    _, ticket, key = member.split(b":", 2)
+                    entrants[int(ticket)] = key
+                if len(page) < _ENTRANTS_PER_PAGE:
+                    return entrants
+                after = b"(" + page[-1]
+        except (RedisError, OSError) as error:
+            raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
 
     # --- viewers ----------------------------------------------------------------------------------------------------
 
@@ -287,8 +358,8 @@ class ReservationEngine:
         attribution = attribution_to(viewer.advisor_id, viewer.shop_id, viewer.link_id)
 
         def finish(answer: list[Any], reply: Reply) -> Hold:
-            if answer[0] != _OK:
-                raise self._refused(answer, reply)
+            if answer[0] != answers.OK:
+                raise refusal_of(answer, reply, self._clock.now_ms())
             return self._hold(show_id, viewer_id, rid, answer, reply)
 
         return (verbs.RESERVE, viewer_id, rid, 1 if wait else 0, attribution, viewer.person, address, *flat), finish
@@ -314,8 +385,8 @@ class ReservationEngine:
         """
         ended = 0
         while found := await self._unpaid_of(show_id, deal_id):
-            for first in range(0, len(found), _CANCELLED_TOGETHER):
-                some = found[first : first + _CANCELLED_TOGETHER]
+            for first in range(0, len(found), _ASKED_TOGETHER):
+                some = found[first : first + _ASKED_TOGETHER]
                 ended += sum(await asyncio.gather(*(self._cancel(show_id, *key) for key in some)))
         return ended
 
@@ -369,7 +440,7 @@ class ReservationEngine:
         def finish(answer: list[Any], reply: Reply) -> tuple[Hold, ...]:
             flat = answer[1] or []
             return tuple(
-                self._hold(show_id, viewer_id, flat[i].decode(), (_OK, flat[i + 1], flat[i + 2]), reply)
+                self._hold(show_id, viewer_id, flat[i].decode(), (answers.OK, flat[i + 1], flat[i + 2]), reply)
                 for i in range(0, len(flat), 3)
             )
 
@@ -417,9 +488,9 @@ class ReservationEngine:
         _check_rid(rid)
 
         def finish(answer: list[Any], reply: Reply) -> bool:
-            if answer[0] not in (_OK, _SOLD_OUT):
-                raise self._refused(answer, reply)
-            return bool(answer[0] == _OK)
+            if answer[0] not in (answers.OK, answers.SOLD_OUT):
+                raise refusal_of(answer, reply, self._clock.now_ms())
+            return bool(answer[0] == answers.OK)
 
         return await self._batcher.ask(show_id, (verbs.REACQUIRE, viewer_id, rid), finish)
 
@@ -475,6 +546,7 @@ class ReservationEngine:
         except (RedisError, OSError) as error:
             raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
         numbers = msgpack.unpackb(raw) if raw else [0] * len(COUNTS)
+        numbers += [0] * (len(COUNTS) - len(numbers))  # books made before a count was added
         return dict(zip(COUNTS, numbers, strict=True))
 
     async def shows_to_watch(self) -> tuple[str, ...]:
@@ -562,59 +634,13 @@ class ReservationEngine:
         return True
 
     async def testify(self) -> int:
-        """Tell every rebuild whose window is open what this process remembers, all of it once and proofs as they come.
-        The number of shows for which something was told. Raises `Refused(BUSY)`: again later, nothing is told twice
-        that matters."""
-        memory = self._batcher.memory
-        if not memory:
-            return 0
-        try:
-            windows: dict[Any, Any] = await self._redis.hgetall(keys.REBUILDS)
-        except (RedisError, OSError) as error:
-            raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
-        told = 0
-        for name, generation in windows.items():
-            told += await self._testify_in(name.decode(), int(generation))
-        return told
-
-    async def _testify_in(self, show_id: str, generation: int) -> bool:
-        memory = self._batcher.memory
-        pieces: list[Testimony] = []
-        if self._testified.get(show_id) != generation:
-            # Through the batcher, behind every call of ours that may still be answered: what comes back is complete.
-            try:
-                await self._batcher.ask(show_id, (verbs.LEVELS,), lambda _answer, _reply: None)
-                return False  # it counts again already
-            except Refused as refused:
-                if refused.why is not R.REBUILDING:
-                    raise
-            pieces += memory.testimony(show_id)
-        if proofs := memory.take_proofs(show_id):
-            pieces.append(Testimony(0, 0, 0, (), tuple(proofs)))
-        if not pieces:
-            return False
-        key = keys.testimony(show_id, generation)
-        try:
-            for piece in pieces:
-                await self._redis.rpush(key, msgspec.msgpack.encode(piece))
-            await self._redis.expire(key, _TESTIMONY_SECONDS)
-        except (RedisError, OSError) as error:
-            for proof in proofs:
-                memory.prove(proof)
-            raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
-        self._testified[show_id] = generation
-        return True
+        """Tell every rebuild whose window is open what this process remembers, once, and proofs as they come. The
+        number of shows for which something was told. Raises `Refused(BUSY)`: again later."""
+        return await self._testifier.testify()
 
     async def testify_forever(self) -> None:
         """`testify` again and again until cancelled: every process that asks this engine for anything runs it."""
-        while True:
-            await self._clock.sleep(_TESTIFY_SECONDS)
-            try:
-                await self.testify()
-            except Refused as refused:
-                log.info("testimony_waits", why=refused.why.value.word)
-            except Exception:
-                log.exception("testimony_failed")
+        await self._testifier.testify_forever()
 
     # --- inside -----------------------------------------------------------------------------------------------------
 
@@ -628,8 +654,8 @@ class ReservationEngine:
         _check_rid(rid)
 
         def finish(answer: list[Any], reply: Reply) -> Hold:
-            if answer[0] != _OK:
-                raise self._refused(answer, reply)
+            if answer[0] != answers.OK:
+                raise refusal_of(answer, reply, self._clock.now_ms())
             return self._hold(show_id, viewer_id, rid, answer, reply)
 
         return (verb, viewer_id, rid, *arguments), finish
@@ -656,36 +682,6 @@ class ReservationEngine:
         due = reply.next_due
         next_due_ms = None if due is None else self._clock.now_ms() + max(0, due - reply.hold_clock_ms)
         return Beat(next_due_ms, answer[1], answer[2], answer[3]), bool(answer[4])
-
-    def _refused(self, answer: list[Any], reply: Reply) -> Refused:
-        code = answer[0]
-        if code == _NOT_OPEN:
-            return self._not_open(answer)
-        if code == _SOLD_OUT:
-            return _sold_out(answer, reply)
-        why = _REFUSALS[code]
-        if code == _LIMIT:
-            return _over_the_limit(answer)
-        if code == _QUANTITY:
-            return Refused(why, facts={"deal_id": answer[1].decode(), "most": answer[2]}, most=answer[2])
-        if why is R.HOLD_TIME:
-            return Refused(why, facts={"deal_id": answer[1].decode(), "most_ms": answer[2], "yours_ms": answer[3]})
-        if code in (_DEAL_CLOSED, _UNKNOWN_DEAL, _ALREADY_WAITING) or why in (R.VERIFIED_ONLY, R.MEMBERS_ONLY):
-            return Refused(why, facts={"deal_id": answer[1].decode()})
-        if code in (_HOLD_GONE, _CONFLICT):
-            return Refused(why, facts={"state": WORDS[answer[1]]}, what="This reservation")
-        if code == _NOT_FOUND:
-            return Refused(why, what="reservation")
-        if code == _BUSY:
-            return Refused(why, after_ms=BUSY_AFTER_MS)
-        return Refused(why)
-
-    def _not_open(self, answer: list[Any]) -> Refused:
-        facts: dict[str, Any] = {"deal_id": answer[1].decode()}
-        if not answer[2]:
-            return Refused(R.DEAL_NOT_OPEN, facts=facts)
-        facts["opens_at_ms"] = answer[2]
-        return Refused(R.DEAL_NOT_OPEN, after_ms=max(0, answer[2] - self._clock.now_ms()), facts=facts)
 
     async def _tell_witnessed(self, show_id: str, told: Sequence[Told]) -> None:
         """Holds of level `ledger` on the show's channel: the script left that to whoever commits them."""
@@ -732,36 +728,16 @@ class ReservationEngine:
             raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
 
 
-def _done(answer: list[Any], _reply: Reply) -> None:
-    if answer[0] != _OK:
-        raise Refused(_REFUSALS[answer[0]], expected="a deal's numbers and names within their bounds")
+def _drawing(deal_id: str) -> Finish[Drawing]:
+    def finish(answer: list[Any], reply: Reply) -> Drawing:
+        if answer[0] == answers.UNKNOWN_DEAL:
+            raise Refused(R.UNKNOWN_DEAL, facts={"deal_id": answer[1].decode()})
+        answers.done(answer, reply)
+        _, phase, entrants, base, drawn, waiting, root = answer
+        in_ledger = reply.levels[deal_id.encode()][_LEVEL] == LEDGER
+        return Drawing(DrawPhase(phase), entrants, base, drawn, waiting, root.decode(), in_ledger)
 
-
-def _number(answer: list[Any], _reply: Reply) -> int:
-    if answer[0] == _UNKNOWN_DEAL:
-        raise Refused(R.UNKNOWN_DEAL, facts={"deal_id": answer[1].decode()})
-    _done(answer, _reply)
-    number: int = answer[1]
-    return number
-
-
-def _over_the_limit(answer: list[Any]) -> Refused:
-    _, deal_id, limit, yours, what = answer
-    facts: dict[str, Any] = {"deal_id": deal_id.decode(), "limit": limit, "of": what.decode()}
-    if what != b"address":  # what others behind the same address have is not hers to know
-        facts["yours"] = yours
-    return Refused(R.LIMIT, facts=facts, what=_LIMITED[what])
-
-
-def _sold_out(answer: list[Any], reply: Reply) -> Refused:
-    """With what a person wants to know: how many may still come back, how many wait before her, when to look again."""
-    _, deal_id, available, held, paying, sold, waiting = answer
-    after_ms = None if reply.next_due is None else max(0, reply.next_due - reply.hold_clock_ms)
-    facts = {
-        "deal_id": deal_id.decode(), "available": available, "held": held, "paying": paying, "sold": sold,
-        "waiting": waiting, "place": waiting + 1,
-    }  # fmt: skip
-    return Refused(R.SOLD_OUT, after_ms=after_ms, facts=facts)
+    return finish
 
 
 def _split(key: Any) -> tuple[str, str]:

@@ -27,12 +27,13 @@ WAIT_UNKNOWN = 2  # the script then takes a request with either for the same
 # How far along its way each state is, within one round. Two histories may have ended one hold differently: what matters
 # is that the same end always wins.
 _PLACE_ON_THE_WAY = {
-    State.WAITING: 1, State.OFFERED: 2, State.HELD: 3, State.PAYING: 4, State.CONFIRMED: 5,
+    State.ENTERED: 0, State.WAITING: 1, State.OFFERED: 2, State.HELD: 3, State.PAYING: 4, State.CONFIRMED: 5,
     State.LAPSED: 6, State.EXPIRED: 7, State.CANCELLED: 8, State.RELEASED: 9,
 }  # fmt: skip
 # What becomes of a live hold that finds no place.
 _END_OF = {
-    State.WAITING: State.LAPSED, State.OFFERED: State.LAPSED, State.HELD: State.EXPIRED, State.PAYING: State.EXPIRED,
+    State.ENTERED: State.LAPSED, State.WAITING: State.LAPSED, State.OFFERED: State.LAPSED,
+    State.HELD: State.EXPIRED, State.PAYING: State.EXPIRED,
 }  # fmt: skip
 # States in SQL, where they are more than a witness.
 _IN_SQL = {
@@ -225,7 +226,10 @@ class _Stock:
         self._waits: set[tuple[str, str]] = set()
 
     def has_room(self, viewer_id: str, claim: Claim) -> bool:
-        """Units of every line, and room under her limit; who pays already is not asked for the limit."""
+        """Units of every line, and room under her limit; who pays already is not asked for the limit. No draw is made
+        of entrants of whom some may be forgotten: the deal goes on as first come, and each of them is told."""
+        if claim.state == State.ENTERED:
+            return False
         for deal_id, qty in _sums(claim.lines).items():
             deal = self._deals[deal_id]
             if claim.state != State.PAYING and self._hers.get((viewer_id, deal_id), 0) + qty > deal.limit:

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 
 from livecommerce.errors import R
 from livecommerce.protocol.facts import LimitBy
-from livecommerce.reservations.states import IN_HELD, LIVE, MOVES, DealState, Move, State
+from livecommerce.reservations.states import IN_HELD, LIVE, MOVES, DealState, DrawPhase, Move, State
 
 Key = tuple[str, str]  # (viewer_id, rid)
 Lines = tuple[tuple[str, int], ...]
 QTY_UNITS_OF = {State.OFFERED: "held", State.HELD: "held", State.PAYING: "paying", State.CONFIRMED: "sold"}
 LIVE_RIDS_MAX = 24
+IN_LINE = frozenset({State.ENTERED, State.WAITING})
+UNDRAWN = frozenset({DrawPhase.ENTERING, DrawPhase.DRAWING})
 
 
 class No(Exception):
@@ -49,6 +51,7 @@ class ModelDeal:
     limit_by: LimitBy = "guest"
     address_cap: int = 0
     hold_cap_ms: int = 0
+    draw: DrawPhase = DrawPhase.NONE
 
 
 @dataclass(slots=True)
@@ -114,6 +117,7 @@ class Model:
         known = self.deals.get(deal_id)
         if known is None:
             known = self.deals[deal_id] = ModelDeal(0, deal.limit, deal.hold_ms, deal.pay_ms, deal.status)
+            known.draw = deal.draw
         known.limit, known.hold_ms, known.pay_ms = deal.limit, deal.hold_ms, deal.pay_ms
         known.waits_for_head = deal.waits_for_head
         known.limit_by, known.address_cap, known.hold_cap_ms = deal.limit_by, deal.address_cap, deal.hold_cap_ms
@@ -129,6 +133,7 @@ class Model:
             units = deal.available
             deal.quota -= units
             deal.available = 0
+            deal.draw = DrawPhase.VOID if deal.draw in UNDRAWN else deal.draw
             if self._units(deal_id, "held") or self._units(deal_id, "paying"):
                 status = DealState.CLOSING
         deal.status = status
@@ -155,7 +160,7 @@ class Model:
 
     def keep(self, key: Key, keep_ms: int) -> ModelHold:
         hold = self._known(key)
-        if hold.state in (State.WAITING, State.OFFERED):
+        if hold.state in (*IN_LINE, State.OFFERED):
             raise No(R.CONFLICT)
         if hold.state > State.CONFIRMED:
             raise No(R.HOLD_GONE)
@@ -173,6 +178,8 @@ class Model:
             raise No(R.HOLD_GONE if old.state > State.CONFIRMED else R.CONFLICT)
         if any(self._line(deal_id) for deal_id, _ in old.lines):
             raise No(R.CONFLICT)
+        if any(self.deals[deal_id].draw in UNDRAWN for deal_id, _ in lines if deal_id in self.deals):
+            raise No(R.DRAW_ALONE)
         due, at = old.due, old.at
         self._become(old_key, Move.RELEASE)
         try:
@@ -194,18 +201,44 @@ class Model:
         self._refuse_lines(lines)
         who = Who(key[0], person, address)
         self._refuse_viewer(who, lines)
+        if any(self.deals[deal_id].draw in UNDRAWN for deal_id, _ in lines):
+            return self._enter(key, lines, wait, who)
         if not self._fits(lines):
             self._end_due()
         if not self._fits(lines):
             if not wait or len(lines) != 1:
                 raise No(R.SOLD_OUT)
-            mine = self._named(who, lines[0][0])
-            if any(hold.state == State.WAITING and hold.charged[0][0] == mine for hold in self.holds.values()):
+            if self._stands_in_line(who, lines[0][0]):
                 raise No(R.ALREADY_WAITING)
             return self._new(key, lines, wait, who, State.WAITING, 0)
         for deal_id, qty in lines:
             self.deals[deal_id].available -= qty
         return self._new(key, lines, wait, who, State.HELD, self._hold_ms(lines))
+
+    def draw(self, deal_id: str, drawn: list[Key]) -> None:
+        """The window is over and the draw is made at once, in this order: who can be served is, the rest wait."""
+        deal = self.deals[deal_id]
+        if deal.draw != DrawPhase.ENTERING or deal.status != DealState.OPEN:
+            return
+        left_over = 0
+        for number, key in enumerate(drawn, 1):
+            hold = self.holds[key]
+            hold.ticket = self.ticket + number
+            qty = hold.lines[0][1]
+            if qty <= deal.available and not (deal.waits_for_head and left_over):
+                deal.available -= qty
+                self._become(key, Move.DRAW, deal.hold_ms)
+            else:
+                left_over += 1
+                self._become(key, Move.DRAW_LATER)
+        self.ticket += len(drawn)
+        deal.draw = DrawPhase.DRAWN
+        self.freed.add(deal_id)
+
+    def entrants(self, deal_id: str) -> dict[int, Key]:
+        """Arrival ticket → key."""
+        return {hold.ticket: key for key, hold in self.holds.items()
+                if hold.state == State.ENTERED and self._is_for(key, deal_id)}  # fmt: skip
 
     def release(self, key: Key, move: Move = Move.RELEASE) -> ModelHold:
         """By her (RELEASE), or by the shop that pulls its deal (PULL)."""
@@ -223,7 +256,7 @@ class Model:
 
     def accept(self, key: Key) -> ModelHold:
         hold = self._known(key)
-        if hold.state == State.WAITING:
+        if hold.state in IN_LINE:
             raise No(R.CONFLICT)
         if hold.state > State.CONFIRMED:
             raise No(R.HOLD_GONE)
@@ -231,7 +264,7 @@ class Model:
 
     def begin_pay(self, key: Key, pay_ms: int) -> ModelHold:
         hold = self._known(key)
-        if hold.state in (State.WAITING, State.OFFERED):
+        if hold.state in (*IN_LINE, State.OFFERED):
             raise No(R.CONFLICT)
         if hold.state > State.CONFIRMED:
             raise No(R.HOLD_GONE)
@@ -249,7 +282,7 @@ class Model:
         hold = self._known(key)
         if n is not None and hold.n > n:  # late money took the units again since that was decided
             return hold
-        if hold.state in (State.WAITING, State.OFFERED, State.CONFIRMED):
+        if hold.state in (*IN_LINE, State.OFFERED, State.CONFIRMED):
             raise No(R.CONFLICT)
         return self._become(key, move)
 
@@ -257,7 +290,7 @@ class Model:
         hold = self._known(key)
         if hold.state in (State.PAYING, State.CONFIRMED):
             return True
-        if hold.state in (State.WAITING, State.OFFERED, State.LAPSED):
+        if hold.state in (*IN_LINE, State.OFFERED, State.LAPSED):
             raise No(R.CONFLICT)
         pay_ms = max(self.deals[deal_id].pay_ms for deal_id, _ in hold.lines)
         if hold.state != State.HELD:
@@ -331,6 +364,17 @@ class Model:
     def _hold_ms(self, lines: Lines) -> int:
         return min(self.deals[deal_id].hold_ms for deal_id, _ in lines)
 
+    def _enter(self, key: Key, lines: Lines, wait: bool, who: "Who") -> ModelHold:
+        if len(lines) != 1:
+            raise No(R.DRAW_ALONE)
+        if self._stands_in_line(who, lines[0][0]):
+            raise No(R.ALREADY_IN)
+        return self._new(key, lines, wait, who, State.ENTERED, 0)
+
+    def _stands_in_line(self, who: "Who", deal_id: str) -> bool:
+        mine = self._named(who, deal_id)
+        return any(hold.state in IN_LINE and hold.charged[0][0] == mine for hold in self.holds.values())
+
     def _fits(self, lines: Lines) -> bool:
         self._offer_back({deal_id for deal_id, _ in lines})
         return all(qty <= self._public(deal_id) for deal_id, qty in _sums(lines).items())
@@ -338,6 +382,8 @@ class Model:
     def _public(self, deal_id: str) -> int:
         """No overtaking: where the head of the line is waited for, nothing is public while anyone waits."""
         deal = self.deals[deal_id]
+        if deal.draw in UNDRAWN and deal.status != DealState.ANNOUNCED:
+            return 0
         first_come = deal.waits_for_head or deal_id in self.owed
         return 0 if first_come and self._line(deal_id) else deal.available
 
@@ -404,7 +450,7 @@ class Model:
     def _offer(self, deal_id: str) -> None:
         deal = self.deals[deal_id]
         self.owed.discard(deal_id)
-        if deal.status != DealState.OPEN:
+        if deal.status != DealState.OPEN or deal.draw in UNDRAWN:
             return
         for key in self._line(deal_id):
             qty = self.holds[key].lines[0][1]
@@ -415,8 +461,8 @@ class Model:
                 return
 
     def _line(self, deal_id: str) -> list[Key]:
-        """Who waits for this deal, first come first."""
-        waiting = [k for k, hold in self.holds.items() if hold.state == State.WAITING and self._is_for(k, deal_id)]
+        """Who waits for this deal, first come first; also who is in its draw."""
+        waiting = [k for k, hold in self.holds.items() if hold.state in IN_LINE and self._is_for(k, deal_id)]
         return sorted(waiting, key=lambda key: self.holds[key].ticket)
 
     def _is_for(self, key: Key, deal_id: str) -> bool:

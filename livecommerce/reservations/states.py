@@ -15,6 +15,7 @@ from livecommerce.protocol.facts import HoldState
 class State(enum.IntEnum):
     """Stored as these numbers in Redis and in the journal: never renumber."""
 
+    ENTERED = 0  # in a draw that was not made yet
     WAITING = 1
     OFFERED = 2
     HELD = 3
@@ -31,6 +32,7 @@ class State(enum.IntEnum):
 
 
 WORDS: dict[int, HoldState] = {
+    State.ENTERED: "entered",
     State.WAITING: "waiting",
     State.OFFERED: "offered",
     State.HELD: "held",
@@ -42,7 +44,7 @@ WORDS: dict[int, HoldState] = {
     State.CANCELLED: "cancelled",
 }
 
-LIVE = frozenset({State.WAITING, State.OFFERED, State.HELD, State.PAYING})
+LIVE = frozenset({State.ENTERED, State.WAITING, State.OFFERED, State.HELD, State.PAYING})
 ENDED = frozenset({State.RELEASED, State.EXPIRED, State.LAPSED, State.CANCELLED})
 # Units of these states are counted in `held` of their deal; PAYING in `paying`, CONFIRMED in `sold`.
 IN_HELD = frozenset({State.OFFERED, State.HELD})
@@ -51,6 +53,8 @@ IN_HELD = frozenset({State.OFFERED, State.HELD})
 class Move(enum.Enum):
     """What can be asked of a hold that exists."""
 
+    DRAW = "draw"  # her place in the draw's order came while units for her were left
+    DRAW_LATER = "draw_later"  # it came when they were not
     OFFER = "offer"
     ACCEPT = "accept"
     RELEASE = "release"
@@ -68,6 +72,10 @@ S, M = State, Move
 # (state, move) → state. What is absent is either an answer with the state as it is, or a refusal: see the engine.
 MOVES: MappingProxyType[tuple[State, Move], State] = MappingProxyType(
     {
+        (S.ENTERED, M.DRAW): S.HELD,
+        (S.ENTERED, M.DRAW_LATER): S.WAITING,
+        (S.ENTERED, M.RELEASE): S.RELEASED,
+        (S.ENTERED, M.RUN_OUT): S.LAPSED,
         (S.WAITING, M.OFFER): S.OFFERED,
         (S.WAITING, M.RELEASE): S.RELEASED,
         (S.WAITING, M.RUN_OUT): S.LAPSED,
@@ -76,6 +84,7 @@ MOVES: MappingProxyType[tuple[State, Move], State] = MappingProxyType(
         (S.OFFERED, M.RUN_OUT): S.LAPSED,
         (S.HELD, M.RELEASE): S.RELEASED,
         (S.HELD, M.RUN_OUT): S.EXPIRED,
+        (S.ENTERED, M.PULL): S.CANCELLED,
         (S.WAITING, M.PULL): S.CANCELLED,
         (S.OFFERED, M.PULL): S.CANCELLED,
         (S.HELD, M.PULL): S.CANCELLED,
@@ -105,6 +114,19 @@ class DealState(enum.IntEnum):
     OPEN = 2
     CLOSING = 3
     CLOSED = 4
+
+
+class DrawPhase(enum.IntEnum):
+    """How far the draw of a deal is. Stored as these numbers: never renumber.
+
+    ENTERING → DRAWING when its window ends → DRAWN when everybody has a place; VOID where the deal closes before.
+    """
+
+    NONE = 0
+    ENTERING = 1
+    DRAWING = 2  # who is in the draw is fixed: nobody enters, nobody leaves
+    DRAWN = 3
+    VOID = 4
 
 
 DEAL_STATES: dict[str, DealState] = {

@@ -17,6 +17,7 @@ from livecommerce.protocol.facts import (
     ClaimRules,
     DealAnnounced,
     DealClosed,
+    DealDrawn,
     DealFacts,
     DealOpened,
     ShowChanged,
@@ -55,10 +56,12 @@ class Shelf:
                 self._put(card)
             case CardHidden(card_id):
                 self.on_air = "" if self.on_air == card_id else self.on_air
-            case DealAnnounced(deal_id, opens_at_ms):
-                self._set(deal_id, status="announced", opens_at_ms=opens_at_ms)
-            case DealOpened(deal_id, closes_at_ms):
-                self._set(deal_id, status="open", closes_at_ms=closes_at_ms)
+            case DealAnnounced(deal_id, opens_at_ms, draw):
+                self._set(deal_id, status="announced", opens_at_ms=opens_at_ms, draw=draw)
+            case DealOpened(deal_id, closes_at_ms, draw):
+                self._set(deal_id, status="open", closes_at_ms=closes_at_ms, draw=draw)
+            case DealDrawn(deal_id, draw):
+                self._set(deal_id, draw=draw)
             case DealClosed(deal_id):
                 self._set(deal_id, status="closed")
             case ShowChanged(show):

@@ -22,7 +22,18 @@ from livecommerce.settings import Settings
 from livecommerce.shows import corners
 from livecommerce.shows.codes import next_code
 from livecommerce.shows.lifecycle import deal_moved
-from livecommerce.shows.plans import CARDS_MAX, LIMIT_MAX, QUOTA_MAX, EditCard, EditDeal, NewCard, NewDeal
+from livecommerce.shows.plans import (
+    CARDS_MAX,
+    DRAW_SECONDS_DEFAULT,
+    DRAW_SECONDS_MAX,
+    DRAW_SECONDS_MIN,
+    LIMIT_MAX,
+    QUOTA_MAX,
+    EditCard,
+    EditDeal,
+    NewCard,
+    NewDeal,
+)
 from livecommerce.shows.state import PlannedCard, ShowState
 
 PRICE_MINOR_MAX = 100_000_000_000
@@ -155,6 +166,10 @@ def refuse_over(state: ShowState) -> None:
         raise Refused(R.SHOW_OVER)
 
 
+# A set is taken whole or not at all; two draws cannot promise that.
+_NO_DRAWN_BUNDLE = "a bundle of deals that are first come"
+
+
 # --- checks -------------------------------------------------------------------------------------------------------
 
 
@@ -165,6 +180,8 @@ def _refuse_shape(new: NewCard) -> None:
         raise Refused(R.MALFORMED, expected="a deal card with at least one deal")
     if new.kind == "bundle" and not 2 <= len(new.deals) <= 8:
         raise Refused(R.MALFORMED, expected="a bundle card with 2 to 8 deals")
+    if new.kind == "bundle" and any(deal.fairness == "draw" for deal in new.deals):
+        raise Refused(R.MALFORMED, expected=_NO_DRAWN_BUNDLE)
     named = [deal.variant_id for deal in new.deals]
     if len(set(named)) != len(named):
         raise Refused(R.MALFORMED, expected="each variant once on a card")
@@ -196,6 +213,8 @@ def _deal_row(state: ShowState, new: NewDeal, around: Surroundings) -> dict[str,
         "head_wants_more": new.head_wants_more,
         "limit_by": new.limit_by,
         "address_cap": new.address_cap,
+        "fairness": new.fairness,
+        "draw_seconds": _said(new.draw_seconds, DRAW_SECONDS_DEFAULT) if new.fairness == "draw" else 0,
     }
     row["hold_cap_seconds"] = _said(new.hold_cap_seconds, HOLDS_OF_ONE_PERSON * hold_seconds)
     _refuse_numbers(row)
@@ -220,7 +239,14 @@ async def _deal_edit(connection: AsyncConnection, card: PlannedCard, edit: EditD
     if "hold_seconds" in values and deal.hold_cap_seconds == HOLDS_OF_ONE_PERSON * deal.hold_seconds:
         # The cap was nobody's wish: it follows the hold it was made from.
         values.setdefault("hold_cap_seconds", HOLDS_OF_ONE_PERSON * values["hold_seconds"])
-    _refuse_numbers({**_numbers(deal), **values})
+    now = {**_numbers(deal), **values}
+    if card.facts.kind == "bundle" and now["fairness"] == "draw":
+        raise Refused(R.MALFORMED, expected=_NO_DRAWN_BUNDLE)
+    if "fairness" in values or "draw_seconds" in values:
+        # Only a deal that is drawn has a window; one that becomes drawn has the usual one where none is said.
+        window = values.get("draw_seconds", now["draw_seconds"] or DRAW_SECONDS_DEFAULT)
+        now["draw_seconds"] = values["draw_seconds"] = window if now["fairness"] == "draw" else 0
+    _refuse_numbers(now)
     if "location_id" in values:
         await _must_be_location(connection, values["location_id"])
     return values
@@ -231,7 +257,9 @@ def _numbers(deal: DealFacts) -> dict[str, Any]:
         "price_minor", "was_minor", "quota", "limit_per_viewer", "hold_seconds", "pay_seconds", "opens_at_ms",
         "closes_at_ms", "address_cap", "hold_cap_seconds",
     )  # fmt: skip
-    return {name: getattr(deal, name) for name in names}
+    draw = deal.draw
+    fairness = {"fairness": "draw" if draw else "first_come", "draw_seconds": draw.window_seconds if draw else 0}
+    return {**{name: getattr(deal, name) for name in names}, **fairness}
 
 
 def _refuse_numbers(row: dict[str, Any]) -> None:
@@ -253,6 +281,12 @@ def _refuse_numbers(row: dict[str, Any]) -> None:
     opens, closes = row["opens_at_ms"], row["closes_at_ms"]
     if opens is not None and closes is not None and closes - opens < 5000:
         raise Refused(R.MALFORMED, expected="a closing at least 5 seconds after the opening")
+    window = row["draw_seconds"]
+    if row["fairness"] == "draw" and not DRAW_SECONDS_MIN <= window <= DRAW_SECONDS_MAX:
+        expected = f"a draw's window of {DRAW_SECONDS_MIN} to {DRAW_SECONDS_MAX} seconds"
+        raise Refused(R.MALFORMED, expected=expected)
+    if opens is not None and closes is not None and closes - opens < window * 1000 + 5000:
+        raise Refused(R.MALFORMED, expected="a closing at least 5 seconds after the draw")
 
 
 async def _product(connection: AsyncConnection, new: NewCard, around: Surroundings) -> tuple[str | None, str]:

@@ -21,8 +21,10 @@ from livecommerce.protocol.facts import (
     CardShown,
     DealAnnounced,
     DealClosed,
+    DealDrawn,
     DealFacts,
     DealOpened,
+    DrawFacts,
     Line,
     LineHidden,
     LinePinned,
@@ -34,6 +36,7 @@ from livecommerce.protocol.facts import (
     RoomRules,
     ShowChanged,
 )
+from livecommerce.reservations.draw import commitment_of, new_seed
 from livecommerce.shows import corners, lifecycle
 from livecommerce.shows.news import TalkLine
 from livecommerce.shows.state import (
@@ -51,6 +54,7 @@ from livecommerce.shows.state import (
     SetBan,
     SetCard,
     SetDeal,
+    SetDraw,
     SetQuestion,
     SetShow,
     ShowState,
@@ -74,6 +78,13 @@ class OpenDue:
 
 
 @dataclass(frozen=True, slots=True)
+class DrawDue:
+    """The window is over. The engine draws first, then `record_draw` says what it did."""
+
+    deal_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class CloseDue:
     deal_id: str
 
@@ -83,7 +94,7 @@ class LaunchDue:
     """New Product Day: the hidden cards are listed, the first goes on the picture."""
 
 
-Step = AnnounceDue | OpenDue | CloseDue | LaunchDue
+Step = AnnounceDue | OpenDue | DrawDue | CloseDue | LaunchDue
 
 
 def decide(state: ShowState, command: c.AnyCommand, actor: Actor) -> Decision:
@@ -104,6 +115,7 @@ def decide_step(state: ShowState, step: Step) -> Decision:
         return _announce(deal, deal.opens_at_ms or state.now_ms)
     if isinstance(step, OpenDue):
         return _open(state, deal, deal.closes_at_ms)
+    assert isinstance(step, CloseDue), step
     return _close(deal, "time")
 
 
@@ -127,6 +139,7 @@ def next_instant_ms(state: ShowState) -> int | None:
     instants = [state.facts.launch_at_ms] if _has_launch(state) else []
     instants += [deal.opens_at_ms for deal in state.deals() if deal.status == "announced"]
     instants += [deal.closes_at_ms for deal in state.deals() if deal.status == "open"]
+    instants += [deal.draw.draws_at_ms for deal in state.deals() if deal.status == "open" and deal.draw]
     return min((at for at in instants if at is not None and at > state.now_ms), default=None)
 
 
@@ -135,6 +148,10 @@ def _due_step(deal: DealFacts, now_ms: int) -> Step | None:
         return OpenDue(deal.deal_id)
     if deal.status == "draft" and deal.opens_at_ms is not None:
         return AnnounceDue(deal.deal_id)
+    if deal.status == "open" and deal.draw and deal.draw.drawn_at_ms is None:
+        # Not closed by the clock before it was drawn, however late the clock is.
+        at_ms = deal.draw.draws_at_ms
+        return DrawDue(deal.deal_id) if at_ms is not None and at_ms <= now_ms else None
     if deal.status == "open" and deal.closes_at_ms is not None and deal.closes_at_ms <= now_ms:
         return CloseDue(deal.deal_id)
     return None
@@ -230,6 +247,8 @@ def _open_deal(state: ShowState, command: c.OpenDeal, _actor: Actor) -> Decision
     corners.of(state.facts.corner).refuse_showing(state, card)
     opens_at_ms = state.now_ms + command.in_seconds * 1000
     closes_at_ms = deal.closes_at_ms if command.for_seconds is None else opens_at_ms + command.for_seconds * 1000
+    if command.for_seconds is not None and deal.draw and command.for_seconds < deal.draw.window_seconds + 5:
+        raise Refused(R.MALFORMED, expected="an opening that lasts at least 5 seconds longer than the draw's window")
     unhide: tuple[Change, ...] = ()
     events: tuple[AnyEvent, ...] = ()
     if card.hidden_until_launch:
@@ -266,7 +285,8 @@ def _announce(deal: DealFacts, opens_at_ms: int, closes_at_ms: int | None = None
     if closes_at_ms is not None:
         values["closes_at_ms"] = closes_at_ms
     change = SetDeal(deal.deal_id, values, allot=deal.status == "draft")
-    return Decision((change,), (DealAnnounced(deal.deal_id, opens_at_ms),))
+    committed, draw = _committed(deal)
+    return Decision((change, *committed), (DealAnnounced(deal.deal_id, opens_at_ms, draw),))
 
 
 def _open(state: ShowState, deal: DealFacts, closes_at_ms: int | None) -> Decision:
@@ -274,7 +294,7 @@ def _open(state: ShowState, deal: DealFacts, closes_at_ms: int | None) -> Decisi
         if closes_at_ms == deal.closes_at_ms:
             return NOTHING
         change = SetDeal(deal.deal_id, {"closes_at_ms": closes_at_ms})
-        return Decision((change,), (DealOpened(deal.deal_id, closes_at_ms),))
+        return Decision((change,), (DealOpened(deal.deal_id, closes_at_ms, deal.draw),))
     status = lifecycle.deal_moved(deal.status, "open")
     # What was to close before it opened closes when somebody says so.
     if closes_at_ms is not None and closes_at_ms <= state.now_ms:
@@ -282,7 +302,31 @@ def _open(state: ShowState, deal: DealFacts, closes_at_ms: int | None) -> Decisi
     opens_at_ms = deal.opens_at_ms if deal.status == "announced" else state.now_ms
     values = {"status": status, "opens_at_ms": opens_at_ms, "closes_at_ms": closes_at_ms}
     change = SetDeal(deal.deal_id, values, allot=deal.status == "draft")
-    return Decision((change,), (DealOpened(deal.deal_id, closes_at_ms),))
+    committed, draw = _committed(deal)
+    if draw:
+        # From the instant at which it really opens: who comes late to its own opening gives nobody a shorter window.
+        draw = msgspec.structs.replace(draw, draws_at_ms=state.now_ms + draw.window_seconds * 1000)
+        committed = (*committed, SetDraw(deal.deal_id, {"draws_at_ms": draw.draws_at_ms}))
+    return Decision((change, *committed), (DealOpened(deal.deal_id, closes_at_ms, draw),))
+
+
+def _committed(deal: DealFacts) -> tuple[tuple[Change, ...], DrawFacts | None]:
+    """The draw of a deal with its commitment, which is made where there is none yet: in the transaction of the event
+    that publishes it, before anybody can tap."""
+    if deal.draw is None or deal.draw.commitment:
+        return (), deal.draw
+    seed = new_seed()
+    change = SetDraw(deal.deal_id, {"seed": seed, "salt": new_seed()})
+    return (change,), msgspec.structs.replace(deal.draw, commitment=commitment_of(seed))
+
+
+def record_draw(deal: DealFacts, seed: str, root: str, entrants: int, now_ms: int) -> Decision:
+    """What the engine drew, told to everybody with its seed; nothing where it was told before."""
+    if deal.draw is None or deal.draw.drawn_at_ms is not None:
+        return NOTHING
+    values = {"drawn_at_ms": now_ms, "entrants": entrants, "root": root}
+    draw = msgspec.structs.replace(deal.draw, seed=seed, **values)
+    return Decision((SetDraw(deal.deal_id, values),), (DealDrawn(deal.deal_id, draw),))
 
 
 def _close(deal: DealFacts, reason: Literal["time", "host", "pulled", "show_over"]) -> Decision:

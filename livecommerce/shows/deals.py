@@ -51,6 +51,7 @@ def stock_of(row: "Row[tuple[object, ...]]") -> DealStock:
         limit_by=row.limit_by,
         address_cap=row.address_cap,
         hold_cap_ms=row.hold_cap_seconds * 1000,
+        drawn=row.fairness == "draw",
     )
 
 

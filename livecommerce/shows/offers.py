@@ -114,11 +114,12 @@ class Scene:
     now_ms: int
 
     def available(self, deal_id: str) -> int:
-        """Units that a tap would get now; 0 for a deal that is not open."""
+        """Units that a tap would get now; 0 for a deal that is not open, or still to be drawn."""
         _, deal = self.deals[deal_id]
         level = self.levels.get(deal_id)
         is_open = deal.status == "open" and (deal.closes_at_ms is None or deal.closes_at_ms > self.now_ms)
-        return level.available if is_open and level is not None else 0
+        is_undrawn = deal.draw is not None and deal.draw.drawn_at_ms is None
+        return level.available if is_open and not is_undrawn and level is not None else 0
 
     def goods_of(self, deal_id: str) -> Goods:
         """The deal's goods; where the catalogue was not read, what its card says."""

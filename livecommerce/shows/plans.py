@@ -20,11 +20,15 @@ InstantMs = Annotated[int, Meta(ge=0, le=32_503_680_000_000)]  # until the year 
 Url = Annotated[str, Meta(max_length=2000, pattern=r"^(https?://[^\s]+|/[^\s]*)?$")]
 PersonLimit = Annotated[int, Meta(ge=0, le=100_000)]
 Access = Literal["public", "invited", "members"]
+# Who is served: whoever comes first, or whom a draw among all who tapped within a window names.
+Fairness = Literal["first_come", "draw"]
 
 QUOTA_MAX = 100_000
 LIMIT_MAX = 1000
 DEALS_PER_CARD_MAX = 40
 CARDS_MAX = 200
+# A tap from the slowest line comes within a few seconds; longer than a quarter of a minute nobody watches a button.
+DRAW_SECONDS_MIN, DRAW_SECONDS_DEFAULT, DRAW_SECONDS_MAX = 3, 10, 15
 
 
 class NewVideo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,6 +105,8 @@ class NewDeal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit_by: LimitBy = "guest"
     address_cap: int = 0  # units of one network address; 0 is none
     hold_cap_seconds: int | None = None  # of one person, in all, without paying; None: three holds; 0 is none
+    fairness: Fairness = "first_come"
+    draw_seconds: int | None = None  # how long taps enter the draw; None: 10
 
 
 class NewCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -137,6 +143,8 @@ class EditDeal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit_by: LimitBy | UnsetType = UNSET
     address_cap: int | UnsetType = UNSET
     hold_cap_seconds: int | UnsetType = UNSET
+    fairness: Fairness | UnsetType = UNSET
+    draw_seconds: int | UnsetType = UNSET
 
 
 class EditCard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

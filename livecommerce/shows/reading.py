@@ -16,8 +16,17 @@ from livecommerce.catalogue.facts import VariantFacts
 from livecommerce.catalogue.service import Catalogue
 from livecommerce.errors import R, Refused
 from livecommerce.ledger.database import Database
-from livecommerce.ledger.tables import accounts, cards, deals, org_units, products, questions, shows, variants
-from livecommerce.protocol.facts import CardFacts, ClaimRules, DealFacts, Question, ShowFacts, VideoFacts
+from livecommerce.ledger.tables import accounts, cards, deals, draws, org_units, products, questions, shows, variants
+from livecommerce.protocol.facts import (
+    CardFacts,
+    ClaimRules,
+    DealFacts,
+    DrawFacts,
+    Question,
+    ShowFacts,
+    VideoFacts,
+)
+from livecommerce.reservations.draw import commitment_of
 from livecommerce.shows.state import AskedQuestion, PlannedCard, ShowState
 
 
@@ -121,6 +130,21 @@ def question_facts(row: Row[Any]) -> Question:
     return Question(row.id, row.name, row.text, row.votes, row.status, row.answer)
 
 
+def draw_facts(row: Row[Any]) -> DrawFacts | None:
+    """Of a row of `deals` with its draw beside it. The seed is told once the draw was made, never before."""
+    if row.fairness != "draw":
+        return None
+    return DrawFacts(
+        window_seconds=row.draw_seconds,
+        commitment=commitment_of(row.seed) if row.seed else "",
+        draws_at_ms=row.draws_at_ms,
+        drawn_at_ms=row.drawn_at_ms,
+        entrants=row.entrants or 0,
+        seed=row.seed if row.drawn_at_ms is not None else "",
+        root=row.root or "",
+    )
+
+
 def deal_facts(row: Row[Any], looks: Looks) -> DealFacts:
     look = looks.by_variant.get(row.variant_id)
     return DealFacts(
@@ -145,6 +169,7 @@ def deal_facts(row: Row[Any], looks: Looks) -> DealFacts:
         hold_cap_seconds=row.hold_cap_seconds,
         pulled=row.pulled,
         options=look.options if look and look.label else (),
+        draw=draw_facts(row),
     )
 
 
@@ -158,7 +183,9 @@ def _show_query() -> Select[Any]:
 
 async def _read_cards(connection: AsyncConnection, show_id: str, looks: Looks) -> tuple[PlannedCard, ...]:
     of_card: dict[str, list[DealFacts]] = {}
-    by_place = select(deals).where(deals.c.show_id == show_id).order_by(deals.c.position, deals.c.id)
+    drawn = (draws.c.seed, draws.c.draws_at_ms, draws.c.drawn_at_ms, draws.c.entrants, draws.c.root)
+    with_draws = select(deals, *drawn).outerjoin(draws, draws.c.deal_id == deals.c.id)
+    by_place = with_draws.where(deals.c.show_id == show_id).order_by(deals.c.position, deals.c.id)
     for row in await connection.execute(by_place):
         of_card.setdefault(row.card_id, []).append(deal_facts(row, looks))
     query = (

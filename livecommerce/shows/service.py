@@ -36,6 +36,7 @@ from livecommerce.ledger.tables import (
     cards,
     commands_done,
     deals,
+    draws,
     org_units,
     promises,
     shows,
@@ -55,7 +56,9 @@ from livecommerce.protocol.facts import (
     ShowFacts,
 )
 from livecommerce.protocol.to_viewer import Desk, Own
+from livecommerce.reservations.draw import root_of
 from livecommerce.reservations.engine import ReservationEngine
+from livecommerce.reservations.states import DrawPhase
 from livecommerce.settings import Settings
 from livecommerce.shelves.service import BRING_HOME_TRIES, Shelves
 from livecommerce.shows import cards as rundown
@@ -65,12 +68,14 @@ from livecommerce.shows import log as show_log
 from livecommerce.shows.claims import plain_text
 from livecommerce.shows.commands import (
     AnnounceDue,
+    DrawDue,
     OpenDue,
     Step,
     decide,
     decide_step,
     due_steps,
     next_instant_ms,
+    record_draw,
 )
 from livecommerce.shows.invitations import Invitation, NewInvitation
 from livecommerce.shows.log import LogRow
@@ -104,6 +109,7 @@ from livecommerce.shows.snapshot import ShowSnapshot as ShowSnapshot
 from livecommerce.shows.snapshot import public_cards, read_snapshot
 from livecommerce.shows.state import (
     CLOCK,
+    NOTHING,
     Actor,
     Change,
     Decision,
@@ -114,12 +120,14 @@ from livecommerce.shows.state import (
     SetBan,
     SetCard,
     SetDeal,
+    SetDraw,
     SetQuestion,
     SetShow,
     ShowState,
     TellViewer,
     Word,
 )
+from livecommerce.shows.tickets import TicketLists
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -172,6 +180,7 @@ class Shows:
         self.settings = settings
         self._stocks = stock.DealStocks(database, engine, clock)
         self._shelves = shelves or Shelves(database, engine, catalogue, settings, clock)
+        self.tickets = TicketLists(database, clock, settings)
         self._standings = Gathered(self._read_standings)
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._catching_up: dict[str, asyncio.Lock] = {}
@@ -556,7 +565,7 @@ class Shows:
         for show_id in with_votes:
             await self._guarded(show_id, self._tell_votes(show_id))
         for row in to_finish:
-            await self._guarded(row.show_id, self._stocks.finish(row.show_id, row.id))
+            await self._guarded(row.show_id, self._finish(row.show_id, row.id))
         self._programme = {show_id: seen for show_id, seen in self._programme.items() if show_id in on_air}
         for show_id, version in on_air.items():
             if self._is_due(show_id, version):
@@ -618,8 +627,52 @@ class Shows:
                 return
             looks = await self._looks(show_id)
             for step in steps:
-                await self._step(show_id, step, looks)
+                if isinstance(step, DrawDue):
+                    await self._draw(show_id, step.deal_id)
+                else:
+                    await self._step(show_id, step, looks)
             await self.catch_up(show_id)
+
+    async def _draw(self, show_id: str, deal_id: str) -> None:
+        """Draw, where it was not done yet, and tell everybody. The engine first, as always when units are taken: who
+        dies in between leaves a draw that was made and not told, and the next one tells it."""
+        async with self.database.read() as connection:
+            secret = (await connection.execute(select(draws).where(draws.c.deal_id == deal_id))).one()
+        if secret.drawn_at_ms is not None:
+            return
+        made = await self.engine.draw(show_id, deal_id, secret.seed, secret.salt)
+        # Books that were made anew know of no draw: it is told as one of nobody, and the deal is first come.
+        if made.phase not in (DrawPhase.DRAWN, DrawPhase.NONE):
+            return  # closed before it was drawn, or not open in the engine yet: then the opening comes first
+
+        async def work(connection: AsyncConnection) -> None:
+            await lock_show(connection, show_id)
+            state = await read_state(connection, show_id, PLAIN, self.clock.now_ms())
+            found = state.card_of_deal(deal_id)
+            root = made.root or root_of({})
+            decision = record_draw(found[1], secret.seed, root, made.entrants, state.now_ms) if found else NOTHING
+            if decision.changes:
+                body = {"step": "DrawDue", "deal_id": deal_id}
+                await show_log.append_action(connection, show_id, "clock", body, state.now_ms, "")
+                await self._carry_out(connection, state, decision, CLOCK)
+
+        await self.database.write(work)
+
+    async def _finish(self, show_id: str, deal_id: str) -> None:
+        """A deal that closes: a draw that was made is told before the books are closed, also after the show."""
+        query = select(draws.c.deal_id).where(
+            draws.c.deal_id == deal_id, draws.c.draws_at_ms.is_not(None), draws.c.drawn_at_ms.is_(None)
+        )
+        async with self.database.read() as connection:
+            untold = (await connection.execute(query)).first()
+        if untold:
+            try:
+                await self._draw(show_id, deal_id)
+                await self.catch_up(show_id)
+            except Refused as refused:
+                if refused.why is not R.UNKNOWN_DEAL:  # Redis lost the deal: then there is no draw to tell
+                    raise
+        await self._stocks.finish(show_id, deal_id)
 
     async def _step(self, show_id: str, step: Step, looks: Looks) -> None:
         async def work(connection: AsyncConnection) -> None:
@@ -864,6 +917,14 @@ async def _set_deal(connection: AsyncConnection, _show_id: str, change: SetDeal,
         await stock.allot(connection, change.deal_id, now_ms)
 
 
+async def _set_draw(connection: AsyncConnection, show_id: str, change: SetDraw, _now_ms: int, _actor: Actor) -> None:
+    if "seed" in change.values:
+        # Whatever was committed to stands: a second commitment would be a choice between two draws.
+        await insert_new(connection, draws, deal_id=change.deal_id, show_id=show_id, **change.values)
+    else:
+        await connection.execute(update(draws).where(draws.c.deal_id == change.deal_id).values(change.values))
+
+
 async def _keep_promise(
     connection: AsyncConnection, show_id: str, change: KeepPromise, now_ms: int, actor: Actor
 ) -> None:
@@ -908,6 +969,7 @@ _WRITERS: dict[type[Change], Callable[..., Awaitable[None]]] = {
     SetShow: _set_show,
     SetCard: _set_card,
     SetDeal: _set_deal,
+    SetDraw: _set_draw,
     KeepPromise: _keep_promise,
     SetBan: _set_ban,
     SetQuestion: _set_question,

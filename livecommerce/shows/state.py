@@ -118,7 +118,15 @@ class SetQuestion:
     values: dict[str, Any]
 
 
-Change = SetShow | SetCard | SetDeal | KeepPromise | SetBan | SetQuestion
+@dataclass(frozen=True, slots=True)
+class SetDraw:
+    """The draw of a deal: made with its seed and salt when the deal is announced or opened, changed later."""
+
+    deal_id: str
+    values: dict[str, Any]
+
+
+Change = SetShow | SetCard | SetDeal | SetDraw | KeepPromise | SetBan | SetQuestion
 
 # --- what is said afterwards, outside the public order -------------------------------------------------------------
 

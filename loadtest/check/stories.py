@@ -184,7 +184,8 @@ class Stories:
         _note_end(one, record)
         if isinstance(record, Answered):
             self._settle(one, record, story)
-            ticket = record.ticket
+            # A place in a draw has the ticket of its arrival; what is drawn has the one it was drawn under.
+            ticket = 0 if record.state == "entered" else record.ticket
         if one.told and record.lines != one.told:
             text = f"{name}: she was told {lines(one.told)}, and under the same id {lines(record.lines)}."
             self._findings.add("double_effects", text, history)
@@ -321,7 +322,7 @@ class Stories:
             return None
         if self._books.kinds(key) & _BACK_AGAIN:
             return None
-        if hold.state == "confirmed" or hold.state in LIVE_WORDS - {"waiting"}:
+        if hold.state == "confirmed" or hold.state in LIVE_WORDS - {"waiting", "entered"}:
             return one.set_aside_us, _FOR_EVER
         if hold.state != "released" or one.released_us is None:
             return None

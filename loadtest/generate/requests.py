@@ -35,7 +35,7 @@ AGAIN_MS = 250  # where the refusal does not say
 # What the server allows one socket: 1 line of chat a second and 5 at once. One less at once, because what we send
 # evenly arrives unevenly.
 SAY_EVERY_US, SAY_AT_ONCE = 1_000_000, 4
-_LIVE = ("waiting", "offered", "held", "paying")
+_LIVE = ("entered", "waiting", "offered", "held", "paying")
 _UNPAID = ("declined", "expired", "cancelled", "refund_due", "refunded")  # how an order ends that was paid for in vain
 
 

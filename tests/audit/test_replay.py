@@ -9,7 +9,8 @@ from livecommerce.audit.replay import FURTHEST, KINDS, STEPS, WRONG_MAX, Fold, O
 LINE = ("vw_1", "rid-0001", 0)
 # A way into each state.
 WAYS = {
-    "": (), "held": ("held",), "waiting": ("waiting",), "offered": ("waiting", "offered"), "paying": ("held", "paying"),
+    "": (), "entered": ("entered",), "held": ("held",), "waiting": ("waiting",), "offered": ("waiting", "offered"),
+    "paying": ("held", "paying"),
 }  # fmt: skip
 STATES = sorted(WAYS)
 

@@ -27,6 +27,7 @@ from livecommerce.protocol.facts import Hold, Level
 from livecommerce.protocol.from_viewer import Hello, Ping, Reserve, Say, WantLine
 from livecommerce.protocol.to_viewer import Bye, Pong, RefusedMessage, Relay, Talk
 from livecommerce.reservations import ReservationEngine
+from livecommerce.reservations.draw import commitment_of
 from livecommerce.settings import read_settings
 from tests.conservation import check_conservation, read_books
 from tests.gateway.live import Raw, handshake
@@ -414,6 +415,25 @@ async def test_a_worker_that_died_is_followed_by_one_that_opens_deals_on_time(se
         await ada.until(lambda: ada.saw("deal_opened"), "the opening")
         assert (await ada.tap(show.deals[0])).state == "held"
         assert ada.socket.connections == 1
+        await check_conservation(server, show.show_id)
+
+
+async def test_a_worker_that_died_in_the_window_is_followed_by_one_that_draws_with_the_same_seed(
+    server: LiveServer,
+) -> None:
+    """Both who tapped learn the result on the same line, and the seed told is the one that was committed to."""
+    async with live_show(server) as show, await watcher(show, "Ada") as ada, await watcher(show, "Bea") as bea:
+        [deal_id] = await show.show_card(Deal(1, draw_seconds=3))
+        entered = [yes(await outcome(who.tap(deal_id))) for who in (ada, bea)]
+        assert [hold.state for hold in entered] == ["entered", "entered"]
+        server.kill("worker")
+        holds = list(zip((ada, bea), entered, strict=True))
+        for who, hold in holds:
+            await who.until(lambda who=who, hold=hold: who.holds[hold.rid].state in ("held", "waiting"), "the result")  # type: ignore[misc]
+        assert sorted(who.holds[hold.rid].state for who, hold in holds) == ["held", "waiting"]
+        await ada.until(lambda: ada.saw("deal_drawn"), "the seed")
+        told = {row["kind"]: row["body"] for row in await show.log() if row["kind"] in ("deal_opened", "deal_drawn")}
+        assert commitment_of(told["deal_drawn"]["draw"]["seed"]) == told["deal_opened"]["draw"]["commitment"]
         await check_conservation(server, show.show_id)
 
 

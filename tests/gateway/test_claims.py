@@ -76,6 +76,19 @@ async def test_a_line_reserves_and_its_author_alone_is_told_what_was_understood(
         assert not isinstance(message, Claimed)
 
 
+async def test_a_claim_of_a_deal_that_is_drawn_enters_the_draw(house: House) -> None:
+    show_id = await claims_on(house)
+    card = await house.on_air(show_id, 5, fairness="draw", draw_seconds=6)
+    ana, _ = await house.seat(show_id, ANA)
+    answer = await claim(ana, "SOLD AA")
+    assert answer.hold is not None
+    assert (answer.hold.state, answer.text) == ("entered", "You are in the draw: Velvet Lip, Rosewood × 1.")
+    again = await claim(ana, "SOLD AA 1", "say_2")
+    assert (again.number, again.hold) == (R.ALREADY_IN.value.number, None)
+    _, levels = await house.one.engine.levels(show_id)
+    assert levels[card.deals[0].deal_id] == Level(5, 0, 0, 0, 1)
+
+
 async def test_the_same_line_twice_is_one_claim_also_in_slow_mode(house: House) -> None:
     show_id = await claims_on(house)
     card = await house.on_air(show_id, 5)

@@ -47,6 +47,9 @@ BAD_REQUESTS: list[Any] = [
     [9, "dl_z", "m", 1, 1, 1000, 1000, 1, 0, 0, 0, 0, 3, 0, 0],
     [9, "dl_z", "m", 1, 1, 1000, 1000, 1, 0, 0, 0, 0, 0, -1, 0],
     [9, "dl_z", "m", 1, 1, 1000, 1000, 1, 0, 0, 0, 0, 0, 0, 999], [10, "dl_a", 9], [10, "dl_a", None],
+    [9, "dl_z", "m", 1, 1, 1000, 1000, 2, 0, 0, 0, 0, 0, 0, 0, 2],
+    [9, "dl_z", "m", 1, 1, 1000, 1000, 2, 0, 0, 0, 0, 0, 0, 0, "x"], [14], [15],
+    [15, "dl_drawn", "root", 0, "vw_1/rid-held"],
     [11], [11, 5], [13, "dl_a"], [13, "dl_a", "m/1", 1], [13, "dl_a", "m", 0], [13, "dl_a", "m", "1"], [13, 5, "m", 1],
     [16, "vw_1", "rid-held"], [16, "vw_1", "rid-held", 999], [16, "vw_1", "rid-held", 1.5],
     [17], [17, "rid-held"], [17, "rid-held", 7], [17, "rid-held", [2, "vw_1", "rid-0001"]],
@@ -125,7 +128,8 @@ async def test_every_key_is_passed_and_has_the_shows_tag(engine: ReservationEngi
 
 odd = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(), st.text(max_size=12),
-    st.sampled_from(["vw_1", "vw_2", "rid-0001", "rid-held", "dl_a", "opening", 0, 1, 2, 3, 7, 9, 1000, 60_000]),
+    st.sampled_from(["vw_1", "vw_2", "rid-0001", "rid-held", "dl_a", "dl_drawn", "opening", 0, 1, 2, 3, 7, 9, 1000,
+                     60_000]),
     st.lists(st.integers(-(2**63), 2**63 - 1), max_size=2),
 )  # fmt: skip
 odd_requests = st.lists(st.lists(odd, max_size=13).map(tuple), max_size=8)
@@ -138,6 +142,7 @@ with_verbs = st.lists(
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 async def test_no_arguments_break_the_books(engine: ReservationEngine, redis: Redis, requests: list[Any]) -> None:
     await engine.put_deal(SHOW, deal(quota=5))
+    await engine.put_deal(SHOW, deal("dl_drawn", quota=5, drawn=True))
     store = Store(redis)
     try:
         packed = msgpack.packb((*HEADER, requests), use_bin_type=False)

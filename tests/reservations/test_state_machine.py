@@ -21,16 +21,18 @@ from redis.backoff import NoBackoff
 from livecommerce.clock import TestClock
 from livecommerce.errors import R, Refused
 from livecommerce.reservations import ReservationEngine, keys
+from livecommerce.reservations.draw import root_and_order
 from livecommerce.reservations.model import Model, ModelDeal, No
-from livecommerce.reservations.states import DEAL_STATES, DealState, Move, State
+from livecommerce.reservations.states import DEAL_STATES, DealState, DrawPhase, Move, State
 from livecommerce.settings import read_settings, with_secrets
 from tests.reservations.conftest import SHOW, deal, viewer
 
 T = TypeVar("T")
 
-DEALS = ("dl_a", "dl_b", "dl_c")
-HOLD_MS = {"dl_a": 100_000, "dl_b": 100_000, "dl_c": 160_000}
-RULE = {"dl_a": "skip", "dl_b": "wait", "dl_c": "skip"}
+DEALS = ("dl_a", "dl_b", "dl_c", "dl_d", "dl_e")
+HOLD_MS = {"dl_a": 100_000, "dl_b": 100_000, "dl_c": 160_000, "dl_d": 100_000, "dl_e": 100_000}
+RULE = {"dl_a": "skip", "dl_b": "wait", "dl_c": "skip", "dl_d": "skip", "dl_e": "wait"}
+DRAWN = ("dl_d", "dl_e")
 LIMIT = 3
 PAY_MS = 200_000
 KEEP_MS = 250_000
@@ -118,8 +120,9 @@ class Histories(RuleBasedStateMachine):
         again: int | None = rules.pop("held_again", None)
         rules["hold_cap_ms"] = 0 if again is None else HOLD_MS[deal_id] + again * 30_000 + SLACK_MS
         stock = deal(deal_id, units, limit=LIMIT, hold_ms=HOLD_MS[deal_id], pay_ms=PAY_MS, move_id=move,
-                     head_wants_more=RULE[deal_id], **rules)  # fmt: skip
+                     head_wants_more=RULE[deal_id], drawn=deal_id in DRAWN, **rules)  # fmt: skip
         model = ModelDeal(units, LIMIT, HOLD_MS[deal_id], PAY_MS, DEAL_STATES["open"], RULE[deal_id] == "wait", **rules)
+        model.draw = DrawPhase.ENTERING if deal_id in DRAWN else DrawPhase.NONE
         self.same(
             lambda: self.engine.put_deal(SHOW, stock),
             lambda: self.model.put_deal(deal_id, model, move),
@@ -177,6 +180,21 @@ class Histories(RuleBasedStateMachine):
         elif self.model.deals[deal_id].status < DealState.CLOSING:
             return  # only what is no longer open is pulled: else new holds come as fast as old ones go
         self.same(lambda: self.engine.cancel_unpaid(SHOW, deal_id), lambda: self.model.cancel_unpaid(deal_id))
+
+    @rule(deal_id=st.sampled_from(DRAWN))
+    def draw(self, deal_id: str) -> None:
+        """With whoever is in it, and once more where it was made before."""
+        entrants = self.model.entrants(deal_id)
+        _, order = root_and_order("seed", "salt", {ticket: key[0] for ticket, key in entrants.items()})
+        self.same(
+            lambda: self.engine.draw(SHOW, deal_id, "seed", "salt"),
+            lambda: self.model.draw(deal_id, [entrants[ticket] for ticket in order]),
+        )
+
+    @rule(deal_id=st.sampled_from(DRAWN), rids=st.lists(st.sampled_from(RIDS), min_size=3, max_size=3), person=persons)
+    def everybody_enters_and_it_is_drawn(self, deal_id: str, rids: list[str], person: str) -> None:
+        self.everybody_wants_it(deal_id, rids, person)
+        self.draw(deal_id)
 
     @rule(key=keys_of)
     def pay_and_miss_the_deadline(self, key: tuple[int, str]) -> None:

@@ -365,6 +365,28 @@ async def test_what_was_released_before_the_commit_is_never_told_as_held_after_i
         assert await heard(pubsub, redis) == []
 
 
+async def test_who_is_drawn_hears_of_it_after_the_commit(
+    engine: ReservationEngine, redis: Redis, ledger: Gated, database: Database
+) -> None:
+    """A draw answers the worker and no viewer, so it is he who has the rows written; without them he is refused, and
+    whoever draws next tells all who were drawn."""
+    await engine.put_deal(SHOW, deal("dl_drawn", quota=2, level="ledger", drawn=True))
+    for number in (1, 2, 3):
+        assert (await reserve(engine, number, ("dl_drawn", 1))).state == "entered"
+    async with redis.pubsub() as pubsub:
+        await pubsub.subscribe(keys.channel(SHOW))
+        ledger.away = True
+        assert await refused(engine.draw(SHOW, "dl_drawn", "a" * 64, "b" * 64)) is R.BUSY
+        assert [state for _, state in await heard(pubsub, redis)] == [1]  # the one who waits
+        ledger.away = False
+        made = await engine.draw(SHOW, "dl_drawn", "a" * 64, "b" * 64)
+        assert (made.drawn, made.waiting) == (3, 1)
+        await all_told(engine)
+        told = await heard(pubsub, redis)
+    assert [state for _, state in told] == [3, 3]
+    assert sorted(viewer_id.decode() for viewer_id, _ in told) == sorted(await names(database))
+
+
 # --- the ends of witnesses --------------------------------------------------------------------------------------------
 
 

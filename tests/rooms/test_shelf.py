@@ -8,8 +8,10 @@ from livecommerce.protocol.facts import (
     ClaimRules,
     DealAnnounced,
     DealClosed,
+    DealDrawn,
     DealFacts,
     DealOpened,
+    DrawFacts,
     ShowChanged,
     ShowFacts,
     VideoFacts,
@@ -51,6 +53,11 @@ def test_statuses_and_closings_follow_the_events_of_their_deals() -> None:
     assert (one.deals["d_AA"][1].status, one.deals["d_AA"][1].opens_at_ms) == ("announced", 1000)
     one.take(DealOpened("d_AA", 2000))
     assert (one.deals["d_AA"][1].status, one.deals["d_AA"][1].closes_at_ms) == ("open", 2000)
+    window, drawn = DrawFacts(6, "c", draws_at_ms=9), DrawFacts(6, "c", draws_at_ms=9, drawn_at_ms=10, entrants=3)
+    one.take(DealOpened("d_AA", 2000, window))
+    assert one.deals["d_AA"][1].draw == window
+    one.take(DealDrawn("d_AA", drawn))
+    assert one.deals["d_AA"][1].draw == drawn
     one.take(DealOpened("d_none"))
     assert list(one.deals) == ["d_AA"]
 

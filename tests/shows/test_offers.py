@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from livecommerce.errors import R, Refused
-from livecommerce.protocol.facts import CardFacts, CounterFacts, DealFacts, Level, OfferMoment
+from livecommerce.protocol.facts import CardFacts, CounterFacts, DealFacts, DrawFacts, Level, OfferMoment
 from livecommerce.shows.offers import (
     KINDS,
     LADDER,
@@ -179,6 +179,14 @@ def test_a_deal_that_is_not_open_or_past_its_closing_is_offered_to_nobody() -> N
     )
     (option,) = (each for each in options_of("sold_out", ("draft",), (), told) if each.kind == "another_shade")
     assert (option.deal_ids, option.until_ms) == (("now",), NOW + 9000)
+
+
+def test_a_deal_is_offered_once_it_was_drawn_and_not_before() -> None:
+    undrawn = msgspec.structs.replace(deal("plum"), draw=DrawFacts(6, draws_at_ms=NOW + 1000))
+    for draw, kinds in ((undrawn.draw, []), (DrawFacts(6, drawn_at_ms=NOW), ["another_shade"])):
+        one = card("lip", deal("rose"), msgspec.structs.replace(undrawn, draw=draw))
+        told = Scene({each.deal_id: (one, each) for each in one.deals}, {"rose": GONE_FOR_GOOD, "plum": FULL}, {}, NOW)
+        assert [each.kind for each in options_of("sold_out", ("rose",), (), told) if each.deal_ids] == kinds
 
 
 def test_what_is_not_known_here_offers_nothing() -> None:

@@ -16,8 +16,8 @@ import msgpack
 import msgspec
 
 from livecommerce.errors import R
-from livecommerce.reservations import engine as spoken
-from livecommerce.reservations import keys, verbs
+from livecommerce.reservations import answers, keys, verbs
+from livecommerce.reservations.engine import LIMIT_BY
 from livecommerce.reservations.evidence import WAIT_UNKNOWN
 from livecommerce.reservations.memory import Testimony
 from livecommerce.reservations.model import Model, ModelDeal, ModelHold, No
@@ -228,10 +228,10 @@ def _judged(ask: Callable[[], Any], said: Answer, told: Told) -> Told:
     try:
         ask()
     except No as no:
-        why = None if said[0] == spoken._OK else spoken._REFUSALS[said[0]]
+        why = None if said[0] == answers.OK else answers.REFUSALS[said[0]]
         _must(why is no.why, f"the server says {why}, the model {no.why}")
         return None
-    _must(said[0] == spoken._OK, f"the server refuses ({said}), the model does not")
+    _must(said[0] == answers.OK, f"the server refuses ({said}), the model does not")
     return told
 
 
@@ -271,7 +271,7 @@ def _free(model: Model, key: tuple[str, str], rest: Answer) -> None:
 
 def _reacquire(model: Model, request: Answer, said: Answer) -> Told:
     key = request[0].decode(), request[1].decode()
-    if said[0] == spoken._SOLD_OUT:
+    if said[0] == answers.SOLD_OUT:
         _must(model.reacquire(key) is False, f"{key}: refused for want of units that are there")
         return None
     return _judged(lambda: _must(model.reacquire(key), f"{key}: got units that are not there"), said, (key, said))
@@ -288,12 +288,17 @@ def _heartbeat(model: Model, _request: Answer, said: Answer) -> Told:
 
 def _put_deal(model: Model, request: Answer, said: Answer) -> Told:
     deal_id, move, units, limit, hold_ms, pay_ms, status, _opens, _closes, _level, rule, *limits = request
-    limit_by, address_cap, hold_cap_ms = limits
+    limit_by, address_cap, hold_cap_ms, *drawn = limits
+    _must(not any(drawn), "no deal of these shops is drawn")
     deal = ModelDeal(
-        units, limit, hold_ms, pay_ms, DealState(status), rule == 1, 0, spoken.LIMIT_BY[limit_by], address_cap,
+        units, limit, hold_ms, pay_ms, DealState(status), rule == 1, 0, LIMIT_BY[limit_by], address_cap,
         hold_cap_ms,
     )  # fmt: skip
     return _judged(lambda: model.put_deal(deal_id.decode(), deal, move.decode()), said, None)
+
+
+def _of_a_draw(_model: Model, request: Answer, _said: Answer) -> Told:
+    raise Breach(f"no deal of these shops is drawn, and this was asked: {request}")
 
 
 def _take_out(model: Model, request: Answer, said: Answer) -> Told:
@@ -340,6 +345,8 @@ _JUDGES: dict[int, Callable[[Model, Answer, Answer], Told]] = {
     verbs.TAKE_OUT: _take_out,
     verbs.KEEP: _of_hold(lambda model, key, rest: model.keep(key, rest[0])),
     verbs.REPLACE: _replace,
+    verbs.END_WINDOW: _of_a_draw,
+    verbs.DRAW: _of_a_draw,
 }
 
 
@@ -366,11 +373,11 @@ def books_as_model(meta: dict[bytes, Any], books: dict[str, dict[bytes, Any]]) -
     levels = {}
     for name, raw in books["deals"].items():
         status, quota, available, held, paying, sold, waiting, limit, hold_ms, pay_ms, *more = _unpacked(raw)
-        _opens, _closes, _taken, _level, rule, _owed, by, address_cap, hold_cap_ms = more
+        _opens, _closes, _taken, _level, rule, _owed, by, address_cap, hold_cap_ms, *_drawn = more
         levels[name.decode()] = available, held, paying, sold, waiting
         _must(available + held + paying + sold == quota, f"{name!r} was made anew as {_unpacked(raw)}")
         model.deals[name.decode()] = ModelDeal(
-            quota, limit, hold_ms, pay_ms, DealState(status), rule == 1, available, spoken.LIMIT_BY[by], address_cap,
+            quota, limit, hold_ms, pay_ms, DealState(status), rule == 1, available, LIMIT_BY[by], address_cap,
             hold_cap_ms,
         )  # fmt: skip
     for name, raw in books["rids"].items():

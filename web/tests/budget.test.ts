@@ -53,6 +53,17 @@ test("the player comes later, and within its own budget", () => {
   expect(gzipped([player?.file ?? ""], ".js")).toBeLessThan(120 * KB);
 });
 
+test("every sheet tells the order of layers itself: which of them a page links first must not matter", () => {
+  const sheets = [...new Set(Object.values(manifest).flatMap((chunk) => [...(chunk.css ?? []), ...(chunk.file.endsWith(".css") ? [chunk.file] : [])]))];
+  expect(sheets.length).toBeGreaterThan(3);
+  for (const sheet of sheets) {
+    const layers = readFileSync(join(out, sheet), "utf8").match(/@layer [^{;]+/g) ?? [];
+    const named = [...new Set(layers.flatMap((layer) => layer.slice("@layer ".length).split(",").map((name) => name.trim())))];
+    // In this order, and none left out before one that is used.
+    expect([sheet, ...named]).toEqual([sheet, ...["tokens", "base", "ui", "page"].slice(0, named.length)]);
+  }
+});
+
 test("no built page asks another host for anything", () => {
   for (const page of ["watch", "pay", "console", "login", "shop", "demo"]) {
     expect(readFileSync(join(out, `${page}.html`), "utf8")).not.toMatch(/(src|href)="(https?:)?\/\//);

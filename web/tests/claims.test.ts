@@ -39,6 +39,7 @@ describe("the private answer to a claim", () => {
     ["paying", "claim.yours"],
     ["released", "claim.over"],
     ["expired", "claim.over"],
+    ["entered", "claim.entered"],
   ] as const)("of a claim that is %s by now is not 'reserved'", (is, key) => {
     expect(claimWords(state, anAnswer({ hold: aHold({ state: is }) })).key).toBe(key);
   });

@@ -23,6 +23,7 @@ export const aDeal = (given: Partial<DealFacts> = {}): DealFacts => ({
   hold_cap_seconds: 900,
   pulled: "",
   options: [],
+  draw: null,
   ...given,
 });
 

@@ -63,14 +63,22 @@ describe("events of the show", () => {
   });
 
   test("a deal is announced, opened and closed on its card", () => {
-    const announced = after(welcomed, { kind: "deal_announced", deal_id: "d1", opens_at_ms: 77 });
+    const announced = after(welcomed, { kind: "deal_announced", deal_id: "d1", opens_at_ms: 77, draw: null });
     expect(dealOf(announced, "d1")?.deal).toMatchObject({ status: "announced", opens_at_ms: 77 });
-    const open = after(announced, { kind: "deal_opened", deal_id: "d1", closes_at_ms: 99 });
+    const open = after(announced, { kind: "deal_opened", deal_id: "d1", closes_at_ms: 99, draw: null });
     expect(dealOf(open, "d1")?.deal).toMatchObject({ status: "open", closes_at_ms: 99 });
     expect(dealOf(after(open, { kind: "deal_closed", deal_id: "d1", reason: "pulled", pulled: "cancel" }), "d1")?.deal).toMatchObject({
       status: "closed",
       pulled: "cancel",
     });
+  });
+
+  test("a drawn deal is told its window with its opening, and its seed with the draw", () => {
+    const draw = { window_seconds: 6, commitment: "c", draws_at_ms: 6000, drawn_at_ms: null, entrants: 0, seed: "", root: "" };
+    const open = after(welcomed, { kind: "deal_opened", deal_id: "d1", closes_at_ms: null, draw });
+    expect(dealOf(open, "d1")?.deal.draw).toEqual(draw);
+    const drawn = { ...draw, drawn_at_ms: 6001, entrants: 3, seed: "s", root: "r" };
+    expect(dealOf(after(open, { kind: "deal_drawn", deal_id: "d1", draw: drawn }), "d1")?.deal).toMatchObject({ status: "open", draw: drawn });
   });
 
   test("a hidden line leaves the talk and the pins", () => {

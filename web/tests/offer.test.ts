@@ -5,6 +5,7 @@ import { dealToShow, endedByPull, nameOf, offerOf, priceOf, type Asked } from ".
 import { aCard, aDeal, aHold, anOrder } from "./facts";
 
 const NOW = 10_000;
+const aDraw = { window_seconds: 6, commitment: "c", draws_at_ms: NOW + 6000, drawn_at_ms: null, entrants: 0, seed: "", root: "" };
 
 function offer(given: { card?: CardFacts; levels?: Record<string, Level>; holds?: Hold[]; orders?: OrderFacts[]; asked?: Asked[] } = {}) {
   const card = given.card ?? aCard();
@@ -144,5 +145,34 @@ describe("the shade a card opens on", () => {
     expect(dealToShow(state, card, undefined)?.deal_id).toBe("d2");
     const holding = { ...state, holds: { r: aHold({ lines: [{ deal_id: "d3", qty: 1 }] }) } };
     expect(dealToShow(holding, card, undefined)?.deal_id).toBe("d3");
+  });
+});
+
+describe("a deal that is drawn", () => {
+  const drawn = (draw: Partial<typeof aDraw> | { drawn_at_ms: number }, given: Parameters<typeof offer>[0] = {}, deal = {}) =>
+    offer({ card: aCard({ deals: [aDeal({ draw: { ...aDraw, ...draw }, ...deal })] }), ...given });
+
+  test("is entered while its window is open, and says how many are in", () => {
+    expect(drawn({}, { levels: { d1: [24, 0, 0, 0, 310] } })).toEqual({ word: "enter", drawsAtMs: NOW + 6000, entrants: 310 });
+  });
+
+  test("opens on the server's clock: the end of its window is known before the server's word", () => {
+    const announced = { status: "announced" as const, opens_at_ms: NOW - 1000 };
+    expect(drawn({ draws_at_ms: null as never }, {}, announced)).toMatchObject({ word: "enter", drawsAtMs: NOW + 5000 });
+  });
+
+  test("takes no tap between the window's end and the result", () => {
+    expect(drawn({ draws_at_ms: NOW })).toEqual({ word: "drawing" });
+  });
+
+  test("tells who is in when the result comes", () => {
+    const hold = aHold({ state: "entered", due_at_ms: null });
+    expect(drawn({}, { holds: [hold], levels: { d1: [24, 0, 0, 0, 2] } })).toEqual({ word: "entered", hold, drawsAtMs: NOW + 6000, entrants: 2 });
+  });
+
+  test("is a deal like any other once it was drawn", () => {
+    expect(drawn({ drawn_at_ms: NOW }, { levels: { d1: [1, 23, 0, 0, 0] } })).toEqual({ word: "open" });
+    expect(drawn({ drawn_at_ms: NOW }, { levels: { d1: [0, 24, 0, 0, 286] } }).word).toBe("sold_out");
+    expect(drawn({ drawn_at_ms: NOW }, { holds: [aHold({ state: "waiting", place: 3 })] }).word).toBe("waiting");
   });
 });

@@ -16,7 +16,10 @@
 -- Records
 --   deal      [status, quota, available, held, paying, sold, waiting, limit, hold_ms, pay_ms, opens_at_ms, closes_at_ms,
 --              units taken out so far, level, rule for a head that wants more (0 skip, 1 wait), offers owed (0, 1),
---              whom the limit counts (0 the viewer, 1 who is verified, 2 a member), cap per address, cap on hold time in ms]
+--              whom the limit counts (0 the viewer, 1 who is verified, 2 a member), cap per address, cap on hold time in ms,
+--              draw or false (place 20; absent in books made anew)]
+--   draw      [phase, entrants, ticket before the first drawn one, drawn so far, of them in the line, root]; the root is
+--             what all entrants come to in one hash, "" until the first of them has a place
 --   hold      [state, ticket, due, at, n, place, attribution, wait, charged, deal, qty, deal, qty, …]; due and at on the
 --             hold clock; charged is 0 where only units of "viewer/deal" are counted, 1 where its time held is too, else
 --             [how many of the names that follow count time, name, amount, name, amount, …]
@@ -35,7 +38,7 @@ local BY_VIEWER, BY_VERIFIED, BY_MEMBER = 0, 1, 2     -- whom a deal's limit cou
 -- Places in the records.
 local D_STATUS, D_QUOTA, D_AVAILABLE, D_HELD, D_PAYING, D_SOLD, D_WAITING, D_LIMIT = 1, 2, 3, 4, 5, 6, 7, 8
 local D_HOLD_MS, D_PAY_MS, D_OPENS, D_CLOSES, D_TAKEN, D_LEVEL, D_RULE, D_OWED = 9, 10, 11, 12, 13, 14, 15, 16
-local D_BY, D_ADDRESS_CAP, D_HOLD_CAP = 17, 18, 19
+local D_BY, D_ADDRESS_CAP, D_HOLD_CAP, D_DRAW = 17, 18, 19, 20
 local H_STATE, H_TICKET, H_DUE, H_AT, H_N, H_PLACE, H_ATTRIBUTION, H_WAIT, H_CHARGED = 1, 2, 3, 4, 5, 6, 7, 8, 9
 local H_LINES = 10
 local R_LINES = 8            -- the place of the first line in a reserve request
@@ -43,13 +46,22 @@ local R_LINES = 8            -- the place of the first line in a reserve request
 local OK, SOLD_OUT, LIMIT, NOT_OPEN, DEAL_CLOSED, UNKNOWN_DEAL, QUANTITY, RID_REUSED = 0, 1, 2, 3, 4, 5, 6, 7
 local HOLD_GONE, BUSY, ALREADY_WAITING, NOT_FOUND, CONFLICT, TOO_MANY, MALFORMED = 8, 9, 10, 11, 12, 13, 14
 local VERIFIED_ONLY, MEMBERS_ONLY, HOLD_TIME = 414, 415, 416     -- the refusals' own numbers
+-- Everything about draws: a state of holds, phases, the places in a draw's record, codes of answers.
+-- (A table, not locals: Lua allows 200 locals.)
+local DRAW = {
+  ENTERED = 0,
+  ENTERING = 1, DRAWING = 2, DRAWN = 3, VOID = 4,     -- VOID: the deal closed before it was drawn
+  PHASE = 1, ENTRANTS = 2, BASE = 3, COUNT = 4, LINE = 5, ROOT = 6,
+  ALREADY_IN = 20, RUNS = 21, ALONE = 22,
+}
 -- Counts since the show began, in this order in meta.
 -- (A table, not locals: Lua allows 200 locals.)
 local C = {
   ASKED = 1, HELD = 2, WAITING = 3, SOLD_OUT = 4, REFUSED = 5, REPEATED = 6, RELEASED = 7, EXPIRED = 8, OFFERED = 9,
   LAPSED = 10, ACCEPTED = 11, PAYING = 12, CONFIRMED = 13, FREED = 14, REACQUIRED = 15, CLAMPED = 16,
+  ENTERED = 17, DRAWN = 18,
 }
-local COUNTS = 16
+local COUNTS = 18
 
 local NOBODY = {MISSING = 0, PAUSED = 1, LOST = 2}     -- why nobody may count
 
@@ -356,7 +368,7 @@ end
 local function finish(key, hold, state, kind)
   local owner = owner_of(key)
   local was = hold[H_STATE]
-  if was == WAITING then
+  if was <= WAITING then     -- or ENTERED: those in a draw stand in the same list
     leave_list(key, hold)
   elseif was == PAYING then
     move_units(hold, D_PAYING, D_AVAILABLE)
@@ -471,12 +483,18 @@ local function offer(key, hold)
   enqueue(offer_ms, key)
 end
 
+-- True until the draw of this deal was made: nobody is served, in whatever order they came.
+function DRAW.is_undrawn(deal)
+  local draw = deal[D_DRAW]
+  return draw and draw[DRAW.PHASE] < DRAW.DRAWN
+end
+
 -- Units that came back go to those who wait, in order of arrival; only what none of them can take becomes public.
 local function offer_freed(id)
   local deal = deals[id]
   freed[id] = nil
   local keys, all = {}, true
-  if deal[D_WAITING] > 0 and deal[D_AVAILABLE] > 0 and deal[D_STATUS] == OPEN then
+  if deal[D_WAITING] > 0 and deal[D_AVAILABLE] > 0 and deal[D_STATUS] == OPEN and not DRAW.is_undrawn(deal) then
     keys, all = waiting_for(id, RUN_OUT_MAX)
   end
   load_holds(keys)
@@ -530,6 +548,9 @@ do     -- What only the verbs use is local to this block: Lua allows 200 locals 
 -- What anyone may take now. Those who wait come first.
 local function public_units(id)
   local deal = deals[id]
+  if deal[D_DRAW] and DRAW.is_undrawn(deal) and deal[D_STATUS] ~= ANNOUNCED then
+    return 0
+  end
   if deal[D_WAITING] > 0 then
     if freed[id] then
       offer_freed(id)
@@ -549,9 +570,10 @@ local function first_short(sums)
   end
 end
 
--- Everything about the lines that needs no count: an answer that refuses them, or nil and the units per deal.
+-- Everything about the lines that needs no count: an answer that refuses them, or nil and the units per deal; and the
+-- deal that is still to be drawn, if any.
 local function refuse_lines(request)
-  local sums, status = {}, nil
+  local sums, status, undrawn = {}, nil, nil
   for at = R_LINES, #request, 2 do
     local id, qty = request[at], request[at + 1]
     local deal = deals[id]
@@ -564,9 +586,12 @@ local function refuse_lines(request)
     if deal[D_STATUS] ~= OPEN then
       status = status or {deal[D_STATUS] == ANNOUNCED and NOT_OPEN or DEAL_CLOSED, id, deal[D_OPENS]}
     end
+    if deal[D_DRAW] and DRAW.is_undrawn(deal) then
+      undrawn = id
+    end
     sums[id] = (sums[id] or 0) + qty
   end
-  return status, sums
+  return status, sums, undrawn
 end
 
 -- What this request is counted under where its deals or its show have more rules than a limit per viewer: what the record
@@ -714,24 +739,52 @@ local function new_hold(key, request, rules, state, due)
   return hold
 end
 
-local function join_list(key, request, rules)
-  local viewer, id = request[2], request[R_LINES]
-  local name = name_of_place(viewer, rules and rules.charged or 0, id)
-  if tonumber(fields[name] or 0) % 2 == 1 then
-    return {ALREADY_WAITING, id}
-  end
+-- At the end of the list of its deal, by the hold's ticket. The caller says what became of the hold.
+local function list_hold(key, hold)
+  local id = hold[H_LINES]
   local deal = deals[id]
-  local hold = new_hold(key, request, rules, WAITING, 0)
   deal[D_WAITING] = deal[D_WAITING] + 1
   changed(deals_changed, deals_seen, id)
-  hold[H_PLACE] = deal[D_WAITING]
-  add_to(name, 1)
+  add_to(name_of_place(owner_of(key)[1], hold[H_CHARGED], id), 1)
   local member = wait_member(key, hold)
   waits_new[#waits_new + 1] = member
   waits_new_of[id] = waits_new_of[id] or {}
   table.insert(waits_new_of[id], member)
+end
+
+-- Whether who is counted under these rules waits for this deal, or is in its draw.
+local function stands_in_list(viewer, id, rules)
+  return tonumber(fields[name_of_place(viewer, rules and rules.charged or 0, id)] or 0) % 2 == 1
+end
+
+local function join_list(key, request, rules)
+  local id = request[R_LINES]
+  if stands_in_list(request[2], id, rules) then
+    return {ALREADY_WAITING, id}
+  end
+  local hold = new_hold(key, request, rules, WAITING, 0)
+  list_hold(key, hold)
+  hold[H_PLACE] = deals[id][D_WAITING]
   count(C.WAITING)
   log('waiting', key, hold)
+  return {OK, key}
+end
+
+-- A tap while the deal is still to be drawn: one place in the draw, whatever the hurry.
+function DRAW.enter(key, request, id, rules)
+  if #request > R_LINES + 1 then
+    return {DRAW.ALONE, id}
+  end
+  if stands_in_list(request[2], id, rules) then
+    return {DRAW.ALREADY_IN, id}
+  end
+  if deals[id][D_DRAW][DRAW.PHASE] == DRAW.DRAWING then
+    return {DRAW.RUNS, id}
+  end
+  local hold = new_hold(key, request, rules, DRAW.ENTERED, 0)
+  list_hold(key, hold)
+  count(C.ENTERED)
+  log('entered', key, hold)
   return {OK, key}
 end
 
@@ -779,12 +832,16 @@ local function refuse_reserve(key, request)
   if journal_full then
     return {BUSY}
   end
-  local refused, sums = refuse_lines(request)
+  local refused, sums, undrawn = refuse_lines(request)
   if refused then
     return refused
   end
   local rules = rules_now(request)
-  return refuse_viewer(request, sums, rules) or refuse_stock(key, request, sums, rules), rules
+  refused = refuse_viewer(request, sums, rules)
+  if undrawn and not refused then
+    return DRAW.enter(key, request, undrawn, rules)
+  end
+  return refused or refuse_stock(key, request, sums, rules), rules
 end
 
 -- reserve: [1, viewer, rid, wait (0, 1), attribution, person, address, deal, qty, …] → [0, hold, place] or a refusal. All
@@ -832,6 +889,11 @@ VERBS[2] = function(request, key, hold)
   if state == PAYING or state == CONFIRMED then
     return {CONFLICT, state}     -- released in SQL first, then here by `free`
   end
+  -- Who has entered is counted once the window is over: until each has a place, nobody leaves.
+  local draw = state == DRAW.ENTERED and deals[hold[H_LINES]][D_DRAW]
+  if draw and draw[DRAW.PHASE] == DRAW.DRAWING then
+    return {DRAW.RUNS, hold[H_LINES]}
+  end
   if state <= HELD then
     count(C.RELEASED)
     finish(key, hold, new, new == RELEASED and 'released' or 'cancelled')
@@ -842,7 +904,7 @@ end
 -- accept: [3, viewer, rid] → OFFERED becomes HELD with the hold time of its deal.
 VERBS[3] = function(request, key, hold)
   local state = hold[H_STATE]
-  if state == WAITING then
+  if state <= WAITING then
     return {CONFLICT, state}
   end
   if state == OFFERED then
@@ -869,7 +931,7 @@ VERBS[4] = function(request, key, hold)
   if not is_count(request[4], 1, DURATION_MS_MAX) then
     return {MALFORMED}
   end
-  if state == WAITING or state == OFFERED then
+  if state < HELD then
     return {CONFLICT, state}
   end
   if state == HELD then
@@ -977,15 +1039,16 @@ local function is_name(text)
 end
 
 -- put_deal: [9, deal, move id, units, limit, hold_ms, pay_ms, status, opens_at_ms, closes_at_ms, level, rule, whom the
--- limit counts, cap per address or 0, cap on hold time in ms or 0] → [0, units added]. The units of a move count once;
--- rules follow the last call; status is set by the first call only.
+-- limit counts, cap per address or 0, cap on hold time in ms or 0, draw (0, 1)] → [0, units added]. The units of a move
+-- count once; rules follow the last call; status and draw are set by the first call only.
 VERBS[9] = function(request)
   local id, move, units = request[2], request[3], request[4]
   if not (is_name(id) and is_name(move) and is_count(units, 0, UNITS_MAX) and is_count(request[5], 1, QTY_MAX)
     and is_count(request[6], DURATION_MS_MIN, DURATION_MS_MAX) and is_count(request[7], 1, DURATION_MS_MAX)
     and is_count(request[8], ANNOUNCED, CLOSED) and is_count(request[9], 0, 9e15) and is_count(request[10], 0, 9e15)
     and is_count(request[11], 0, 2) and is_count(request[12], 0, 1) and is_count(request[13], BY_VIEWER, BY_MEMBER)
-    and is_count(request[14], 0, UNITS_MAX) and (request[15] == 0 or is_count(request[15], request[6], DURATION_MS_MAX))) then
+    and is_count(request[14], 0, UNITS_MAX) and (request[15] == 0 or is_count(request[15], request[6], DURATION_MS_MAX))
+    and is_count(request[16] or 0, 0, 1)) then
     return {MALFORMED}
   end
   local deal = deals[id]
@@ -993,7 +1056,8 @@ VERBS[9] = function(request)
     return {MALFORMED}
   end
   if not deal then
-    deal = {request[8], 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+    local draw = request[16] == 1 and {DRAW.ENTERING, 0, 0, 0, 0, ''}
+    deal = {request[8], 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, draw}
     deals[id] = deal
   end
   local name = id .. '/' .. move
@@ -1031,6 +1095,9 @@ VERBS[10] = function(request)
     deal[D_QUOTA] = deal[D_QUOTA] - units
     deal[D_AVAILABLE] = 0
     deal[D_OWED] = 0
+    if DRAW.is_undrawn(deal) then
+      deal[D_DRAW][DRAW.PHASE] = DRAW.VOID
+    end
     if deal[D_HELD] + deal[D_PAYING] > 0 then
       status = CLOSING
     end
@@ -1116,7 +1183,7 @@ VERBS[16] = function(request, key, hold)
   if not is_count(ms, DURATION_MS_MIN, DURATION_MS_MAX) then
     return {MALFORMED}
   end
-  if state == WAITING or state == OFFERED then
+  if state < HELD then
     return {CONFLICT, state}
   end
   if state == HELD and hold[H_DUE] - hold[H_AT] < ms then
@@ -1149,6 +1216,12 @@ VERBS[17] = function(request, key)
       return {CONFLICT, state}
     end
   end
+  for line = R_LINES, #wanted, 2 do
+    local deal = deals[wanted[line]]
+    if deal and DRAW.is_undrawn(deal) then
+      return {DRAW.ALONE, wanted[line]}     -- a place in a draw is no bag: she would give units for none
+    end
+  end
   local told = #events
   finish(old_key, old, RELEASED, 'released')
   local answer = VERBS[1](wanted, key)
@@ -1166,6 +1239,93 @@ VERBS[17] = function(request, key)
   old[H_STATE], old[H_DUE], old[H_AT] = state, due, at
   table.remove(events, told + 1)
   return answer
+end
+
+-- How the draw of a deal stands: [0, phase (0 where it has none), entrants, base, drawn, in the line, root].
+function DRAW.stands(draw)
+  if not draw then
+    return {OK, 0, 0, 0, 0, 0, ''}
+  end
+  return {OK, draw[DRAW.PHASE], draw[DRAW.ENTRANTS], draw[DRAW.BASE], draw[DRAW.COUNT], draw[DRAW.LINE], draw[DRAW.ROOT]}
+end
+
+function DRAW.finish(id)
+  deals[id][D_DRAW][DRAW.PHASE] = DRAW.DRAWN
+  freed[id] = true
+end
+
+-- end_window: [14, deal] → how the draw stands. From here on nobody enters and nobody leaves: who is in the draw is
+-- fixed, and as many tickets are set aside as there are entrants. A second one changes nothing.
+VERBS[14] = function(request)
+  local id = request[2]
+  local deal = deals[id]
+  if not deal then
+    return {UNKNOWN_DEAL, id}
+  end
+  local draw = deal[D_DRAW]
+  if draw and draw[DRAW.PHASE] == DRAW.ENTERING and deal[D_STATUS] == OPEN then
+    draw[DRAW.PHASE], draw[DRAW.ENTRANTS], draw[DRAW.BASE] = DRAW.DRAWING, deal[D_WAITING], ticket
+    ticket = ticket + deal[D_WAITING]
+    changed(deals_changed, deals_seen, id)
+    if draw[DRAW.ENTRANTS] == 0 then
+      DRAW.finish(id)
+    end
+  end
+  return DRAW.stands(draw)
+end
+
+-- The next of the draw's order: a hold where every unit is left, else a place in the line, both under a new ticket, so
+-- that the line goes on in the order of tickets, as any other.
+function DRAW.place(key, hold, deal)
+  local draw, hold_ms = deal[D_DRAW], deal[D_HOLD_MS]
+  draw[DRAW.COUNT] = draw[DRAW.COUNT] + 1
+  leave_list(key, hold)
+  hold[H_TICKET] = draw[DRAW.BASE] + draw[DRAW.COUNT]
+  if hold[H_LINES + 1] <= deal[D_AVAILABLE] and not (deal[D_RULE] == 1 and draw[DRAW.LINE] > 0) then
+    count(C.DRAWN)
+    move_units(hold, D_AVAILABLE, D_HELD)
+    become(key, hold, HELD, clk + hold_ms, 'held')
+    enqueue(hold_ms, key)
+  else
+    count(C.WAITING)
+    draw[DRAW.LINE] = draw[DRAW.LINE] + 1
+    hold[H_PLACE] = draw[DRAW.LINE]
+    list_hold(key, hold)
+    become(key, hold, WAITING, 0, 'waiting')
+  end
+end
+
+-- draw: [15, deal, root, drawn before, viewer/rid, …] → how the draw stands. The next of the order, at most 64. Where it
+-- stands elsewhere than the caller thinks (another worker went on with it) nothing moves, and the answer says where.
+VERBS[15] = function(request)
+  local id, root = request[2], request[3]
+  local deal = deals[id]
+  if not deal then
+    return {UNKNOWN_DEAL, id}
+  end
+  local draw = deal[D_DRAW]
+  if not draw or draw[DRAW.PHASE] ~= DRAW.DRAWING or draw[DRAW.COUNT] ~= request[4]
+    or (draw[DRAW.ROOT] ~= '' and draw[DRAW.ROOT] ~= root) then
+    return DRAW.stands(draw)
+  end
+  local named = {}
+  for at = 5, #request do
+    local key = request[at]
+    local hold = holds[key]
+    if named[key] or not hold or hold[H_STATE] ~= DRAW.ENTERED or hold[H_LINES] ~= id then
+      return {MALFORMED}
+    end
+    named[key] = true
+  end
+  draw[DRAW.ROOT] = root
+  for at = 5, #request do
+    DRAW.place(request[at], holds[request[at]], deal)
+  end
+  changed(deals_changed, deals_seen, id)
+  if draw[DRAW.COUNT] == draw[DRAW.ENTRANTS] then
+    DRAW.finish(id)
+  end
+  return DRAW.stands(draw)
 end
 
 end     -- of the verbs
@@ -1200,7 +1360,22 @@ local function has_lines(request)
 end
 
 local OF_A_HOLD = {[2] = true, [3] = true, [4] = true, [5] = true, [6] = true, [7] = true, [16] = true}
-local OF_A_DEAL = {[9] = true, [10] = true, [13] = true}
+local OF_A_DEAL = {[9] = true, [10] = true, [13] = true, [14] = true}
+
+function DRAW.is_well_formed(request)
+  local keys = #request - 4
+  if type(request[3]) ~= 'string' or #request[3] ~= 64 or not is_count(request[4], 0, 1e9)
+    or keys < 1 or keys > REQUESTS_MAX then
+    return false
+  end
+  for at = 5, #request do
+    local key = request[at]
+    if type(key) ~= 'string' or #key > 105 or not string.find(key, '^[^/%s]+/[%w_-]+$') then
+      return false
+    end
+  end
+  return true
+end
 
 -- What a request must be to be looked at; what it says is judged by its verb.
 local function is_well_formed(request)
@@ -1217,6 +1392,9 @@ local function is_well_formed(request)
   end
   if OF_A_DEAL[verb] then
     return type(request[2]) == 'string'
+  end
+  if verb == 15 then
+    return type(request[2]) == 'string' and DRAW.is_well_formed(request)
   end
   return verb ~= 11 or is_viewer(request[2])
 end
@@ -1239,6 +1417,11 @@ do
         keys[#keys + 1] = viewer .. '/' .. request[2]
       elseif OF_A_DEAL[request[1]] then
         wanted_deals[#wanted_deals + 1] = request[2]
+      elseif request[1] == 15 then
+        wanted_deals[#wanted_deals + 1] = request[2]
+        for at = 5, #request do
+          keys[#keys + 1] = request[at]
+        end
       elseif request[1] == 11 then
         wanted_fields[#wanted_fields + 1] = request[2]
       end

@@ -455,6 +455,14 @@ def test_an_epoch_that_began_after_the_last_event_for_the_viewers_is_not_judged(
     assert counted(judged((after, books), final=(EPOCH, 3))) == {}
 
 
+def test_the_ticket_of_an_entry_gives_way_to_the_one_that_was_drawn() -> None:
+    """In a draw she arrives under one ticket and is served under another: no second effect."""
+    records, books = evening().finish()
+    entered = swapped(records, is_(Answered, viewer="ada"), state="entered", ticket=77)
+
+    assert counted(judged((entered, books))) == {}
+
+
 def test_viewers_of_a_generator_that_died_are_not_asked_for_what_its_last_records_would_show() -> None:
     """Nobody knows whether Ada was answered, Ben asked to give back, Cleo ever asked."""
     records, books = evening().finish()

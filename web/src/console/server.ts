@@ -77,6 +77,8 @@ export interface DealDraft {
   limit_by: DealFacts["limit_by"];
   address_cap: number;
   hold_cap_seconds: number;
+  fairness?: "first_come" | "draw";
+  draw_seconds?: number;
 }
 
 export interface CardDraft {
@@ -146,6 +148,17 @@ export interface ShowOrders {
 }
 
 export const ordersOf = (showId: string): Promise<ShowOrders> => staffRequest("GET", at(showId, "/orders"));
+
+// --- signed lists of tickets ------------------------------------------------------------------------------------------
+
+export interface TicketListed {
+  deal_id: string;
+}
+
+export const ticketListAt = (showId: string, dealId: string): string =>
+  `/api/shows/${encodeURIComponent(showId)}/tickets/${encodeURIComponent(dealId)}`;
+export const ticketListsOf = (showId: string): Promise<{ lists: TicketListed[] }> =>
+  staffRequest("GET", `/api/shows/${encodeURIComponent(showId)}/tickets`);
 
 // --- links and invitations ------------------------------------------------------------------------------------------
 

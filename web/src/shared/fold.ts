@@ -204,9 +204,11 @@ function applyEvent(state: RoomState, stamped: Stamped): RoomState {
     case "card_listed":
       return withCard(state, event.card);
     case "deal_announced":
-      return withDeal(state, event.deal_id, { status: "announced", opens_at_ms: event.opens_at_ms });
+      return withDeal(state, event.deal_id, { status: "announced", opens_at_ms: event.opens_at_ms, draw: event.draw });
     case "deal_opened":
-      return withDeal(state, event.deal_id, { status: "open", closes_at_ms: event.closes_at_ms });
+      return withDeal(state, event.deal_id, { status: "open", closes_at_ms: event.closes_at_ms, draw: event.draw });
+    case "deal_drawn":
+      return withDeal(state, event.deal_id, { draw: event.draw });
     case "deal_closed":
       return withDeal(state, event.deal_id, { status: "closed", pulled: event.pulled });
     case "line_pinned":
@@ -296,7 +298,7 @@ export function numbersOf(state: RoomState, deal: DealFacts): Numbers {
   return { available, held, paying, sold, waiting };
 }
 
-const LIVE_HOLDS: ReadonlySet<Hold["state"]> = new Set(["waiting", "offered", "held", "paying"]);
+const LIVE_HOLDS: ReadonlySet<Hold["state"]> = new Set(["entered", "waiting", "offered", "held", "paying"]);
 
 /** The hold as it stands now. Its signed token comes once, in the answer that made it; later news do not repeat it. */
 function withHold(holds: RoomState["holds"], hold: Hold): RoomState["holds"] {

@@ -142,12 +142,12 @@ export interface You {
   shop_name: string;
 }
 
-/** A viewer's own reservation. `due_at_ms` is when held / offered / paying ends; `place` in the line is from 1. */
+/** A viewer's own reservation. `due_at_ms` is when held / offered / paying ends; `place` in the line is from 1. `entered` is a place in the draw of its deal; after the draw the hold is `held` or `waiting`, and its `ticket` is the one that was drawn. */
 export interface Hold {
   rid: string;
   show_id: string;
   lines: HoldLine[];
-  state: "cancelled" | "confirmed" | "expired" | "held" | "lapsed" | "offered" | "paying" | "released" | "waiting";
+  state: "cancelled" | "confirmed" | "entered" | "expired" | "held" | "lapsed" | "offered" | "paying" | "released" | "waiting";
   ticket: number;
   due_at_ms: number | null;
   place: number | null;
@@ -264,6 +264,18 @@ export interface DealFacts {
   hold_cap_seconds: number;
   pulled: "" | "cancel" | "honour";
   options: string[];
+  draw: DrawFacts | null;
+}
+
+/** A deal that is drawn: taps within the window enter, then the order of service is drawn (docs/fairness.md). `commitment` stands from the announcement on: the SHA-256 of a seed that is told once the draw was made, with the root of all entrants; from the three anybody computes the order again. */
+export interface DrawFacts {
+  window_seconds: number;
+  commitment: string;
+  draws_at_ms: number | null;
+  drawn_at_ms: number | null;
+  entrants: number;
+  seed: string;
+  root: string;
 }
 
 /** The numbers of one deal: `available + held + paying + sold = quota`. `waiting` is the length of the line. */
@@ -332,12 +344,22 @@ export interface DealAnnounced {
   kind: "deal_announced";
   deal_id: string;
   opens_at_ms: number;
+  draw: DrawFacts | null;
 }
 
+/** Until `draw.draws_at_ms`, where there is a draw, taps enter it. */
 export interface DealOpened {
   kind: "deal_opened";
   deal_id: string;
   closes_at_ms: number | null;
+  draw: DrawFacts | null;
+}
+
+/** The draw was made: who was drawn holds a unit, the others stand in the line in the order drawn. */
+export interface DealDrawn {
+  kind: "deal_drawn";
+  deal_id: string;
+  draw: DrawFacts;
 }
 
 export interface DealClosed {
@@ -547,6 +569,7 @@ export type ShowEvent =
   | CardListed
   | DealAnnounced
   | DealOpened
+  | DealDrawn
   | DealClosed
   | LinePinned
   | LineUnpinned

@@ -68,7 +68,7 @@ function HoldRow({ hold, onGo }: { hold: Hold; onGo: () => void }) {
           )}
           {hold.state !== "paying" && (
             <button type="button" class="text-button" onClick={() => giveBack(hold.rid)}>
-              {hold.state === "waiting" ? t("act.leave_line") : t("act.give_back")}
+              {hold.state === "waiting" ? t("act.leave_line") : hold.state === "entered" ? t("act.leave_draw") : t("act.give_back")}
             </button>
           )}
         </div>

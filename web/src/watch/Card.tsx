@@ -7,7 +7,7 @@ import { percentOff } from "../shared/money";
 import { REFUSAL, type CardFacts, type DealFacts, type Hold } from "../shared/protocol";
 import { Button, Countdown, CountdownRing, Icon, Picture, StockBar, Swatch, useNowMs } from "../shared/ui";
 import { openCheckout } from "./checkout";
-import { cardNumbers, dealToShow, offerOf, type Offer } from "./offer";
+import { cardNumbers, dealToShow, offerOf, undrawn, type Offer } from "./offer";
 import { accept, asked, giveBack, offers, refusedDeal, reserve, room, verifyFor } from "./room";
 import { at, place, price, shadeWords, stockWords } from "./words";
 
@@ -199,6 +199,9 @@ interface Act {
   run?: () => void;
 }
 
+/** Where a refusal is said instead of what the button would say. */
+const SPOKEN: ReadonlySet<Offer["word"]> = new Set(["open", "enter", "drawing", "sold_out"]);
+
 const hasAsked = computed(() => asked.value.length > 0);
 
 function Action({ card, deal }: { card: CardFacts; deal: DealFacts | null }) {
@@ -211,7 +214,7 @@ function Action({ card, deal }: { card: CardFacts; deal: DealFacts | null }) {
   if (offer.word === "look") return null;
   return (
     <div class={`act act-${offer.word}`}>
-      <Sentence offer={offer} deal={deal} refusal={offer.word === "open" || offer.word === "sold_out" ? refusal : null} />
+      <Sentence offer={offer} deal={deal} refusal={SPOKEN.has(offer.word) ? refusal : null} />
       <Button
         wide
         size="l"
@@ -271,8 +274,17 @@ function actOf(offer: Offer, card: CardFacts, ids: readonly string[], refused: n
         kind: "primary",
         run: () => reserve(ids, false),
       };
-    case "pending":
-      return { name: "reserve", label: offer.wait ? t("act.wait") : t("act.reserve"), kind: "primary", busy: true };
+    case "enter":
+      return { name: "enter", label: t("act.enter"), kind: "primary", run: () => reserve(ids, false) };
+    case "drawing":
+      return none(t("act.drawing"));
+    case "entered":
+      return none(t("act.entered"));
+    case "pending": {
+      const enters = card.deals.some((one) => ids.includes(one.deal_id) && undrawn(one));
+      const label = offer.wait ? t("act.wait") : enters ? t("act.enter") : t("act.reserve");
+      return { name: enters ? "enter" : "reserve", label, kind: "primary", busy: true };
+    }
     case "held":
       return { name: "checkout", label: t("act.checkout"), kind: "primary", run: () => openCheckout(offer.hold.rid) };
     case "paying":
@@ -337,6 +349,20 @@ function Sentence({ offer, deal, refusal }: { offer: Offer; deal: DealFacts | nu
           <span>{t("say.offered")}</span>
         </p>
       );
+    case "enter":
+      return (
+        <p class="act-say">
+          <Icon name="clock" size={17} />
+          <span>{t("say.enter")}</span> <Countdown toMs={offer.drawsAtMs} />
+        </p>
+      );
+    case "entered":
+      return (
+        <p class="act-say is-good" role="status">
+          <Icon name="check" size={17} />
+          <span>{t("say.entered", { count: Math.max(1, offer.entrants) })}</span> <Countdown toMs={offer.drawsAtMs} />
+        </p>
+      );
     case "waiting":
       return (
         <p class="act-say" role="status">
@@ -385,6 +411,13 @@ function Aside({ offer, card, deal }: { offer: Offer; card: CardFacts; deal: Dea
     return (
       <button type="button" class="text-button" onClick={() => giveBack(offer.hold.rid)}>
         {offer.word === "held" ? t("act.give_back") : t("act.no_thanks")}
+      </button>
+    );
+  }
+  if (offer.word === "entered") {
+    return (
+      <button type="button" class="text-button" onClick={() => giveBack(offer.hold.rid)}>
+        {t("act.leave_draw")}
       </button>
     );
   }

@@ -41,6 +41,7 @@ export function claimWords(state: RoomState, answer: Claimed): ClaimWords {
     // The hold of a claim that is told again may have gone on meanwhile; what it is now is what counts.
     const state_ = answer.hold.state;
     if (state_ === "held") return words("claim.held", { tone: "good", timeMs: answer.hold.due_at_ms });
+    if (state_ === "entered") return words("claim.entered", { tone: "good" });
     return words(state_ === "confirmed" || state_ === "paying" ? "claim.yours" : "claim.over");
   }
   const dealIds = answer.lines.map((line) => line.deal_id);

@@ -20,7 +20,7 @@ import { watchKeys } from "./keys";
 import { Bag, Checkout, ClaimAnswers, OfferCard } from "./later";
 import { enterRoom, line, onAirCard, onEveryMessage, room, turnedAway, watchTheDevice } from "./room";
 import { known } from "./session";
-import { After, Before, ClosedDoor, share, type DoorWord } from "./Slates";
+import { ClosedDoor, OffAir, share, type DoorWord } from "./Slates";
 import { Stage } from "./Stage";
 import { Verify } from "./Verify";
 import { shop } from "./words";
@@ -125,8 +125,7 @@ function Room({ page }: { page: ShowPage }) {
         <LineBanner />
         {!desk && <Pinned />}
       </div>
-      {!onAir && !over && <Before show={show} />}
-      {over && <After show={show} onBag={() => setOpen("bag")} />}
+      {!onAir && <OffAir show={show} onBag={() => setOpen("bag")} />}
       <Hearts />
       <div class="watch-deck">
         {!over && <OfferCard />}

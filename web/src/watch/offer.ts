@@ -3,7 +3,7 @@
  * Pure: decides from the room's state, the chosen deals, the server's time and what was asked but not yet answered.
  */
 import { liveHolds, numbersOf, type Numbers, type RoomState } from "../shared/fold";
-import type { CardFacts, DealFacts, Hold } from "../shared/protocol";
+import type { CardFacts, DealFacts, DrawFacts, Hold } from "../shared/protocol";
 
 /** A request on its way: the tap is answered in place at once, the server's word follows. */
 export interface Asked {
@@ -21,6 +21,11 @@ export type Offer =
   | { word: "soon" }
   | { word: "opening"; opensAtMs: number }
   | { word: "open" }
+  /** The window of a draw is open: a tap enters. */
+  | { word: "enter"; drawsAtMs: number; entrants: number }
+  /** The window is over, the result on its way. */
+  | { word: "drawing" }
+  | { word: "entered"; hold: Hold; drawsAtMs: number; entrants: number }
   | { word: "pending"; wait: boolean }
   | { word: "held"; hold: Hold }
   | { word: "paying"; hold: Hold }
@@ -32,7 +37,7 @@ export type Offer =
   | { word: "closed"; confirmed: number; pulled: boolean; cancelled: boolean };
 
 /** Which of her holds speaks first where she has several on one card. */
-const FIRST: Partial<Record<Hold["state"], number>> = { offered: 0, held: 1, paying: 2, waiting: 3 };
+const FIRST: Partial<Record<Hold["state"], number>> = { offered: 0, held: 1, paying: 2, entered: 3, waiting: 4 };
 
 export function offerOf(state: RoomState, card: CardFacts, deal: DealFacts | null, nowMs: number, asked: readonly Asked[]): Offer {
   const deals = card.kind === "bundle" ? card.deals : deal ? [deal] : [];
@@ -45,6 +50,7 @@ export function offerOf(state: RoomState, card: CardFacts, deal: DealFacts | nul
   const numbers = together(deals.map((one) => numbersOf(state, one)));
   if (hold?.state === "held") return { word: "held", hold };
   if (hold?.state === "paying") return { word: "paying", hold };
+  if (hold?.state === "entered") return { word: "entered", hold, drawsAtMs: drawsAtMs(deals[0], nowMs), entrants: numbers.waiting };
   if (hold?.state === "waiting") return { word: "waiting", hold, paying: numbers.paying };
   return withoutHold(state, card, deals, numbers, nowMs);
 }
@@ -63,11 +69,26 @@ function withoutHold(state: RoomState, card: CardFacts, deals: readonly DealFact
   // The button opens by the server's clock, for everyone at one instant; the server's own word may come a moment later.
   if (opensAtMs > nowMs) return { word: "opening", opensAtMs };
   if (deals.some((deal) => confirmedUnits(state, deal.deal_id) >= deal.limit_per_viewer)) return { word: "limit", confirmed };
+  if (deals.length === 1 && undrawn(deals[0])) {
+    const atMs = drawsAtMs(deals[0], nowMs);
+    return atMs > nowMs ? { word: "enter", drawsAtMs: atMs, entrants: numbers.waiting } : { word: "drawing" };
+  }
   if (numbers.available < 1) {
     const { paying, held, waiting } = numbers;
     return { word: "sold_out", paying, held, waiting, mayWait: card.kind !== "bundle" };
   }
   return { word: "open" };
+}
+
+/** The draw of a deal that is still to be made. */
+export function undrawn(deal: DealFacts | undefined): DrawFacts | null {
+  return deal?.draw && deal.draw.drawn_at_ms === null ? deal.draw : null;
+}
+
+/** When its window ends. A page that opened the button by the clock knows it before the server's own word. */
+function drawsAtMs(deal: DealFacts | undefined, nowMs: number): number {
+  const draw = undrawn(deal);
+  return draw ? (draw.draws_at_ms ?? (deal?.opens_at_ms ?? nowMs) + draw.window_seconds * 1000) : nowMs;
 }
 
 /** The numbers of a bundle are those of its scarcest part. */

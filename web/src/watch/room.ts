@@ -8,13 +8,23 @@ import { cardById, EMPTY, fold, release, type RoomState } from "../shared/fold";
 import { refusalText, t } from "../shared/i18n";
 import { expiresAtMs } from "../shared/identity";
 import { newId } from "../shared/ids";
-import { REFUSAL, type CardFacts, type Claimed, type FromViewer, type OfferFacts, type ShowFacts, type ToViewer } from "../shared/protocol";
+import {
+  REFUSAL,
+  type CardFacts,
+  type Claimed,
+  type FromViewer,
+  type Hold,
+  type OfferFacts,
+  type ShowFacts,
+  type ToViewer,
+} from "../shared/protocol";
 import { roomUrl, ShowSocket, type LineStatus } from "../shared/socket";
 import { serverClock } from "../shared/time";
 import { toast } from "../shared/ui";
 import { endedByPull, nameOf, type Asked } from "./offer";
 import { gone, NO_OFFERS, received as offerReceived, turned, type OfferShelf } from "./offers";
 import { keepPass, renewSocketPass, socketPass } from "./session";
+import { place } from "./words";
 
 /** Her own line before the server's receipt: sending, with a moderator, or refused with its reason. */
 export interface OwnLine {
@@ -131,6 +141,7 @@ function programmeMs(): number {
 }
 
 function received(message: ToViewer): void {
+  if ((message.t === "own" || message.t === "answer") && message.hold) tellResult(message.hold);
   batch(() => {
     if (message.t === "own" && message.hold && endedByPull(room.value, message.hold)) {
       toast(t("say.pulled_cancelled", { title: nameOf(room.value, message.hold).title }), "bad");
@@ -160,6 +171,13 @@ function claimAnswered(answer: Claimed): void {
 
 export function forgetClaim(cid: string): void {
   claims.value = claims.value.filter((one) => one.answer.cid !== cid);
+}
+
+/** The draw's own moment: what was only a place in it has become a unit, or a place in the line. */
+function tellResult(hold: Hold): void {
+  if (room.value.holds[hold.rid]?.state !== "entered") return;
+  if (hold.state === "held") toast(t("draw.won"), "good");
+  if (hold.state === "waiting") toast(t("draw.lost", { nth: place(hold.place ?? 1) }));
 }
 
 function settle(rid: string): void {

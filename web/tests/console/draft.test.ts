@@ -121,3 +121,21 @@ describe("what is wrong, in words and with its field", () => {
     expect(card).toMatchObject({ field: "quota-rose", params: { name: "rose", free: 40 } });
   });
 });
+
+describe("a deal that is drawn", () => {
+  const rule = (change: Partial<Typed>): unknown => {
+    const card = cardOf(typed(change), "EUR");
+    return "says" in card ? card.says : [card.deals[0]?.fairness, card.deals[0]?.draw_seconds];
+  };
+
+  test("carries its window; a first-come deal and a bundle carry none", () => {
+    const two = product.variants.map((one) => rowOf(one, "EUR", "loc_a"));
+    expect(rule({ fairness: "draw", drawSeconds: " 6 " })).toEqual(["draw", 6]);
+    expect(rule({ fairness: "first_come", drawSeconds: "x" })).toEqual([undefined, undefined]);
+    expect(rule({ kind: "bundle", fairness: "draw", rows: two })).toEqual([undefined, undefined]);
+  });
+
+  test.each(["", "2", "16", "six", "4.5"])("has a window of 3 to 15 seconds, not %j", (drawSeconds) => {
+    expect(rule({ fairness: "draw", drawSeconds })).toBe("console.wrong_window");
+  });
+});

@@ -16,9 +16,10 @@ import {
   type StaffProduct,
   type StaffVariant,
 } from "../server";
-import { cardOf, NOTHING_TYPED, rowOf, type Kind, type Row, type Typed } from "./draft";
+import { cardOf, NOTHING_TYPED, rowOf, type Fairness, type Kind, type Row, type Typed } from "./draft";
 
 const KINDS: readonly Kind[] = ["deal", "bundle", "product"];
+const FAIRNESS: readonly Fairness[] = ["first_come", "draw"];
 const SEARCH_AFTER_MS = 200;
 const FOUND_SHOWN = 8;
 
@@ -168,6 +169,7 @@ export function CardComposer({ launches, onAdd }: Props): JSX.Element {
               </Field>
             </div>
           )}
+          {typed.kind === "deal" && <FairnessFields typed={typed} onChange={change} />}
           {typed.kind !== "product" && <MoreRules typed={typed} change={change} />}
           {launches && (
             <label class="tick">
@@ -281,6 +283,39 @@ function MoreRules({ typed, change }: { typed: Typed; change: (part: Partial<Typ
         </select>
       </Field>
     </details>
+  );
+}
+
+/** Who is served: whoever comes first, or whom the draw names. */
+function FairnessFields({ typed, onChange }: { typed: Typed; onChange: (part: Partial<Typed>) => void }): JSX.Element {
+  return (
+    <fieldset class="choice-row">
+      <legend class="labelled-name">{t("console.fairness")}</legend>
+      {FAIRNESS.map((fairness) => (
+        <label key={fairness} class={`chip ${typed.fairness === fairness ? "chosen" : ""}`}>
+          <input
+            type="radio"
+            name="fairness"
+            class="sr-only"
+            checked={typed.fairness === fairness}
+            onChange={() => onChange({ fairness })}
+          />
+          {t(`console.fairness_${fairness}`)}
+        </label>
+      ))}
+      <p class="labelled-help">{t(`console.fairness_${typed.fairness}_is`)}</p>
+      {typed.fairness === "draw" && (
+        <Field label={t("console.draw_seconds")}>
+          <input
+            id="card-window"
+            class="input"
+            inputMode="numeric"
+            value={typed.drawSeconds}
+            onInput={(event) => onChange({ drawSeconds: event.currentTarget.value })}
+          />
+        </Field>
+      )}
+    </fieldset>
   );
 }
 

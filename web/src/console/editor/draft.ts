@@ -4,9 +4,10 @@
  */
 import type { DealFacts } from "../../shared/protocol";
 import { decimalsOf, minorOf, textOf } from "../money";
-import { freeUnits, type CardDraft, type StaffProduct, type StaffVariant } from "../server";
+import { freeUnits, type CardDraft, type DealDraft, type StaffProduct, type StaffVariant } from "../server";
 
 export type Kind = CardDraft["kind"];
+export type Fairness = NonNullable<DealDraft["fairness"]>;
 
 export interface Row {
   variant: StaffVariant;
@@ -32,6 +33,8 @@ export interface Typed {
   heldTimes: string;
   headWaits: boolean;
   level: DealFacts["level"];
+  fairness: Fairness;
+  drawSeconds: string;
 }
 
 export const NOTHING_TYPED: Typed = {
@@ -51,6 +54,8 @@ export const NOTHING_TYPED: Typed = {
   heldTimes: "3",
   headWaits: false,
   level: "soft",
+  fairness: "first_come",
+  drawSeconds: "10",
 };
 const QUOTA_FIRST = 24;
 
@@ -96,6 +101,10 @@ export function cardOf(typed: Typed, currency: string): CardDraft | Wrong {
   if (heldTimes === null) return wrong("held_times", "card-held-times");
   if (hold === null) return wrong("minutes", "card-hold");
   if (pay === null) return wrong("minutes", "card-pay");
+  // A set is taken whole or not at all: its parts are never drawn.
+  const drawn = typed.kind === "deal" && typed.fairness === "draw";
+  const window = whole(typed.drawSeconds, 3, 15);
+  if (drawn && window === null) return wrong("window", "card-window");
   const deals = [];
   for (const row of typed.kind === "product" ? [] : typed.rows) {
     const price = minorOf(row.price, currency);
@@ -123,6 +132,7 @@ export function cardOf(typed: Typed, currency: string): CardDraft | Wrong {
       limit_by: typed.limitBy,
       address_cap: addressCap,
       hold_cap_seconds: heldTimes * hold * 60,
+      ...(drawn && window !== null ? { fairness: "draw" as const, draw_seconds: window } : {}),
     });
   }
   return {

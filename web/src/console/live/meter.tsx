@@ -43,7 +43,7 @@ export function Meter({
           </div>
         ))}
         <div class={`number-waiting ${numbers.waiting > 0 ? "some" : ""}`}>
-          <dt>{t("console.waiting")}</dt>
+          <dt>{t(deal.status === "open" && deal.draw?.drawn_at_ms === null ? "console.in_draw" : "console.waiting")}</dt>
           <dd class="tabular">{numbers.waiting}</dd>
         </div>
       </dl>
@@ -54,9 +54,15 @@ export function Meter({
 function DealState({ deal }: { deal: DealFacts }): JSX.Element {
   const opensIn = deal.status === "announced" && deal.opens_at_ms ? deal.opens_at_ms - nowMs.value : 0;
   const closesIn = deal.status === "open" && deal.closes_at_ms ? deal.closes_at_ms - nowMs.value : 0;
+  const drawsIn = deal.status === "open" && deal.draw?.draws_at_ms ? deal.draw.draws_at_ms - nowMs.value : 0;
+  const isDrawn = deal.status === "open" && deal.draw?.drawn_at_ms === null;
   return (
     <span class={`deal-state deal-${deal.status}`}>
-      {opensIn > 0
+      {isDrawn
+        ? drawsIn > 0
+          ? t("console.draws_in", { clock: clockText(drawsIn) })
+          : t("console.drawing")
+        : opensIn > 0
         ? t("console.opens_in", { clock: clockText(opensIn) })
         : closesIn > 0
           ? t("console.closes_in", { clock: clockText(closesIn) })

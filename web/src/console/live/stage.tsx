@@ -1,6 +1,6 @@
 /** The centre: what viewers see, the card that stands on it with its stock, and the one big button. */
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { formatLocale, t } from "../../shared/i18n";
 import { money } from "../../shared/money";
 import type { CardFacts } from "../../shared/protocol";
@@ -9,9 +9,11 @@ import type { Desk } from "../desk";
 import { checksOf } from "../checklist";
 import { Picture } from "../../shared/ui";
 import { Code } from "../parts";
-import { currency } from "../server";
+import { currency, ticketListAt, ticketListsOf } from "../server";
 import { Meter } from "./meter";
 import { Preview } from "./preview";
+
+const TICKETS_EVERY_MS = 10_000;
 
 export function StagePane({ desk }: { desk: Desk }): JSX.Element {
   const status = desk.status.value;
@@ -196,6 +198,19 @@ function Before({ desk }: { desk: Desk }): JSX.Element {
 }
 
 function After({ desk }: { desk: Desk }): JSX.Element {
+  const [listed, setListed] = useState<ReadonlySet<string>>(new Set());
+  useEffect(() => {
+    // A list appears a few seconds after nobody holds or pays any more.
+    const look = (): void => {
+      ticketListsOf(desk.showId).then(
+        ({ lists }) => setListed(new Set(lists.map((one) => one.deal_id))),
+        () => undefined,
+      );
+    };
+    look();
+    const timer = setInterval(look, TICKETS_EVERY_MS);
+    return () => clearInterval(timer);
+  }, []);
   const totals = desk.totals.value;
   const orders = (totals?.orders_confirmed ?? 0) + (totals?.test_orders ?? 0);
   const deals = desk.cards.value.flatMap((card) => card.deals.map((deal) => ({ card, deal, n: desk.numbers(deal) })));
@@ -237,7 +252,14 @@ function After({ desk }: { desk: Desk }): JSX.Element {
         <tbody>
           {deals.map(({ card, deal, n }) => (
             <tr key={deal.deal_id}>
-              <th scope="row">{deal.label ? `${card.title}, ${deal.label}` : card.title}</th>
+              <th scope="row">
+                {deal.label ? `${card.title}, ${deal.label}` : card.title}
+                {listed.has(deal.deal_id) && (
+                  <a class="after-list" href={ticketListAt(desk.showId, deal.deal_id)} download>
+                    {t("console.ticket_list")}
+                  </a>
+                )}
+              </th>
               <td class="tabular">{n.sold}</td>
               <td class="tabular">{n.paying}</td>
               <td class="tabular">{deal.quota}</td>
