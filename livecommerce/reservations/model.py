@@ -148,9 +148,10 @@ class Model:
             return self.taken[deal_id, move_id]
         if deal_id not in self.deals:
             raise No(R.UNKNOWN_DEAL)
-        self._offer_freed()
+        self._offer_back({deal_id})
         if self._public(deal_id) < units:
-            self.turn(0)
+            self._end_due()
+            self._offer_back({deal_id})
         taken = min(units, self._public(deal_id))
         self.deals[deal_id].available -= taken
         self.deals[deal_id].quota -= taken
@@ -203,7 +204,7 @@ class Model:
         if any(self.deals[deal_id].draw in UNDRAWN for deal_id, _ in lines):
             return self._enter(key, lines, wait, who)
         if not self._fits(lines):
-            self.turn(0)
+            self._end_due()
         if not self._fits(lines):
             if not wait or len(lines) != 1:
                 raise No(R.SOLD_OUT)
@@ -294,7 +295,7 @@ class Model:
         pay_ms = max(self.deals[deal_id].pay_ms for deal_id, _ in hold.lines)
         if hold.state != State.HELD:
             if not self._fits(hold.lines):
-                self.turn(0)
+                self._end_due()
             if not self._fits(hold.lines):
                 return False
             hold.n += 1
@@ -309,8 +310,7 @@ class Model:
     def turn(self, milliseconds: int) -> None:
         """The clock goes on and a heartbeat comes: what is due ends, what came back is offered."""
         self.now += milliseconds
-        for key in list(self.holds):
-            self._run_out(key)
+        self._end_due()
         self._offer_freed()
 
     # --- rules ------------------------------------------------------------------------------------------------------
@@ -376,11 +376,7 @@ class Model:
         return any(hold.state in IN_LINE and hold.charged[0][0] == mine for hold in self.holds.values())
 
     def _fits(self, lines: Lines) -> bool:
-        for deal_id in self.freed & {
-            deal_id for deal_id, _ in lines
-        }:  # the other deals' turn is at the end of the call
-            self.freed.discard(deal_id)
-            self._offer(deal_id)
+        self._offer_back({deal_id for deal_id, _ in lines})
         return all(qty <= self._public(deal_id) for deal_id, qty in _sums(lines).items())
 
     def _public(self, deal_id: str) -> int:
@@ -435,6 +431,16 @@ class Model:
                 self.deals[deal_id].available += qty
                 self.freed.add(deal_id)
         return hold
+
+    def _end_due(self) -> None:
+        for key in list(self.holds):
+            self._run_out(key)
+
+    def _offer_back(self, deal_ids: set[str]) -> None:
+        """What came back of these deals. The others' turn is at the end of the call."""
+        for deal_id in self.freed & deal_ids:
+            self.freed.discard(deal_id)
+            self._offer(deal_id)
 
     def _offer_freed(self) -> None:
         """What came back in one call is offered together, so that a head that wants two gets two."""

@@ -89,7 +89,7 @@ async def test_ask_is_followed_for_one_question_only(
     """Books are opened by a script with one key: where the slot is on its way and the key is new, at its new home."""
     show_id, slot, to = own_slot
     source = cluster.begin_move(slot, to)
-    to.ask("SCRIPT", "FLUSH")  # another test's books may have been opened there
+    to.ask("SCRIPT", "FLUSH")  # other tests of this session have been here
     async with engine_at(cluster.url, settings, clock) as (engine, _):
         before = cluster.errors("ASK")
         await engine.open_show(show_id)

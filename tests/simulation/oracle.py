@@ -110,7 +110,7 @@ class Oracle:
         _must(not forgotten & heard.keys(), "somebody alive told of a hold, and it is forgotten")
         ended = {key for key, hold in new.holds.items() if hold.state not in LIVE and hold.state != State.CONFIRMED}
         for before in (self._truth, self.model or Model(0)):
-            self.not_kept |= {key for key, hold in before.holds.items() if hold.state in LIVE} & ended
+            self.not_kept |= before.holds.keys() & ended
         self.not_kept |= forgotten
         self.model, self._paused, self._fence, self._last_ms = new, False, Fence(self._seq()), self._now_ms()
         self.rebuilds += 1

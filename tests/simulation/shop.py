@@ -410,14 +410,20 @@ class Shop(World):
         if self.oracle.is_undetected:
             self.happened["loss_unseen"] += 1
             return
-        # A line that broke before the calm may still be found out.
-        books = await self._insist(self._read)
+        # A line that broke before the calm may still be found out, and a request that waited for it be made.
+        for _ in range(5):
+            books = await self._insist(self._read)
+            if books is not None and books.quiet:
+                break
+            await asyncio.sleep(1.0)
         assert books is not None
         found = breaches(books)
         result = check([self.records], books, patience_us=1 << 60)
-        # A request that lay in somebody's buffers may be carried out after the same one was refused: it holds a unit
-        # for as long as its time, and its viewer is told so. Nothing else of it may be wrong.
-        excused = {"contradicted_answers"} if self.weather.late or self.weather.slow else set()
+        # A request that lay in somebody's buffers, or in a process that waited for an answer, may be carried out after
+        # the same one was refused by another: it holds a unit for as long as its time, and its viewer is told so.
+        # Nothing else of it may be wrong.
+        weather = self.weather
+        excused = {"contradicted_answers"} if weather.late or weather.slow or weather.silent else set()
         if self.oracle.rebuilds:  # refused in the history that counts, and held in the one that was lost
             excused = {"contradicted_answers"}
         # Nor what a rebuild could not keep; the oracle has judged that.
