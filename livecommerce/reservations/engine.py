@@ -60,7 +60,7 @@ _SCAN = 100  # queue entries, of up to 64 holds each, read at once where a deal 
 # Entrants that one call gives their places, and that one question to Redis lists: either keeps it near 1 ms.
 _DRAWN_PER_CALL = 32
 _ENTRANTS_PER_PAGE = 1000
-# Looks at a draw that another worker carries on with at the same time, before this one leaves it to the next turn.
+# Looks in a row at a draw that another worker carries on with, before this one leaves it to the next turn.
 _DRAW_LOOKS_MAX = 8
 # In the order of the script's counts.
 COUNTS = (
@@ -246,14 +246,17 @@ class ReservationEngine:
         while stands.phase == DrawPhase.DRAWING:
             if looks == _DRAW_LOOKS_MAX:
                 raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS)
-            stands = await self._carry_on(show_id, deal_id, stands, seed, salt)
-            looks += 1
+            stands, given = await self._carry_on(show_id, deal_id, stands, seed, salt)
+            looks = 0 if given else looks + 1
         if stands.phase == DrawPhase.DRAWN and stands.in_ledger:
             await self._tell_drawn(show_id, deal_id)
         return stands
 
-    async def _carry_on(self, show_id: str, deal_id: str, stands: Drawing, seed: str, salt: str) -> Drawing:
-        """Serve the rest of a draw, part by part, until it is made or stands elsewhere than expected."""
+    async def _carry_on(
+        self, show_id: str, deal_id: str, stands: Drawing, seed: str, salt: str
+    ) -> tuple[Drawing, bool]:
+        """Serve the rest of a draw, part by part, until it is made or stands elsewhere than expected; and whether any
+        part went through. Who is outrun each time gives up, so of several workers one always stays."""
         left = await self._entrants(show_id, deal_id, stands.base)
         if stands.root:
             order = await asyncio.to_thread(draw.order_of, seed, stands.root, list(left))
@@ -262,15 +265,18 @@ class ReservationEngine:
             entrants = {ticket: _split(key)[0] for ticket, key in left.items()}
             root, order = await asyncio.to_thread(draw.root_and_order, seed, salt, entrants)
         else:  # somebody else has begun to give places meanwhile, and has told the root
-            return await self._batcher.ask(show_id, (verbs.END_WINDOW, deal_id), _drawing(deal_id))
+            return await self._batcher.ask(show_id, (verbs.END_WINDOW, deal_id), _drawing(deal_id)), False
+        given = False
         for first in range(0, len(order), _DRAWN_PER_CALL):
             part = [left[ticket] for ticket in order[first : first + _DRAWN_PER_CALL]]
-            wanted = stands.drawn + len(part)
             request = (verbs.DRAW, deal_id, root, stands.drawn, *part)
-            stands = await self._batcher.ask(show_id, request, _drawing(deal_id))
-            if stands.drawn != wanted or stands.phase != DrawPhase.DRAWING:
+            # Not to be seen from the numbers: who read the entrants late may have asked for a later part than was due,
+            # and find that another has just given as many.
+            stands, ours = await self._batcher.ask(show_id, request, _part(deal_id))
+            given = given or ours
+            if not ours or stands.phase != DrawPhase.DRAWING:
                 break
-        return stands
+        return stands, given
 
     async def _tell_drawn(self, show_id: str, deal_id: str) -> None:
         """At level `ledger` the draw itself tells nobody "held": asked for as in a welcome, each hold is written down
@@ -730,12 +736,18 @@ class ReservationEngine:
             raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
 
 
+def _part(deal_id: str) -> Finish[tuple[Drawing, bool]]:
+    """How the draw stands, and whether this very call gave the places it names."""
+    stands = _drawing(deal_id)
+    return lambda answer, reply: (stands(answer, reply), len(answer) == 8)
+
+
 def _drawing(deal_id: str) -> Finish[Drawing]:
     def finish(answer: list[Any], reply: Reply) -> Drawing:
         if answer[0] == answers.UNKNOWN_DEAL:
             raise Refused(R.UNKNOWN_DEAL, facts={"deal_id": answer[1].decode()})
         answers.done(answer, reply)
-        _, phase, entrants, base, drawn, waiting, root = answer
+        _, phase, entrants, base, drawn, waiting, root, *_ours = answer
         in_ledger = reply.levels[deal_id.encode()][_LEVEL] == LEDGER
         return Drawing(DrawPhase(phase), entrants, base, drawn, waiting, root.decode(), in_ledger)
 

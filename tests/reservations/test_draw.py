@@ -405,6 +405,33 @@ async def test_two_workers_at_once_make_one_draw(
     await other.aclose()
 
 
+async def test_who_reads_the_entrants_late_passes_nobody_over(
+    engine: ReservationEngine, redis: Redis, settings: Settings, clock: TestClock
+) -> None:
+    """Between a worker's look at the draw and its list of entrants another gives one part, as long as its own."""
+    crowd = range(1, 131)
+    await put_drawn(engine, quota=10, limit=1)
+    await enter(engine, *crowd)
+    await _draw_until(engine, 1)
+    other = ReservationEngine(redis, settings, clock)
+    await other.start()
+    entrants, looks = engine._entrants, 0
+
+    async def late(*asked: Any) -> dict[int, bytes]:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            await _draw_until(other, 1)
+        return await entrants(*asked)
+
+    engine._entrants = late  # type: ignore[method-assign]
+    assert (await draw(engine)).drawn == 130
+    assert looks == 2
+    found = await states(engine, crowd)
+    assert sorted(crowd, key=lambda number: found[number][2]) == expected_order(crowd)
+    await other.aclose()
+
+
 async def test_a_line_cut_between_two_parts_is_a_busy_answer_and_the_next_turn_goes_on(
     engine: ReservationEngine, redis: Redis
 ) -> None:

@@ -1295,8 +1295,9 @@ function DRAW.place(key, hold, deal)
   end
 end
 
--- draw: [15, deal, root, drawn before, viewer/rid, …] → how the draw stands. The next of the order, at most 64. Where it
--- stands elsewhere than the caller thinks (another worker went on with it) nothing moves, and the answer says where.
+-- draw: [15, deal, root, drawn before, viewer/rid, …] → how the draw stands, and 1 after it where this call gave the
+-- places. The next of the order, at most 64. Where it stands elsewhere than the caller thinks (another worker went on
+-- with it) nothing moves, and the answer says where.
 VERBS[15] = function(request)
   local id, root = request[2], request[3]
   local deal = deals[id]
@@ -1325,7 +1326,9 @@ VERBS[15] = function(request)
   if draw[DRAW.COUNT] == draw[DRAW.ENTRANTS] then
     DRAW.finish(id)
   end
-  return DRAW.stands(draw)
+  local told = DRAW.stands(draw)
+  told[#told + 1] = 1
+  return told
 end
 
 end     -- of the verbs
