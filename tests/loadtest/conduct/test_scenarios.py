@@ -149,9 +149,15 @@ def test_slow_readers_are_compared_with_a_room_without_them(runs: dict[str, Ran]
 
 def test_the_limit_is_looked_for_step_by_step(runs: dict[str, Ran]) -> None:
     result = runs["find-limit"].result
+    steps = [step["reservations/s"] for step in result.findings["steps"]]
 
-    assert [step["reservations/s"] for step in result.findings["steps"]] == [10, 20]
-    assert result.findings["held"] == "20 reservations/s, the most that was asked for"
+    assert [step["broke"] for step in result.findings["steps"]] == [""] * len(steps)
+    if "not played as planned" in result.findings:  # a busy machine: the search ends without a limit, and says why
+        assert result.findings["not played as planned"] == f"{steps[-1]} reservations/s"
+        assert result.findings["why"]
+    else:
+        assert steps == [10, 20]
+        assert result.findings["held"] == "20 reservations/s, the most that was asked for"
     assert {verdict.text.partition("<")[0] for verdict in result.thresholds} == {
         "state_p99", "state_delivered_share>=99%", "reserve_p99", "unsent_share", "not_back==0", "sent_away==0",
     }  # fmt: skip
