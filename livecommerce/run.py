@@ -7,10 +7,11 @@ loop are settled here; what the parts do is theirs.
 import asyncio
 import contextlib
 import gc
+import os
 import resource
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import structlog
@@ -73,9 +74,36 @@ async def _web(settings: Settings, listener: socket.socket) -> None:
             backlog=4096,
         )
         _spare_the_collector()
-        log.info("web_ready", url=settings.base_url)
-        await uvicorn.Server(config).serve(sockets=[listener])
+        await _Server(config, settings).serve(sockets=[listener])
         await parts.hub.aclose()
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn's, but for two things. It says when it serves. And it does not raise the signal that stopped it once more
+    at its end: the process would die by it there and then, before the hub, the ledger and, last, Redis are closed."""
+
+    def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
+        super().__init__(config)
+        self._settings = settings
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        log.info("web_ready", url=self._settings.base_url)
+        _say_ready(self._settings)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
+def _say_ready(settings: Settings) -> None:
+    """To a supervisor that waits for it, before it ends the process in whose place this one stands."""
+    if settings.ready_fd >= 0:
+        with contextlib.suppress(OSError):
+            os.write(settings.ready_fd, b"1")
+            os.close(settings.ready_fd)
 
 
 def _spare_the_collector() -> None:
@@ -103,6 +131,7 @@ async def _worker(settings: Settings) -> None:
         running = Worker(parts.database, parts.clock, duties_of(parts))
         await running.start()
         log.info("worker_ready")
+        _say_ready(settings)
         await stop.wait()
         await running.aclose()
 

@@ -120,6 +120,10 @@ class Settings:
     rehearsals: bool = _setting("REHEARSALS", "in production: hand out passes for simulated viewers", False)
     embedded: bool = _setting("LIVECOMMERCE_EMBEDDED", "set by the supervisor: Redis is its own child", False)
     restarts: int = _setting("LIVECOMMERCE_RESTARTS", "set by the supervisor: how often this process was replaced", 0)
+    process_name: str = _setting("LIVECOMMERCE_PROCESS", "set by the supervisor: what this process is called here", "")
+    ready_fd: int = _setting(
+        "LIVECOMMERCE_READY_FD", "set by the supervisor: where to say that this process serves", -1
+    )
     log_level: str = _setting("LOG_LEVEL", "debug, info, warning or error", "info")
     log_json: bool = _setting("LOG_JSON", "logs as JSON lines (for machines) or text (for people)", False)
 
