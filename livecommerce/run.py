@@ -25,6 +25,7 @@ from livecommerce.catalogue.importer import import_bytes
 from livecommerce.certificate import certificate_for
 from livecommerce.clock import RealClock
 from livecommerce.gateway.web import build_app
+from livecommerce.host_measures import HostMeasures
 from livecommerce.ledger.migrate import migrate
 from livecommerce.logs import set_up_logs
 from livecommerce.orders.payments.registry import refuse_unknown_provider
@@ -54,8 +55,10 @@ def web(settings: Settings, descriptor: int | None) -> None:
 
 async def _web(settings: Settings, listener: socket.socket) -> None:
     certificate = certificate_for(settings)  # before the parts: they trust it when they call this server
+    measures = HostMeasures(settings.data, settings.process_name or f"web-{settings.port}")
     async with open_parts(settings) as parts:
         await parts.hub.start()
+        await measures.start()
         config = uvicorn.Config(
             build_app(parts),
             ws=parts.hub.protocol_class,
@@ -75,6 +78,7 @@ async def _web(settings: Settings, listener: socket.socket) -> None:
         )
         _spare_the_collector()
         await _Server(config, settings).serve(sockets=[listener])
+        await measures.aclose()
         await parts.hub.aclose()
 
 
@@ -127,12 +131,15 @@ async def _worker(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    measures = HostMeasures(settings.data, settings.process_name or "worker")
     async with open_parts(settings) as parts:
         running = Worker(parts.database, parts.clock, duties_of(parts))
         await running.start()
+        await measures.start()
         log.info("worker_ready")
         _say_ready(settings)
         await stop.wait()
+        await measures.aclose()
         await running.aclose()
 
 

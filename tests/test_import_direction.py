@@ -22,7 +22,8 @@ MAY_IMPORT = {
     "rooms": BELOW | {"shows", "reservations"},
     "audit": {"ledger", "catalogue", "reservations", "shows"},
     "gateway": BELOW
-    | {"reservations", "shelves", "shows", "orders", "channels", "rooms", "audit", "pages", "demo", "app"},
+    | {"reservations", "shelves", "shows", "orders", "channels", "rooms", "audit", "pages", "demo", "app"}
+    | {"host_measures"},
     "background": BELOW | {"reservations", "shelves", "shows", "orders", "channels", "audit"},
     "client": set[str](),
     "demo": BELOW | {"client", "supervisor", "certificate", "reservations", "app"},

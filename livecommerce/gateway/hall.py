@@ -16,7 +16,7 @@ import structlog
 from livecommerce.errors import Close, R, Refused
 from livecommerce.gateway.claims import ClaimDesk
 from livecommerce.gateway.frames import Shared
-from livecommerce.gateway.measures import FAN_OUT, PUBLISH_TO_WRITE, RECOVER
+from livecommerce.gateway.measures import FAN_OUT, HOLES, PUBLISH_TO_WRITE, RECOVER, RESUMED, RESYNCS
 from livecommerce.gateway.offers import ENDS, OfferDesk
 from livecommerce.gateway.outbox import Lane, Outbox, send_to_all
 from livecommerce.protocol.codec import JSON, MSGPACK, Subprotocol
@@ -225,6 +225,8 @@ class Hall:
         # Nothing waits from here on.
         if socket.stage != "entering":
             return
+        if shown is None:
+            RESUMED.inc(len(missed))
         self._welcome(socket, hello.offset, shown, missed, holds, orders)
         self.offers.knows(socket.identity, orders)
         self._groups[socket.subprotocol, socket.stream].add(socket.outbox)
@@ -518,8 +520,10 @@ class Hall:
         try:
             events = await self._hub.shows.news.since(self.show_id, epoch, after_offset)
         except Refused:
+            HOLES.labels("busy").inc()
             self.room.fill_failed()
             return
+        HOLES.labels("filled" if events is not None else "gone").inc()
         self.act(self.room.fill(epoch, events, self._clock.monotonic()))
 
     async def _resync(self) -> None:
@@ -532,6 +536,7 @@ class Hall:
             return  # the next comparison finds it again
         if (self.room.epoch, self.room.offset) != (epoch_before, offset_before):
             return  # somebody else has begun again meanwhile
+        RESYNCS.inc()
         log.warning("room_resync", show_id=self.show_id, epoch=shown.epoch, offset=shown.offset)
         self._start_at(shown)
         self.room.hear_levels(version, levels)
@@ -583,6 +588,12 @@ class Hall:
                 await self._hub.shows.say_record(self.show_id, lines)
             except Refused:
                 self._to_log = (lines + self._to_log)[-TO_LOG_MAX:]
+
+    async def keep_talk(self) -> None:
+        """What was shown and is not in the show log yet."""
+        rows, self._to_remember = self._to_remember, []
+        if rows or self._to_log or self._logging.locked():
+            await self._remember(rows)
 
     def second(self) -> None:
         """Once a second: the head-count."""

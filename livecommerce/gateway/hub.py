@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import random
 import secrets
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
@@ -24,7 +24,16 @@ from livecommerce.gateway.admission import Admission, Credits
 from livecommerce.gateway.asked import Asked
 from livecommerce.gateway.claims import ASKED_AGAIN
 from livecommerce.gateway.hall import DESK_ROLES, Hall
-from livecommerce.gateway.measures import ANSWER, LOOP_LAG, RELAY_UP, ROOMS, SOCKETS
+from livecommerce.gateway.measures import (
+    ANSWER,
+    LOOP_LAG,
+    RELAY_BREAKS,
+    RELAY_LAG,
+    RELAY_LOST,
+    RELAY_UP,
+    ROOMS,
+    SOCKETS,
+)
 from livecommerce.gateway.socket import LiveSocket, make_protocol
 from livecommerce.gateway.wheel import Wheel
 from livecommerce.ids import new_id
@@ -64,6 +73,8 @@ JOINS_MAX = 256  # welcomes being prepared at once: what is read together; the o
 COMPARE_SECONDS = 1.7  # uneven periods, so that the jobs of a process do not fall together
 SECOND_SECONDS = 1.03
 DRAIN_BATCHES_PER_SECOND = 10
+DRAIN_BATCH_MIN = 50  # a small room goes at once
+TALK_KEPT_SECONDS_MAX = 2.0  # for the lines that are not in the show log yet, when the process ends
 
 _TAGS: dict[type[AnyFromViewer], str] = {kind: str(kind.__struct_config__.tag) for kind in get_args(AnyFromViewer)}
 _ANSWERS = {kind: ANSWER.labels(kind) for kind in ("reserve", "release", "accept")}
@@ -110,7 +121,7 @@ class Hub:
         self.admission = Admission(settings, clock.monotonic())
         self._marks = AddressMarks(settings.secret)
         self.wheel = Wheel(clock.monotonic())
-        self.relay = Relay(redis, clock, self._heard, self._relay_changed)
+        self.relay = Relay(redis, clock, self._heard, self._relay_changed, RELAY_LAG.observe)
         self.joins = asyncio.Semaphore(JOINS_MAX)
         self.rooms: dict[str, Hall] = {}
         self._opening: dict[str, asyncio.Task[Hall]] = {}
@@ -144,7 +155,11 @@ class Hub:
             await asyncio.shield(self._draining)
 
     async def aclose(self) -> None:
-        """End every task and the relay's connection. Sockets that are still open are cut."""
+        """End every task and the relay's connection. Lines of talk that were shown are written into the show log first,
+        within a bound. Sockets that are still open are cut."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(TALK_KEPT_SECONDS_MAX):
+                await asyncio.gather(*(hall.keep_talk() for hall in self.rooms.values()), return_exceptions=True)
         tasks = [*self._loops, *self._tasks, *self._opening.values()]
         if self._draining is not None:
             tasks.append(self._draining)
@@ -194,6 +209,8 @@ class Hub:
     def _second(self) -> None:
         SOCKETS.set(len(self._sockets))
         ROOMS.set(len(self.rooms))
+        RELAY_LOST.inc(self.relay.lost)
+        self.relay.lost = 0
         for hall in self.rooms.values():
             hall.second()
 
@@ -213,6 +230,8 @@ class Hub:
 
     def _relay_changed(self, up: bool) -> None:
         RELAY_UP.set(1 if up else 0)
+        if not up:
+            RELAY_BREAKS.inc()
         for hall in self.rooms.values():
             hall.relay_changed(up)
             if up and hall.ready:
@@ -225,7 +244,7 @@ class Hub:
     def admit(self, socket: LiveSocket) -> None:
         """Before the handshake's answer: origin and caps. Raises `Refused`, and then nothing was counted."""
         if self._draining is not None:
-            raise Refused(R.UNAVAILABLE, after_ms=self.settings.drain_seconds * 1000)
+            raise Refused(R.UNAVAILABLE, after_ms=random.randint(0, self.settings.drain_seconds * 1000))
         self.admission.check_origin(socket.origin, socket.host, socket.cookie)
         self.admission.enter(socket.address, self.clock.monotonic())
         socket.admitted = True
@@ -566,16 +585,25 @@ class Hub:
 
     async def _drain(self) -> None:
         await asyncio.sleep(0)  # uvicorn calls `shutdown` on every connection in one go: let it finish
-        spread_ms = self.settings.drain_seconds * 1000
         batches = max(1, self.settings.drain_seconds * DRAIN_BATCHES_PER_SECOND // 2)
-        size = max(50, -(-len(self._to_drain) // batches))
+        size = max(DRAIN_BATCH_MIN, -(-len(self._to_drain) // batches))
         log.info("hub_drains", sockets=len(self._to_drain))
+        returns_ms = self._spread_returns(len(self._to_drain))
         while self._to_drain:
             batch, self._to_drain = self._to_drain[:size], self._to_drain[size:]
             for socket in batch:
-                socket.close(Close.MOVING, "This server is being replaced. Come back.", random.randint(0, spread_ms))
+                after_ms = next(returns_ms, self.settings.drain_seconds * 1000)
+                socket.close(Close.MOVING, "This server is being replaced. Come back.", after_ms)
             if self._to_drain:
                 await self.clock.sleep(1 / DRAIN_BATCHES_PER_SECOND)
+
+    def _spread_returns(self, count: int) -> Iterator[int]:
+        """One return for each, no two in the same part of the time: drawn freely, some of ten thousand would come
+        twice as thick as others. In no order, so that those who are told together do not come together."""
+        spread_ms = self.settings.drain_seconds * 1000
+        parts = list(range(count))
+        random.shuffle(parts)
+        return iter([int(spread_ms * (part + random.random()) / count) for part in parts])
 
 
 def _refuse_too_many(socket: LiveSocket) -> None:

@@ -31,7 +31,7 @@ from livecommerce.gateway.addresses import client_address
 from livecommerce.gateway.admission import Credits, tokens_in
 from livecommerce.gateway.asked import Asked
 from livecommerce.gateway.frames import PING, frame_of, short_message
-from livecommerce.gateway.measures import DISCONNECTS, REJECTED
+from livecommerce.gateway.measures import DISCONNECTS, QUEUE, REJECTED
 from livecommerce.gateway.outbox import Lane, Outbox
 from livecommerce.people.identity import ViewerIdentity
 from livecommerce.protocol.codec import JSON, MSGPACK, SUBPROTOCOLS, Subprotocol, decode_from_viewer, encode
@@ -392,6 +392,7 @@ class LiveSocket(asyncio.Protocol):
                 self.close(Close.IDLE, "No sign of life came.", after_ms=random.randint(0, 2000))
                 return None
             self._heard = False
+            QUEUE.observe(self.outbox.waiting_bytes)
             self._ping_at = now_seconds + self.hub.settings.ping_seconds
             self.outbox.send(PING, Lane.OWN)
         until_warning = left_seconds - (0 if self._warned else EXPIRY_WARNING_SECONDS)

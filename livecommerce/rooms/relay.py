@@ -45,11 +45,13 @@ class Relay:
         clock: Clock,
         on_message: Callable[[str, list[Any]], None],
         on_change: Callable[[bool], None],
+        on_lag: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         self._redis = redis
         self._clock = clock
         self._on_message = on_message
         self._on_change = on_change
+        self._on_lag = on_lag
         self._wanted: set[str] = set()
         self._some_wanted = asyncio.Event()
         self._waiters: dict[str, asyncio.Future[None]] = {}
@@ -63,7 +65,7 @@ class Relay:
         self._queued = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.up = False
-        self.lost = 0  # messages of ours that Redis never got
+        self.lost = 0  # messages of ours that Redis never got, since whoever counts them looked
 
     async def start(self) -> None:
         self._tasks = [
@@ -206,6 +208,9 @@ class Relay:
         match message["type"]:
             case "message" | "smessage":
                 self._deliver(channel, message["data"])
+            case "pong" if ear.pinged_at is not None:
+                self._on_lag(ear.heard_at - ear.pinged_at)
+                ear.pinged_at = None
             case "subscribe" | "ssubscribe":
                 ear.heard.add(channel)
                 self._subscribed(channel)
@@ -265,6 +270,8 @@ class Relay:
                     if self._clock.monotonic() - ear.heard_at > SILENCE_SECONDS_MAX:
                         await _cut(ear.pubsub)
                     else:
+                        # Its answer stands in line behind all that is told meanwhile: so it tells how late we hear.
+                        ear.pinged_at = ear.pinged_at or self._clock.monotonic()
                         await ear.pubsub.ping()
 
     async def _maybe_follow(self) -> None:
@@ -329,6 +336,7 @@ class _Ear:
     channels: set[str] = field(default_factory=set)
     heard: set[str] = field(default_factory=set)
     reader: asyncio.Task[None] | None = None
+    pinged_at: float | None = None
 
     async def close(self, ours: Redis) -> None:
         if self.reader is not None:

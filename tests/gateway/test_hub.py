@@ -3,14 +3,16 @@
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Collection
+from typing import cast
 
 import pytest
 from redis.asyncio import Redis
 
 from livecommerce.clock import TestClock
-from livecommerce.errors import Close, R
+from livecommerce.errors import Close, R, Refused
 from livecommerce.gateway import hall
 from livecommerce.gateway.outbox import Lane, Outbox, send_to_all
+from livecommerce.gateway.socket import LiveSocket
 from livecommerce.protocol.facts import CardHidden, Level, Note, RoomRules
 from livecommerce.protocol.from_viewer import Accept, Ping, React, Release, Reserve, Say, Token, Vote, WantLine
 from livecommerce.protocol.to_viewer import (
@@ -484,6 +486,46 @@ class TestGoing:
             assert raw.close_code == Close.MOVING
         await draining
         assert not one.hub._to_drain
+
+    async def test_draining_goes_in_batches_and_spreads_the_returns_evenly(
+        self, one: Live, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """While one batch goes the others still hear; and no two come back in the same tenth of the time."""
+        monkeypatch.setattr("livecommerce.gateway.hub.DRAIN_BATCH_MIN", 4)
+        count, spread_ms = 10, one.hub.settings.drain_seconds * 1000
+        raws = [(await seat(one, f"v{n}"))[0] for n in range(count)]
+        draining = asyncio.create_task(one.hub.drain())
+        await until(lambda: len(one.hub._to_drain) == count - 4)
+        await one.shows.news.publish(SHOW, [Note("goes on")], one.clock.now_ms())
+        await until(lambda: one.hub.rooms[SHOW].room.offset == 1)
+        for left in (2, 0):
+            await one.clock.advance(0.1)
+            await until(lambda left=left: len(one.hub._to_drain) == left)
+        await draining
+        heard = [await raw.read_all() for raw in raws]
+        byes = [messages[-1] for messages in heard]
+        assert sum(any(isinstance(message, State) for message in messages) for messages in heard) == count - 4
+        assert sorted(bye.after_ms * count // spread_ms for bye in byes) == list(range(count))  # type: ignore[union-attr]
+
+    async def test_while_it_drains_nobody_new_is_let_in_and_all_are_told_when(self, one: Live) -> None:
+        await seat(one, "a")
+        await one.hub.drain()
+        with pytest.raises(Refused) as no:
+            one.hub.admit(cast("LiveSocket", None))  # refused before anything of it is looked at
+        assert no.value.why is R.UNAVAILABLE
+        assert 0 <= (no.value.after_ms or 0) <= one.hub.settings.drain_seconds * 1000
+
+    async def test_lines_that_were_shown_are_in_the_log_when_the_process_has_ended(self, one: Live) -> None:
+        raw, _ = await seat(one, "a")
+        hall = one.hub.rooms[SHOW]
+        await hall._logging.acquire()  # the ledger is slow
+        raw.send(Say("c1", "the last words"))
+        await raw.read_until(Said)
+        ending = asyncio.create_task(one.hub.aclose())
+        await until(lambda: ending.done() or hall._to_log)
+        hall._logging.release()
+        await ending
+        assert [talk.line.text for talk in one.shows.recorded] == ["the last words"]
 
     async def test_an_empty_hall_is_closed_after_a_while_and_its_channel_left(self, one: Live) -> None:
         raw, _ = await seat(one, "a")
