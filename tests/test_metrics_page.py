@@ -1,4 +1,4 @@
-"""Dashboard, alerts, scrape config and `docs/metrics.md` name what the server tells, and leave nothing of the hub out."""
+"""Dashboard, alerts, scrape config and `docs/metrics.md` name what the server tells, and all that the hub tells."""
 
 import json
 import re

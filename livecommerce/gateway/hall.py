@@ -341,6 +341,7 @@ class Hall:
 
     def _start_at(self, shown: "ShowSnapshot") -> None:
         self._shown = shown
+        self._older = None  # the same offsets of another epoch mean other events
         self.room.start(shown.epoch, shown.offset, shown.slow_seconds, shown.show.status)
         self.room.learn_cards(shown.cards)
         self.room.shelf.start(shown.show, shown.cards, shown.on_air)

@@ -210,7 +210,10 @@ class Room:
                 raise Refused(R.BUNDLE)
 
     def start(self, epoch: str, offset: int, slow_seconds: int, status: ShowStatus) -> None:
-        """Begin at a snapshot's position."""
+        """Begin at a snapshot's position. What was kept aside follows it only within its epoch: in another one the same
+        offsets mean other events."""
+        if epoch != self.epoch:
+            self._ahead.clear()
         self.epoch, self.offset = epoch, offset
         self.status = status
         self.moderation.slow_seconds = slow_seconds

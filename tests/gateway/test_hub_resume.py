@@ -111,6 +111,25 @@ class TestResume:
         assert await offsets(again, 1) == [11]
         raw.close()
 
+    async def test_what_was_read_of_another_epoch_is_forgotten_with_it(self, one: Live, redis: Redis) -> None:
+        """Read ahead for a storm, then Redis loses the show's news: the same offsets mean other events now."""
+        raw, welcome = await seat(one, "stays")
+        await publish(one, 10)
+        one.hub.rooms[SHOW].room.ring.clear()
+        await back(one, welcome.epoch, 2)
+        await redis.delete(keys.news_epoch(SHOW), keys.news(SHOW))
+        for number in range(6):
+            await one.shows.news.publish(SHOW, [Note(f"new {number}")], 0)
+        hall: Hall = one.hub.rooms[SHOW]
+        await until(lambda: hall.room.offset == 6)
+        hall.room.ring.clear()
+        again, resumed = await back(one, hall.room.epoch, 3, "another")
+        assert resumed.recovered
+        assert [event.event for event in (await again.read_until(State)).events] == [
+            Note(f"new {n}") for n in (3, 4, 5)
+        ]
+        raw.close()
+
     async def test_nothing_is_lost_or_doubled_while_joins_and_events_race(self, one: Live) -> None:
         raw, welcome = await seat(one, "stays")
         dice = random.Random(7)
