@@ -22,7 +22,7 @@ SMALL = {
     "show": ["doors_seconds=1", "arriving_seconds=2", "cards=2", "quota=2", "deal_seconds=2", "countdown_seconds=1",
              "hold_seconds=5", "tap_share=0.7", "think_ms=300"],
     "jitter": ["seconds=2", "cuts_per_second=5", "cards_per_second=3", "return_seconds=3"],
-    "avalanche": ["before_seconds=1", "after_seconds=2", "return_seconds=2"],
+    "avalanche": ["before_seconds=1", "after_seconds=2", "return_seconds=2", "taps_per_second=0"],
     "slow-client": ["seconds=2"],
     "redis-cut": ["per_second=20", "seconds=6", "frozen_seconds=1", "return_seconds=2"],
     "sell-out": ["quota=4", "countdown_seconds=1", "after_seconds=3", "hold_seconds=5"],
