@@ -134,6 +134,8 @@ class LiveServer:
 
     def __init__(self, folder: Path, arguments: tuple[str, ...], environ: dict[str, str]) -> None:
         self.data = folder / "data"
+        self.address = "127.0.0.1"
+        self.ledger_url = ""  # SQLite in the data folder
         self.port = _free_port()
         self.log = folder / "log"
         self._arguments = arguments
@@ -144,10 +146,10 @@ class LiveServer:
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.address}:{self.port}"
 
     def socket_url(self, show_id: str) -> str:
-        return f"ws://127.0.0.1:{self.port}/live/{show_id}"
+        return f"ws://{self.address}:{self.port}/live/{show_id}"
 
     # --- processes --------------------------------------------------------------------------------------------------
 
@@ -177,7 +179,7 @@ class LiveServer:
 
     def is_ready(self) -> bool:
         """`/readyz` says yes."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = HTTPConnection(self.address, self.port, timeout=5)
         try:
             connection.request("GET", "/readyz")
             return connection.getresponse().status == 200

@@ -19,6 +19,7 @@ import pytest
 from livecommerce.errors import Close, Refused
 from livecommerce.protocol.facts import Hold
 from livecommerce.protocol.to_viewer import Bye, Relay
+from livecommerce.reload import Note, reload, write_note
 from tests.conservation import check_conservation
 from tests.faults.test_whole_server import _last_promise, _saw_every_event, _take_and_give_back
 from tests.live_server import (
@@ -249,9 +250,39 @@ async def watcher_of(show: Show) -> AsyncIterator[Page]:
 # --- a deploy -------------------------------------------------------------------------------------------------------
 
 
-async def test_a_rolling_restart_under_load_loses_no_event_and_no_hold(server: LiveServer, tmp_path: Path) -> None:
+async def test_a_version_that_does_not_come_up_changes_nothing(server: LiveServer) -> None:
+    """The new process ends before it serves: the old ones were not touched, and whoever deploys is told."""
+    secret = server.data / "secrets" / "secret"
+    kept, before = secret.read_text(), {role: server.pids(role) for role in ("web", "worker", "valkey")}
+    secret.write_text("")  # as good as a version that cannot start
+    try:
+        asked = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "livecommerce", "reload", "--data", str(server.data), stdout=asyncio.subprocess.PIPE
+        )
+        said, _ = await asked.communicate()
+    finally:
+        secret.write_text(kept)
+    assert asked.returncode == 1
+    assert "The new web-1 did not come up; the old one serves on." in said.decode()
+    assert {role: server.pids(role) for role in before} == before
+    assert server.is_ready()
+
+
+def test_where_no_server_runs_there_is_nothing_to_reload(tmp_path: Path) -> None:
+    for ran_before in (False, True):
+        if ran_before:
+            (tmp_path / "lock").touch()
+            write_note(tmp_path, Note(os.getpid()))  # of one that has gone, whose number another process may have now
+        with pytest.raises(RuntimeError, match="No `livecommerce serve` runs"):
+            reload(tmp_path, print)
+
+
+async def test_a_rolling_restart_under_load_loses_no_event_and_no_hold(
+    server: LiveServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Cards, taps and chat by the load tester while every process is replaced; its checker has the last word. And the
     port is never closed: whoever comes while one goes is taken by another."""
+    monkeypatch.setattr("tests.loadtest.conduct.runs.RUN_SECONDS_MAX", 280)
     before = {role: server.pids(role) for role in ("web", "worker", "valkey")}
     refused: list[OSError] = []
     knocking = asyncio.create_task(_knock(server.port, refused))
