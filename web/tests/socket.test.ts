@@ -49,7 +49,18 @@ let socket: ShowSocket;
 let renewed: number;
 let expiresAtMs: number | null;
 
-function make(): ShowSocket {
+/** Chance that is the same at every run: mulberry32. */
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+function make(random: () => number = () => 0.5): ShowSocket {
   return new ShowSocket({
     url: "ws://shop/live/sh_1",
     clock: new ServerClock(),
@@ -60,7 +71,7 @@ function make(): ShowSocket {
     onMessage: (message) => heard.push(message),
     onStatus: (one) => status.push(one),
     WebSocket: FakeSocket as unknown as typeof WebSocket,
-    random: () => 0.5,
+    random,
   });
 }
 
@@ -137,6 +148,38 @@ describe("return", () => {
     expect(returnDelayMs(3, () => 1)).toBe(4000);
     expect(returnDelayMs(30, () => 1)).toBe(15_000);
     expect(returnDelayMs(5, () => 0)).toBe(0);
+  });
+
+  test("while nobody answers each try waits by full jitter, known to the last digit of a seeded chance", async () => {
+    const random = seeded(7);
+    socket.close();
+    socket = make(random);
+    socket.start();
+    const delays: number[] = [];
+    for (let tries = 0; tries < 10; tries += 1) {
+      last().ends(1006);
+      const now = status.at(-1);
+      if (now?.word !== "returning") throw new Error(`it is ${now?.word}`);
+      delays.push(now.nextTryAtMs - Date.now());
+      const lines = FakeSocket.all.length;
+      await vi.advanceTimersByTimeAsync(now.nextTryAtMs - Date.now() - 1);
+      expect(FakeSocket.all).toHaveLength(lines);
+      await vi.advanceTimersByTimeAsync(1);
+      expect(FakeSocket.all).toHaveLength(lines + 1);
+    }
+    const dice = seeded(7);
+    expect(delays).toEqual(delays.map((_, tries) => Math.round(dice() * Math.min(15_000, 500 * 2 ** tries))));
+  });
+
+  test("a crowd that lost its line at once does not return at once", () => {
+    const dice = seeded(11);
+    const tenths = new Array<number>(10).fill(0);
+    for (let one = 0; one < 1000; one += 1) {
+      const tenth = Math.min(9, Math.floor(returnDelayMs(3, dice) / 400));
+      tenths[tenth] = (tenths[tenth] ?? 0) + 1;
+    }
+    expect(Math.min(...tenths)).toBeGreaterThan(0);
+    expect(Math.max(...tenths)).toBeLessThan(200);
   });
 
   test("the time the server told is kept", async () => {
