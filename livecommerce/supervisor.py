@@ -84,6 +84,7 @@ class Supervisor:
         self._logs = logs
         self._stop = threading.Event()
         self._reload = threading.Event()
+        self._began_in_terminal = _has_terminal()
         self._reloading: Iterator[None] | None = None
         self._reloads = 0
         self._beside: list[Child] = []  # during a reload: on its way in, or on its way out
@@ -132,7 +133,11 @@ class Supervisor:
         self._stop.set()
 
     def _on_reload(self, _number: int, _frame: FrameType | None) -> None:
-        self._reload.set()
+        """SIGHUP has an older meaning too: the terminal that we were started in was closed. Then we end, as ever."""
+        if self._began_in_terminal and not _has_terminal():
+            self._stop.set()
+        else:
+            self._reload.set()
 
     def _plan(self, listener: socket.socket, environ: dict[str, str]) -> list[Child]:
         me = (sys.executable, "-m", "livecommerce")
@@ -312,6 +317,14 @@ def _end(children: list[Child], patience_seconds: float) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def listen(host: str, port: int) -> socket.socket:

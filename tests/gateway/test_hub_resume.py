@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator
 
 import pytest
+from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
 from livecommerce.clock import TestClock
@@ -152,6 +153,29 @@ class TestResume:
         await asyncio.gather(tell(), *(follow(number) for number in range(30)))
         raw.close()
 
+    async def test_what_was_told_again_is_counted(self, one: Live) -> None:
+        raw, welcome = await seat(one, "stays")
+        await publish(one, 5)
+        before = counted()
+        await back(one, welcome.epoch, 2, "b")
+        await back(one, welcome.epoch, 5, "c")
+        await back(one, "another", 2, "d")
+        after = counted()
+        assert {name: after[name] - before[name] for name in after} == {
+            "resumed_events": 3, "recovered": 2, "not recovered": 1, "filled": 0,
+        }  # fmt: skip
+        raw.close()
+
+
+def counted() -> dict[str, float]:
+    names = {
+        "resumed_events": ("livecommerce_hub_resumed_events_total", {}),
+        "recovered": ("livecommerce_hub_recover_total", {"recovered": "true"}),
+        "not recovered": ("livecommerce_hub_recover_total", {"recovered": "false"}),
+        "filled": ("livecommerce_hub_holes_total", {"fate": "filled"}),
+    }
+    return {name: REGISTRY.get_sample_value(*asked) or 0.0 for name, asked in names.items()}
+
 
 class TestHoles:
     async def test_a_message_the_relay_lost_is_read_from_the_news(self, one: Live) -> None:
@@ -175,8 +199,10 @@ class TestHoles:
         await one.shows.news.publish(SHOW, [Note("lost")], 0)
         await asyncio.sleep(0.01)
         hall.hear = hear  # type: ignore[method-assign]
+        before = counted()["filled"]
         await one.clock.advance(2)
         assert await offsets(raw, 1) == [1]
+        assert counted()["filled"] == before + 1
 
     async def test_a_new_epoch_gives_everybody_a_fresh_snapshot(self, one: Live, redis: Redis) -> None:
         raw, welcome = await seat(one, "a")

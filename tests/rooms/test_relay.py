@@ -108,6 +108,26 @@ async def test_a_cut_connection_is_told_and_mended(relay: Relay, room: Room) -> 
     await room.until(lambda: len(room.heard) == 3)
 
 
+async def test_how_late_it_hears_is_measured_by_a_ping_on_its_own_line(
+    redis: Redis, room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer comes behind what was told before it: while we are slow to read, that counts too."""
+    monkeypatch.setattr("livecommerce.rooms.relay.WATCH_SECONDS", 0.02)
+    lags: list[float] = []
+    clock = RealClock()
+    relay = Relay(redis, clock, room.message, room.change, lags.append)
+    await relay.start()
+    try:
+        await relay.join(CHANNELS[0])
+        before = clock.monotonic()
+        async with asyncio.timeout(20):
+            while len(lags) < 3:  # noqa: ASYNC110  nothing tells of it but the measure itself
+                await asyncio.sleep(0.01)
+        assert all(0 <= lag <= clock.monotonic() - before for lag in lags)
+    finally:
+        await relay.aclose()
+
+
 async def test_it_ends_whenever_it_is_told_to(redis: Redis, room: Room) -> None:
     """Also in the middle of a break, at every step of the loop on the way to the next connection."""
     for steps in range(40):
