@@ -205,7 +205,7 @@ class Rooms(RuleBasedStateMachine):
     def _start(self, process: Process) -> None:
         process.must_resync = False
         shown = SimpleNamespace(
-            epoch=self.epoch, offset=len(self.published), slow_seconds=0, cards=(), on_air="",
+            epoch=self.epoch, offset=len(self.published), slow_seconds=0, members_only=False, cards=(), on_air="",
             show=SimpleNamespace(status="live", claims=None),
         )  # fmt: skip
         process.hall.room.shelf = SimpleNamespace(start=lambda *_: None, take=lambda _: None)
