@@ -311,11 +311,16 @@ class Hall:
             async with self._hub.joins:
                 holds, orders = await self._own_of(socket)
                 shown, missed = await self._snapshot()
-        except Refused:
+        except Exception as error:
+            if not isinstance(error, Refused):
+                log.exception("not_welcomed_again", show_id=self.show_id)
             socket.close(Close.RESYNC, "Come back for a fresh start.", random.randint(500, 3000))
             return
         if socket.stage == "seated":
             self._welcome(socket, 0, shown, missed, holds, orders)
+            group = self._groups[socket.subprotocol, socket.stream]
+            if socket.outbox not in group:  # its seat was taken away when everybody began anew
+                group.add(socket.outbox)
 
     # --- snapshots and catching up ----------------------------------------------------------------------------------
 
@@ -541,9 +546,14 @@ class Hall:
         log.warning("room_resync", show_id=self.show_id, epoch=shown.epoch, offset=shown.offset)
         self._start_at(shown)
         self.room.hear_levels(version, levels)
-        for socket in list(itertools.chain.from_iterable(self._of_viewer.values())):
-            if socket.stage == "seated":
-                await self._welcome_again(socket)
+        # Nobody hears an event of the new order before the snapshot that it follows: a page would take it for a gap
+        # and break its line, and thousands would at once.
+        seated = [each for each in itertools.chain.from_iterable(self._of_viewer.values()) if each.stage == "seated"]
+        for socket in seated:
+            self._groups[socket.subprotocol, socket.stream].discard(socket.outbox)
+        for first in range(0, len(seated), OWN_SLICE):
+            await asyncio.gather(*(self._welcome_again(socket) for socket in seated[first : first + OWN_SLICE]))
+        self.room.crowd.here = len(self) - len(self._desk)  # who came meanwhile was counted without them
 
     # --- ticks ------------------------------------------------------------------------------------------------------
 

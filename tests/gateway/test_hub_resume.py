@@ -14,7 +14,7 @@ from livecommerce.clock import TestClock
 from livecommerce.gateway.hall import Hall
 from livecommerce.protocol.facts import Note
 from livecommerce.protocol.from_viewer import Reserve, Say, WantLine
-from livecommerce.protocol.to_viewer import Answer, Levels, Own, Relay, Said, State, Talk, Welcome
+from livecommerce.protocol.to_viewer import Answer, AnyToViewer, Levels, Own, Relay, Said, State, Talk, Welcome
 from livecommerce.reservations import keys
 from livecommerce.settings import Settings
 from tests.gateway.live import SHOW, Live, Raw, connect, live, open_deal, seat, until
@@ -38,6 +38,17 @@ async def publish(one: Live, count: int) -> int:
 async def back(one: Live, epoch: str, offset: int, viewer_id: str = "back") -> tuple[Raw, Welcome]:
     raw = await connect(one.port, token=f"viewer.{viewer_id}")
     return raw, await raw.hello(epoch=epoch, offset=offset)
+
+
+async def read_offset(raw: Raw, last: int) -> list[AnyToViewer]:
+    """Everything up to the state event of that offset."""
+    heard: list[AnyToViewer] = []
+    while True:
+        message = await raw.read()
+        assert message is not None, "the line ended"
+        heard.append(message)
+        if isinstance(heard[-1], State) and heard[-1].events[-1].offset == last:
+            return heard
 
 
 async def offsets(raw: Raw, count: int) -> list[int]:
@@ -214,6 +225,38 @@ class TestHoles:
         assert (again.recovered, again.offset) == (False, 0)
         await one.shows.news.publish(SHOW, [Note("first again")], 0)
         assert await offsets(raw, 1) == [1]
+
+    async def test_no_event_of_a_new_epoch_comes_before_the_snapshot_that_it_follows(
+        self, one: Live, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A page would take it for a gap and break its line. What each needs for her welcome may take its time."""
+        raws = [await seat(one, f"v{n}") for n in range(3)]
+        epoch = raws[0][1].epoch
+        hall: Hall = one.hub.rooms[SHOW]
+        free = asyncio.Event()
+        orders_of = one.hub.orders.orders_of
+
+        async def slowly(*asked: str) -> object:
+            await free.wait()
+            return await orders_of(*asked)
+
+        monkeypatch.setattr(one.hub.orders, "orders_of", slowly)
+        await redis.delete(keys.news_epoch(SHOW), keys.news(SHOW))
+        await one.clock.advance(2)
+        await until(lambda: hall.room.epoch != epoch)
+        await one.shows.news.publish(SHOW, [Note("first again")], 0)
+        await one.shows.news.publish(SHOW, [Note("second")], 0)
+        await until(lambda: hall.room.offset == 2)
+        free.set()
+        await until(lambda: len(hall) == 3)
+        await one.shows.news.publish(SHOW, [Note("third")], 0)
+        for raw, _ in raws:
+            heard = [message for message in await read_offset(raw, 3) if isinstance(message, Welcome | State)]
+            assert isinstance(heard[0], Welcome)
+            assert heard[0].epoch == hall.room.epoch
+            told = [event.offset for state in heard[1:] for event in state.events]  # type: ignore[union-attr]
+            assert told == list(range(heard[0].offset + 1, 4))
+        assert hall.room.crowd.here == 3
 
     async def test_while_redis_is_away_the_room_is_told_and_talk_goes_on(self, one: Live, redis: Redis) -> None:
         a, _ = await seat(one, "a")
