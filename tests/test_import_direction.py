@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "rooms": BELOW | {"shows", "reservations"},
     "audit": {"ledger", "catalogue", "reservations", "shows"},
     "gateway": BELOW
-    | {"reservations", "shelves", "shows", "orders", "channels", "rooms", "audit", "pages", "demo", "app"},
+    | {"reservations", "shelves", "shows", "orders", "channels", "rooms", "audit", "pages", "demo", "app", "compiled"},
     "background": BELOW | {"reservations", "shelves", "shows", "orders", "channels", "audit"},
     "client": set[str](),
     "demo": BELOW | {"client", "supervisor", "certificate", "reservations", "app"},

@@ -1,7 +1,7 @@
 """One show in this process, acting: what `rooms.Room` decides is done here, and who sits in the show is known here.
 
 What arrives: sockets that said hello, messages of the relay, ticks. What leaves: welcomes, and shared frames to every
-seat. Seats stand in groups by what frame they get (subprotocol × chat rate), so that fan-out is a loop over one set.
+seat. Seats stand in groups by what frame they get (subprotocol × chat rate), so that fan-out is one loop.
 From reading the room's position to taking the seat nothing waits, so no event falls between a welcome and what follows.
 """
 
@@ -18,7 +18,8 @@ from livecommerce.gateway.claims import ClaimDesk
 from livecommerce.gateway.frames import Shared
 from livecommerce.gateway.measures import FAN_OUT, PUBLISH_TO_WRITE, RECOVER
 from livecommerce.gateway.offers import ENDS, OfferDesk
-from livecommerce.gateway.outbox import Lane, Outbox, send_to_all
+from livecommerce.gateway.outbox import Lane, Outbox
+from livecommerce.gateway.seats import Seats, send_to_all
 from livecommerce.protocol.codec import JSON, MSGPACK, Subprotocol
 from livecommerce.protocol.facts import Hold, Level, OrderFacts, Stamped
 from livecommerce.protocol.from_viewer import Hello
@@ -87,7 +88,7 @@ class Hall:
         )
         self.ready = False
         self.empty_since = hub.clock.monotonic()
-        self._groups: dict[tuple[Subprotocol, Stream], set[Outbox]] = {group: set() for group in _GROUPS}
+        self._groups: dict[tuple[Subprotocol, Stream], Seats] = {group: Seats() for group in _GROUPS}
         self._of_viewer: dict[str, list[LiveSocket]] = {}
         self._desk: set[LiveSocket] = set()
         self._shown: ShowSnapshot | None = None

@@ -145,12 +145,12 @@ class Lab:
         return self._stagehand
 
     @contextlib.contextmanager
-    def served(self, command: Sequence[str], *more: str) -> Iterator[Process]:
-        """`python COMMAND FD CORE MORE` on a listening socket of its own, until the `with` ends."""
+    def served(self, command: Sequence[str]) -> Iterator[Process]:
+        """`python COMMAND FD CORE` on a listening socket of its own, until the `with` ends."""
         listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
         port = listener.getsockname()[1]
         process = subprocess.Popen(
-            [sys.executable, *command, str(listener.fileno()), str(self.cores.server), *more],
+            [sys.executable, *command, str(listener.fileno()), str(self.cores.server)],
             env=self.environ | {"PORT": str(port), "PYTHONPATH": str(self.tree)},
             pass_fds=(listener.fileno(),),
             stdin=subprocess.DEVNULL,

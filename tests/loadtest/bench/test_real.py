@@ -11,7 +11,7 @@ from loadtest.bench.declared import Amount
 from loadtest.bench.nchan import why_no_nchan
 from loadtest.bench.run import Plan, run
 from loadtest.bench.scenarios import BENCHES
-from loadtest.bench.servers import compiled
+from loadtest.bench.servers.floor import why_no_floor
 from loadtest.bench.sides import SIDES
 
 TINY: dict[str, Amount] = {
@@ -64,5 +64,5 @@ def test_without_nginx_or_its_module_nchan_says_what_to_install(monkeypatch: pyt
 def test_without_a_compiler_the_floor_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
 
-    assert compiled.why_no_compiler() == "there is no C compiler here (Debian: gcc and libc6-dev)"
+    assert why_no_floor() == "there is no C compiler (cc, gcc, clang) on this machine"
     assert SIDES["redis_benchmark"].why_missing() == "there is no redis-benchmark here (Debian: redis-tools)"

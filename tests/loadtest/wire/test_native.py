@@ -13,9 +13,10 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given
 from hypothesis import strategies as st
 
+from livecommerce import compiled
+from livecommerce.compiled import CannotBuild
 from loadtest.wire import native
 from loadtest.wire.choose import open_receiver
-from loadtest.wire.native import CannotBuild
 from loadtest.wire.receiver import LATENCY_US_MAX, FrameFacts, bucket_us
 
 
@@ -42,7 +43,7 @@ def test_it_is_built_once_and_found_again(fresh: Path, monkeypatch: pytest.Monke
     native.library()
     (built,) = (fresh / "livecommerce").iterdir()
     native.library.cache_clear()
-    monkeypatch.setattr(native, "_compile", lambda *_: pytest.fail("built again"))
+    monkeypatch.setattr(compiled, "_compile", lambda *_: pytest.fail("built again"))
     native.library()
 
     assert [*(fresh / "livecommerce").iterdir()] == [built]
