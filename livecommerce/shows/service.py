@@ -182,6 +182,7 @@ class Shows:
         self._shelves = shelves or Shelves(database, engine, catalogue, settings, clock)
         self.tickets = TicketLists(database, clock, settings)
         self._standings = Gathered(self._read_standings)
+        self._facts = Gathered(self._read_facts)
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._catching_up: dict[str, asyncio.Lock] = {}
         # Shows on air → (version looked at, next instant of their programme).
@@ -354,10 +355,18 @@ class Shows:
         """The show's facts, at most a second old. Refuses NOT_FOUND."""
         kept = self._keep(show_id)
         if kept.facts is None or self.clock.monotonic() - kept.facts_at >= FRESH_SECONDS:
-            async with self.database.read() as connection:
-                kept.facts = show_facts(await read_show(connection, show_id))
-            kept.facts_at = self.clock.monotonic()
+            asked_at = self.clock.monotonic()
+            facts = await self._facts.get(show_id)
+            if facts is None:
+                raise Refused(R.NOT_FOUND, what="show")
+            kept.facts, kept.facts_at = facts, asked_at
         return kept.facts
+
+    async def _read_facts(self, show_ids: Sequence[str]) -> dict[str, ShowFacts | None]:
+        async with self.database.read() as connection:
+            rows = await read_shows(connection, shows.c.id.in_(show_ids))
+        found = {row.id: show_facts(row) for row in rows}
+        return {show_id: found.get(show_id) for show_id in show_ids}
 
     async def public_facts(self, show_id: str) -> ShowFacts:
         """As `facts`; drafts and cancelled shows do not exist for the public. Refuses NOT_FOUND."""
@@ -441,24 +450,25 @@ class Shows:
     async def _is_open_for(self, show_id: str, viewer: ViewerIdentity) -> bool:
         """True where she needs no further invitation. Refuses NOT_FOUND, BANNED."""
         facts = await self.public_facts(show_id)
-        standing = await self._standings.get((show_id, viewer.viewer_id))
+        open_to_her = facts.access == "public" or (facts.access == "members" and viewer.kind == "merchant")
+        standing = await self._standings.get((show_id, viewer.viewer_id, not open_to_her))
         if standing.is_banned:
             raise Refused(R.BANNED)
-        if facts.access == "public" or (facts.access == "members" and viewer.kind == "merchant"):
-            return True
-        return standing.has_place
+        return open_to_her or standing.has_place
 
-    async def _read_standings(self, asked: Sequence[tuple[str, str]]) -> dict[tuple[str, str], "_Standing"]:
+    async def _read_standings(self, asked: Sequence[tuple[str, str, bool]]) -> dict[tuple[str, str, bool], "_Standing"]:
+        """Of (show, viewer, whether she needs a place): most need none, and cost no question about places."""
         banned: set[tuple[str, str]] = set()
         placed: set[tuple[str, str]] = set()
         now_ms = self.clock.now_ms()
         async with self.database.read() as connection:
-            for show_id in {show_id for show_id, _ in asked}:
-                viewer_ids = [viewer_id for each, viewer_id in asked if each == show_id]
+            for show_id in {show_id for show_id, _, _ in asked}:
+                viewer_ids = list({viewer_id for each, viewer_id, _ in asked if each == show_id})
                 banned |= {(show_id, each) for each in await _banned(connection, show_id, viewer_ids, now_ms)}
-                having = await invitations.having_place(connection, show_id, viewer_ids)
-                placed |= {(show_id, each) for each in having}
-        return {key: _Standing(key in banned, key in placed) for key in asked}
+                if in_need := list({viewer_id for each, viewer_id, needs in asked if each == show_id and needs}):
+                    having = await invitations.having_place(connection, show_id, in_need)
+                    placed |= {(show_id, each) for each in having}
+        return {key: _Standing(key[:2] in banned, key[:2] in placed) for key in asked}
 
     async def mutes(self, show_id: str) -> dict[str, int]:
         """viewer id → until when (UTC ms) she may not speak; at most a second old."""
