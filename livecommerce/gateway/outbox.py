@@ -9,7 +9,6 @@ holds none. So our own flag always knows whether a direct write may overtake byt
 """
 
 import asyncio
-import os
 import socket
 from collections import deque
 from enum import IntEnum
@@ -89,7 +88,7 @@ class Outbox:
         plug: socket.socket | None = self._transport.get_extra_info("socket")
         if plug is not None and plug.family in (socket.AF_INET, socket.AF_INET6):
             try:
-                _set_not_sent_low_water(plug.fileno())
+                _set_not_sent_low_water(plug)
             except OSError:
                 plain = False  # it closed meanwhile; the transport will say so
         if not plain or plug is None:
@@ -281,7 +280,12 @@ class Outbox:
         self.waiting_bytes = sum(len(frame) for _, frame in self._first or ()) + len(self._rest or b"")
 
 
-def _set_not_sent_low_water(descriptor: int) -> None:
+def _set_not_sent_low_water(plug: socket.socket) -> None:
     if option := getattr(socket, "TCP_NOTSENT_LOWAT", None):
-        with socket.socket(fileno=os.dup(descriptor)) as plug:
-            plug.setsockopt(socket.IPPROTO_TCP, option, NOTSENT_LOWAT_BYTES)
+        # uvloop's plug sets no options, so another is put on the same descriptor for a moment. Told its family and
+        # kind, it asks the kernel for neither.
+        borrowed = socket.socket(plug.family, socket.SOCK_STREAM, 0, plug.fileno())
+        try:
+            borrowed.setsockopt(socket.IPPROTO_TCP, option, NOTSENT_LOWAT_BYTES)
+        finally:
+            borrowed.detach()

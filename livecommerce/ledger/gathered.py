@@ -7,7 +7,8 @@ It knows no table.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+import itertools
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from livecommerce.errors import R, Refused
@@ -26,41 +27,43 @@ class Gathered(Generic[K, V]):
 
     def __init__(self, fetch: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]]) -> None:
         self._fetch = fetch
-        self._next: dict[K, asyncio.Future[V]] = {}
+        self._next: dict[K, list[asyncio.Future[V]]] = {}
         self._reading: asyncio.Task[None] | None = None
 
     async def get(self, key: K) -> V:
         """The value of `key`. Raises what `fetch` raised for the read it went with, `Refused(UNAVAILABLE)` where that
         read hung or was ended. Cancelling one caller takes nothing from the others."""
-        answer = self._next.get(key)
-        if answer is None:
-            answer = self._next[key] = asyncio.get_running_loop().create_future()
+        # A future for each caller: one that is cancelled cancels its own.
+        answer: asyncio.Future[V] = asyncio.get_running_loop().create_future()
+        self._next.setdefault(key, []).append(answer)
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._read(), name="gathered-reads")
-        return await asyncio.shield(answer)
+        return await answer
 
     async def _read(self) -> None:
         while self._next:
             keys = tuple(self._next)[:KEYS_MAX]
-            asked = [self._next.pop(key) for key in keys]
+            asked = {key: self._next.pop(key) for key in keys}
             try:
                 async with asyncio.timeout(READ_SECONDS_MAX):
                     found = await self._fetch(keys)
-                answers = [found[key] for key in keys]
+                answers = {key: found[key] for key in keys}
             except TimeoutError:
-                _fail(asked, Refused(R.UNAVAILABLE, after_ms=1000))
+                _fail(asked.values(), Refused(R.UNAVAILABLE, after_ms=1000))
             except asyncio.CancelledError:
-                _fail([*asked, *self._next.values()], Refused(R.UNAVAILABLE, after_ms=1000))
+                _fail([*asked.values(), *self._next.values()], Refused(R.UNAVAILABLE, after_ms=1000))
                 self._next.clear()
                 raise
             except Exception as error:
-                _fail(asked, error)
+                _fail(asked.values(), error)
             else:
-                for future, value in zip(asked, answers, strict=True):
-                    future.set_result(value)
+                for key, futures in asked.items():
+                    for future in futures:
+                        if not future.done():
+                            future.set_result(answers[key])
 
 
-def _fail(asked: Sequence["asyncio.Future[V]"], error: Exception) -> None:
-    for future in asked:
-        future.set_exception(error)
-        future.exception()  # a caller that was cancelled never looks
+def _fail(asked: Iterable[list["asyncio.Future[V]"]], error: Exception) -> None:
+    for future in itertools.chain.from_iterable(asked):
+        if not future.done():
+            future.set_exception(error)
