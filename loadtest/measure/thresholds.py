@@ -15,7 +15,8 @@ from livecommerce.errors import R
 from loadtest.result import Percentiles, ThresholdVerdict
 
 LATENCIES: Final = (
-    "join", "state", "talk", "reserve", "release", "accept", "said", "checkout", "pay", "catch_up", "late", "loop_lag",
+    "join", "state", "talk", "reserve", "release", "accept", "said", "checkout", "pay", "catch_up", "return", "late",
+    "loop_lag",
 )  # fmt: skip
 PERCENTILES: Final = ("p50", "p90", "p95", "p99", "p999", "max")
 COUNTERS: Final = (
