@@ -37,7 +37,7 @@ class Bucket:
         return round(max(0.0, 1 - self._tokens) * 1000 / self.per_second)
 
 
-# Nobody sent away comes back sooner, or is told to wait longer: by then the crowd is shorter, or somebody looks into it.
+# Nobody sent away comes back sooner, or is told to wait longer: the crowd is shorter then, or somebody looks into it.
 TURN_SECONDS_MIN, TURN_SECONDS_MAX = 1.0, 20.0
 
 # What one socket may send of each kind: (per second, at once). A page's ordinary use stays far below.

@@ -24,7 +24,7 @@ from loadtest.bench.servers.plain import CHANNEL
 from loadtest.bench.stagehand import card
 from loadtest.marks import marked
 
-_HUB = Path(__file__).resolve().parent / "servers" / "hub.py"
+HUB_COMMAND = ("-P", str(Path(__file__).resolve().parent / "servers" / "hub.py"))
 
 
 class Stand(ABC):
@@ -162,7 +162,7 @@ def _always_there() -> str:
 @contextlib.contextmanager
 def _hub(lab: Lab) -> Iterator[Stand]:
     lab.stagehand.settle()  # it makes the ledger first
-    with lab.served(["-P", str(_HUB)]) as process:
+    with lab.served(HUB_COMMAND) as process:
         yield Hub(lab, process)
 
 

@@ -23,6 +23,10 @@ TINY: dict[str, Amount] = {
     "script-16": {"asked": 40, "held": 10, "deals": 3, "together": 7},
     "chat": {"viewers": 4, "speakers": 2, "milliseconds": 150},
     "idle": {"viewers": 5},
+    "cards-and-chat": {"viewers": 5, "lines": 20, "seconds": 1},
+    "processes-2": {"processes": 2, "viewers": 5, "seconds": 1},
+    "slow-readers": {"viewers": 10, "seconds": 1},
+    "coming-back": {"viewers": 6, "seconds": 1},
     "generator": {"viewers": 4, "cards": 3},
 }
 BY_NAME = {bench.name: bench for bench in BENCHES}
