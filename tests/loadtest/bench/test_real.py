@@ -42,8 +42,9 @@ def test_a_tiny_run_has_a_figure_for_every_side_that_is_here(name: str) -> None:
     first, *_ = figures.series
     assert set(figures.series[first]) == set(bench.sides) - set(figures.left_out)
     assert {series.unit for series in figures.series} == {unit.name for unit in bench.units}
-    assert all(value > 0 for series, values in figures.series.items() if "RSS" not in series.unit and "PSS" not in
-               series.unit for each in values.values() for value in each)  # fmt: skip
+    grown = ("RSS", "PSS", "kernel")  # by a handful of viewers nothing grows for certain
+    positive = [series for series in figures.series if not any(word in series.unit for word in grown)]
+    assert all(value > 0 for series in positive for values in figures.series[series].values() for value in values)
     if missing:
         pytest.skip(f"bench without {'; '.join(missing)}")
 
