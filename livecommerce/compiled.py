@@ -27,21 +27,19 @@ class CannotBuild(Exception):
 def compiled(source: Path, what: str) -> ctypes.CDLL:
     """The library of that C file, built now where no earlier run left it; `what` is its name, also for people.
 
-    Kept in the user's cache by the hash of source, compiler and flags; where no cache can be used (read-only, full, no
-    home), built for this process alone. Raises `CannotBuild`.
+    Kept in the user's cache by the hash of source and flags, so that one that was built needs no compiler any more;
+    where no cache can be used (read-only, full, no home), built for this process alone. Raises `CannotBuild`.
     """
-    compiler = _compiler()
-    flags = (*_FLAGS, *shlex.split(os.environ.get("CFLAGS", "")))
-    recipe = "\0".join((compiler, *flags, platform.machine())).encode()
+    flags = [*_FLAGS, *shlex.split(os.environ.get("CFLAGS", "")), str(source)]
+    recipe = "\0".join((*flags[:-1], platform.machine())).encode()
     name = f"{what}-{hashlib.sha256(source.read_bytes() + recipe).hexdigest()[:24]}.so"
-    command = [compiler, *flags, str(source)]
     try:
-        return _cached(name, command, what)
+        return _cached(name, flags, what)
     except (OSError, RuntimeError):  # mounted without execution, too; or there is no home at all
         pass
     # Under a name of this process alone: a guessable one in a folder that all may write is an invitation.
     with tempfile.TemporaryDirectory(prefix="livecommerce-") as own:
-        _compile(command, Path(own) / name, what)
+        _compile(flags, Path(own) / name, what)
         try:
             return _load(Path(own) / name)
         except OSError as error:
@@ -55,12 +53,12 @@ def _compiler() -> str:
     return found
 
 
-def _cached(name: str, command: list[str], what: str) -> ctypes.CDLL:
+def _cached(name: str, flags: list[str], what: str) -> ctypes.CDLL:
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "livecommerce"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not (folder / name).exists():
         with tempfile.TemporaryDirectory(dir=folder) as making:
-            _compile(command, Path(making) / name, what)
+            _compile(flags, Path(making) / name, what)
             # In one step: another process that starts now finds a whole file or none.
             os.replace(Path(making) / name, folder / name)
     return _load(folder / name)
@@ -70,12 +68,10 @@ def _load(path: Path) -> ctypes.CDLL:
     return ctypes.CDLL(str(path), use_errno=True)
 
 
-def _compile(command: list[str], path: Path, what: str) -> None:
-    compiler = command[0]
+def _compile(flags: list[str], path: Path, what: str) -> None:
+    command = [compiler := _compiler(), *flags, "-o", str(path)]
     try:
-        done = subprocess.run(
-            [*command, "-o", str(path)], capture_output=True, text=True, timeout=_COMPILE_SECONDS_MAX, check=False
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_COMPILE_SECONDS_MAX, check=False)
     except subprocess.TimeoutExpired:
         raise CannotBuild(f"{compiler} took more than {_COMPILE_SECONDS_MAX} s") from None
     if done.returncode:

@@ -125,5 +125,6 @@ def test_without_a_compiler_python_does_it_and_the_reason_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
     assert best() == (in_python, "there is no C compiler (cc, gcc, clang) on this machine")

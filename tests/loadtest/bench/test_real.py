@@ -2,6 +2,7 @@
 measurement fails by itself. No times are judged."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -66,7 +67,8 @@ def test_without_nginx_or_its_module_nchan_says_what_to_install(monkeypatch: pyt
     assert why_no_nchan() == "there is no nginx here (Debian: nginx-light and libnginx-mod-nchan)"
 
 
-def test_without_a_compiler_the_floor_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_compiler_the_floor_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
 
     assert why_no_floor() == "there is no C compiler (cc, gcc, clang) on this machine"

@@ -50,6 +50,15 @@ def test_it_is_built_once_and_found_again(fresh: Path, monkeypatch: pytest.Monke
     assert stat.S_IMODE(built.parent.stat().st_mode) == 0o700
 
 
+def test_once_built_it_needs_no_compiler(fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    native.library()
+    native.library.cache_clear()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    native.library()
+
+    assert len([*(fresh / "livecommerce").iterdir()]) == 1
+
+
 def test_other_flags_make_another_library(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     native.library()
     native.library.cache_clear()
