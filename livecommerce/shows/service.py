@@ -450,25 +450,24 @@ class Shows:
     async def _is_open_for(self, show_id: str, viewer: ViewerIdentity) -> bool:
         """True where she needs no further invitation. Refuses NOT_FOUND, BANNED."""
         facts = await self.public_facts(show_id)
-        open_to_her = facts.access == "public" or (facts.access == "members" and viewer.kind == "merchant")
-        standing = await self._standings.get((show_id, viewer.viewer_id, not open_to_her))
+        standing = await self._standings.get((show_id, viewer.viewer_id))
         if standing.is_banned:
             raise Refused(R.BANNED)
-        return open_to_her or standing.has_place
+        if facts.access == "public" or (facts.access == "members" and viewer.kind == "merchant"):
+            return True
+        return standing.has_place
 
-    async def _read_standings(self, asked: Sequence[tuple[str, str, bool]]) -> dict[tuple[str, str, bool], "_Standing"]:
-        """Of (show, viewer, whether she needs a place): most need none, and cost no question about places."""
+    async def _read_standings(self, asked: Sequence[tuple[str, str]]) -> dict[tuple[str, str], "_Standing"]:
         banned: set[tuple[str, str]] = set()
         placed: set[tuple[str, str]] = set()
         now_ms = self.clock.now_ms()
         async with self.database.read() as connection:
-            for show_id in {show_id for show_id, _, _ in asked}:
-                viewer_ids = list({viewer_id for each, viewer_id, _ in asked if each == show_id})
+            for show_id in {show_id for show_id, _ in asked}:
+                viewer_ids = [viewer_id for each, viewer_id in asked if each == show_id]
                 banned |= {(show_id, each) for each in await _banned(connection, show_id, viewer_ids, now_ms)}
-                if in_need := list({viewer_id for each, viewer_id, needs in asked if each == show_id and needs}):
-                    having = await invitations.having_place(connection, show_id, in_need)
-                    placed |= {(show_id, each) for each in having}
-        return {key: _Standing(key[:2] in banned, key[:2] in placed) for key in asked}
+                having = await invitations.having_place(connection, show_id, viewer_ids)
+                placed |= {(show_id, each) for each in having}
+        return {key: _Standing(key in banned, key in placed) for key in asked}
 
     async def mutes(self, show_id: str) -> dict[str, int]:
         """viewer id → until when (UTC ms) she may not speak; at most a second old."""
