@@ -24,6 +24,7 @@ from livecommerce.background.worker import Worker
 from livecommerce.catalogue.importer import import_bytes
 from livecommerce.certificate import certificate_for
 from livecommerce.clock import RealClock
+from livecommerce.gateway import fan_out, seats
 from livecommerce.gateway.web import build_app
 from livecommerce.host_measures import HostMeasures
 from livecommerce.ledger.migrate import migrate
@@ -48,6 +49,9 @@ def serve(settings: Settings) -> int:
 def web(settings: Settings, descriptor: int | None) -> None:
     """One web process, on an inherited socket where there is one."""
     set_up_logs(settings)
+    loop, why_in_python = fan_out.best()
+    seats.use_loop(loop)
+    log.info("fan_out_loop", compiled=not why_in_python, why=why_in_python)
     _raise_descriptor_limit(settings.sockets_max)
     listener = listen(settings.host, settings.port) if descriptor is None else socket.socket(fileno=descriptor)
     uvloop.run(_web(settings, listener))

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "audit": {"ledger", "catalogue", "reservations", "shows"},
     "gateway": BELOW
     | {"reservations", "shelves", "shows", "orders", "channels", "rooms", "audit", "pages", "demo", "app"}
-    | {"host_measures"},
+    | {"compiled", "host_measures"},
     "background": BELOW | {"reservations", "shelves", "shows", "orders", "channels", "audit"},
     "client": set[str](),
     "demo": BELOW | {"client", "supervisor", "certificate", "reservations", "app"},

@@ -19,6 +19,7 @@ NEEDED = [
     "livecommerce/static/pay.html",
     "livecommerce/reservations/lua/reserve.lua",
     "livecommerce/shows/lua/publish.lua",
+    "livecommerce/gateway/fan_out.c",
     "livecommerce/ledger/migrations/env.py",
     "livecommerce/ledger/migrations/versions/0001_the_first_ledger.py",
     "livecommerce/demo/goods/catalogue.csv",

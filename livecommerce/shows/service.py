@@ -182,6 +182,7 @@ class Shows:
         self._shelves = shelves or Shelves(database, engine, catalogue, settings, clock)
         self.tickets = TicketLists(database, clock, settings)
         self._standings = Gathered(self._read_standings)
+        self._facts = Gathered(self._read_facts)
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._catching_up: dict[str, asyncio.Lock] = {}
         # Shows on air → (version looked at, next instant of their programme).
@@ -354,10 +355,18 @@ class Shows:
         """The show's facts, at most a second old. Refuses NOT_FOUND."""
         kept = self._keep(show_id)
         if kept.facts is None or self.clock.monotonic() - kept.facts_at >= FRESH_SECONDS:
-            async with self.database.read() as connection:
-                kept.facts = show_facts(await read_show(connection, show_id))
-            kept.facts_at = self.clock.monotonic()
+            asked_at = self.clock.monotonic()
+            facts = await self._facts.get(show_id)
+            if facts is None:
+                raise Refused(R.NOT_FOUND, what="show")
+            kept.facts, kept.facts_at = facts, asked_at
         return kept.facts
+
+    async def _read_facts(self, show_ids: Sequence[str]) -> dict[str, ShowFacts | None]:
+        async with self.database.read() as connection:
+            rows = await read_shows(connection, shows.c.id.in_(show_ids))
+        found = {row.id: show_facts(row) for row in rows}
+        return {show_id: found.get(show_id) for show_id in show_ids}
 
     async def public_facts(self, show_id: str) -> ShowFacts:
         """As `facts`; drafts and cancelled shows do not exist for the public. Refuses NOT_FOUND."""

@@ -11,7 +11,8 @@ from redis.asyncio import Redis
 from livecommerce.clock import TestClock
 from livecommerce.errors import Close, R, Refused
 from livecommerce.gateway import hall
-from livecommerce.gateway.outbox import Lane, Outbox, send_to_all
+from livecommerce.gateway.outbox import Lane, Outbox
+from livecommerce.gateway.seats import send_to_all
 from livecommerce.gateway.socket import LiveSocket
 from livecommerce.protocol.facts import CardHidden, Level, Note, RoomRules
 from livecommerce.protocol.from_viewer import Accept, Ping, React, Release, Reserve, Say, Token, Vote, WantLine
