@@ -47,7 +47,7 @@ class Outbox:
 
     # fmt: off
     __slots__ = (
-        "_closed", "_collapsed", "_descriptor", "_ending", "_first", "_missed_bytes", "_needs_levels", "_owner",
+        "_closed", "_collapsed", "_descriptor", "_ending", "_first", "_hangs_up", "_missed_bytes", "_needs_levels", "_owner",
         "_paused", "_rest", "_talk", "_transport", "bytes_max", "direct", "waiting_bytes",
     )
     # fmt: on
@@ -62,6 +62,7 @@ class Outbox:
         self._paused = False
         self._closed = False
         self._ending = False
+        self._hangs_up = False
         self._collapsed = False
         self._needs_levels = False
         self._missed_bytes = 0
@@ -109,10 +110,12 @@ class Outbox:
         """Write `frame` at once if nothing waits, else queue it under the bound."""
         send_to_all((self,), frame, lane)
 
-    def end_with(self, data: bytes) -> None:
-        """Drop what waits, save the frame that has begun, and send `data` as the last of this line."""
+    def end_with(self, data: bytes, *, hang_up: bool = False) -> None:
+        """Drop what waits, save the frame that has begun, and send `data` as the last of this line. With `hang_up`
+        the transport is closed behind it; else that is left to whoever waits for the other side's last word."""
         if self._closed:
             return
+        self._hangs_up = hang_up
         self._talk = None
         self._first = deque([(Lane.OWN, data)])
         self.waiting_bytes = len(data) + len(self._rest or b"")
@@ -134,7 +137,11 @@ class Outbox:
             if not data:
                 break
             self._transport.write(data)
-        if self._paused or self._closed or self._ending:
+        if self._paused or self._closed:
+            return
+        if self._ending:
+            if self._hangs_up:
+                self._transport.close()
             return
         self.direct = self._descriptor
         self._tell_free()
