@@ -47,8 +47,8 @@ class Outbox:
 
     # fmt: off
     __slots__ = (
-        "_closed", "_collapsed", "_descriptor", "_ending", "_first", "_hangs_up", "_missed_bytes", "_needs_levels", "_owner",
-        "_paused", "_rest", "_talk", "_transport", "bytes_max", "direct", "waiting_bytes",
+        "_closed", "_collapsed", "_descriptor", "_ending", "_first", "_hangs_up", "_missed_bytes", "_needs_levels",
+        "_owner", "_paused", "_rest", "_talk", "_transport", "bytes_max", "direct", "waiting_bytes",
     )
     # fmt: on
 
