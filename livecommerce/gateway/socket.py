@@ -264,6 +264,7 @@ class LiveSocket(asyncio.Protocol):
         self.outbox = Outbox(self._transport, self, self.hub.settings.outbox_bytes_max)
         self.outbox.open()
         self._move("greeting")
+        self.hub.is_stranger(self)
         self.hub.wheel.put(self, self.hub.settings.hello_seconds)
         if too_early := self._too_early:
             self._too_early = b""
@@ -334,6 +335,15 @@ class LiveSocket(asyncio.Protocol):
         self.outbox.end_with(farewell + close_frame(int(code), text))
         self.hub.wheel.put(self, CLOSE_SECONDS_MAX)
 
+    def give_way(self) -> None:
+        """Others need the place of one who has not said who it is: nobody waits here for the answer to our close."""
+        self.hub.is_being_proved(self)
+        if self.stage == "closing":
+            self._transport.abort()
+            return
+        self.close(Close.FULL, "Too many are waiting to come in.", after_ms=random.randint(1000, 5000))
+        self._hang_up()
+
     def cut(self) -> None:
         """Break the connection, without a word."""
         self._transport.abort()
@@ -350,6 +360,7 @@ class LiveSocket(asyncio.Protocol):
     def enter(self) -> None:
         """`hello` came: its answer is being prepared."""
         self._move("entering")
+        self.hub.is_being_proved(self)
         self.hub.wheel.put(self, ENTER_SECONDS_MAX)
 
     def seat(self, now_seconds: float) -> None:
