@@ -245,7 +245,7 @@ class Hub:
         """It has opened and has yet to say who it is; or it could not, and has yet to go."""
         self._strangers[socket] = None
 
-    def is_being_proved(self, socket: LiveSocket) -> None:
+    def is_no_stranger(self, socket: LiveSocket) -> None:
         self._strangers.pop(socket, None)
 
     def lost(self, socket: LiveSocket) -> None:

@@ -12,7 +12,7 @@ import asyncio
 import os
 import socket
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import Protocol
 
@@ -47,8 +47,8 @@ class Outbox:
 
     # fmt: off
     __slots__ = (
-        "_closed", "_collapsed", "_descriptor", "_ending", "_first", "_hangs_up", "_missed_bytes", "_needs_levels",
-        "_owner", "_paused", "_rest", "_talk", "_transport", "bytes_max", "direct", "waiting_bytes",
+        "_closed", "_collapsed", "_descriptor", "_ending", "_first", "_missed_bytes", "_needs_levels",
+        "_owner", "_paused", "_rest", "_talk", "_then", "_transport", "bytes_max", "direct", "waiting_bytes",
     )
     # fmt: on
 
@@ -62,7 +62,7 @@ class Outbox:
         self._paused = False
         self._closed = False
         self._ending = False
-        self._hangs_up = False
+        self._then: Callable[[], None] | None = None
         self._collapsed = False
         self._needs_levels = False
         self._missed_bytes = 0
@@ -110,12 +110,12 @@ class Outbox:
         """Write `frame` at once if nothing waits, else queue it under the bound."""
         send_to_all((self,), frame, lane)
 
-    def end_with(self, data: bytes, *, hang_up: bool = False) -> None:
-        """Drop what waits, save the frame that has begun, and send `data` as the last of this line. With `hang_up`
-        the transport is closed behind it; else that is left to whoever waits for the other side's last word."""
+    def end_with(self, data: bytes, then: Callable[[], None] | None = None) -> None:
+        """Drop what waits, save the frame that has begun, and send `data` as the last of this line; `then` is called
+        once the transport has all of it."""
         if self._closed:
             return
-        self._hangs_up = hang_up
+        self._then = then
         self._talk = None
         self._first = deque([(Lane.OWN, data)])
         self.waiting_bytes = len(data) + len(self._rest or b"")
@@ -140,8 +140,8 @@ class Outbox:
         if self._paused or self._closed:
             return
         if self._ending:
-            if self._hangs_up:
-                self._transport.close()
+            if self._then is not None:
+                self._then()
             return
         self.direct = self._descriptor
         self._tell_free()

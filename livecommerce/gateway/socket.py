@@ -14,6 +14,7 @@ import asyncio
 import logging
 import random
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import msgspec
@@ -171,13 +172,12 @@ class LiveSocket(asyncio.Protocol):
             return
         for heard in reader.feed(data):
             if isinstance(heard, Broken):
-                self._end(heard.code, heard.why)
+                self._end(heard.code, heard.why, self._stop_writing)
             else:
                 self._read(*heard)
 
-    def _end(self, code: int | None, why: str = "") -> None:
-        """The last word of a connection that the other side closed, or whose rules it broke. A server hangs up first:
-        the side that does so keeps the port busy for a while, and that should be nobody's phone."""
+    def _end(self, code: int | None, why: str, then: Callable[[], None]) -> None:
+        """Say the last word of a connection whose end the other side brought about."""
         if self.stage == "closing":
             self._hang_up()
             return
@@ -185,11 +185,21 @@ class LiveSocket(asyncio.Protocol):
         self._move("closing")
         self._reader.end()
         self.hub.wheel.put(self, CLOSE_SECONDS_MAX)
-        self.outbox.end_with(close_frame(code, why), hang_up=True)
+        self.outbox.end_with(close_frame(code, why), then)
 
     def _hang_up(self) -> None:
+        """Both have said goodbye. The server hangs up first: the side that does so keeps the port busy for a while,
+        and that should be nobody's phone."""
         self._reader.end()
         self._transport.close()
+
+    def _stop_writing(self) -> None:
+        """Whoever breaks the rules may have sent more that we never read; to close over it would reset the connection,
+        and our reason could be lost with it. So what still comes is read past, for `CLOSE_SECONDS_MAX`."""
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            self._transport.close()
 
     # --- the handshake ----------------------------------------------------------------------------------------------
 
@@ -274,7 +284,7 @@ class LiveSocket(asyncio.Protocol):
 
     def _read(self, opcode: Opcode, data: bytes) -> None:
         if opcode is Opcode.CLOSE:
-            self._end(int.from_bytes(data[:2], "big") if data else None)
+            self._end(int.from_bytes(data[:2], "big") if data else None, "", self._hang_up)
         elif self.stage not in ("greeting", "entering", "seated"):
             return
         elif opcode is Opcode.PING or opcode is Opcode.PONG:
@@ -337,7 +347,7 @@ class LiveSocket(asyncio.Protocol):
 
     def give_way(self) -> None:
         """Others need the place of one who has not said who it is: nobody waits here for the answer to our close."""
-        self.hub.is_being_proved(self)
+        self.hub.is_no_stranger(self)
         if self.stage == "closing":
             self._transport.abort()
             return
@@ -360,7 +370,7 @@ class LiveSocket(asyncio.Protocol):
     def enter(self) -> None:
         """`hello` came: its answer is being prepared."""
         self._move("entering")
-        self.hub.is_being_proved(self)
+        self.hub.is_no_stranger(self)
         self.hub.wheel.put(self, ENTER_SECONDS_MAX)
 
     def seat(self, now_seconds: float) -> None:
