@@ -213,12 +213,12 @@ class LiveSocket(asyncio.Protocol):
         wire.receive_data(data)
         request = next((event for event in wire.events_received() if isinstance(event, Request)), None)
         if request is not None:
-            response = self._answer(wire, request)
-            wire.send_response(response)
-        elif not wire.writes:  # uvicorn took it for a request, and a WebSocket's must be simpler: no body, for one
+            wire.send_response(self._answer(wire, request))
+        answer = b"".join(wire.data_to_send())
+        if not answer:  # uvicorn took it for a request, and a WebSocket's must be simpler: no body, for one
             REJECTED.labels("handshake").inc()
-            wire.send_response(_rejection(wire, Refused(R.MALFORMED, expected="a WebSocket handshake")))
-        self._transport.write(b"".join(wire.data_to_send()))
+            answer = _rejection(wire, Refused(R.MALFORMED, expected="a WebSocket handshake")).serialize()
+        self._transport.write(answer)
         if wire.state is not OPEN:
             self._transport.close()
             return
