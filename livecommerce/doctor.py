@@ -152,10 +152,10 @@ def _descriptors(settings: Settings) -> Finding:
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = settings.sockets_max + 256
+    needed = settings.sockets_max + settings.http_lines_max + 256
     if hard != resource.RLIM_INFINITY and hard < needed:
-        words = f"{hard} allowed, {needed} wanted for SOCKETS_MAX={settings.sockets_max}"
-        return Finding("descriptors", "warn", words, f"LimitNOFILE={needed} in the unit, or a smaller SOCKETS_MAX")
+        words = f"{hard} allowed, {needed} wanted for SOCKETS_MAX and HTTP_LINES_MAX"
+        return Finding("descriptors", "warn", words, f"LimitNOFILE={needed} in the unit, or smaller ones")
     return Finding("descriptors", "ok", f"{soft} now, up to {hard} (web processes raise it themselves)")
 
 

@@ -52,7 +52,7 @@ def web(settings: Settings, descriptor: int | None) -> None:
     loop, why_in_python = fan_out.best()
     seats.use_loop(loop)
     log.info("fan_out_loop", compiled=not why_in_python, why=why_in_python)
-    _raise_descriptor_limit(settings.sockets_max)
+    _raise_descriptor_limit(settings.sockets_max + settings.http_lines_max)
     listener = listen(settings.host, settings.port) if descriptor is None else socket.socket(fileno=descriptor)
     uvloop.run(_web(settings, listener))
 
@@ -66,7 +66,7 @@ async def _web(settings: Settings, listener: socket.socket) -> None:
         config = uvicorn.Config(
             build_app(parts),
             ws=parts.hub.protocol_class,
-            http="httptools",
+            http=parts.hub.http_class,
             loop="uvloop",
             lifespan="off",
             log_config=None,
@@ -182,9 +182,9 @@ async def make_token(settings: Settings, kind: str, name: str, location_id: str 
         return people.tokens.for_viewer(await people.new_viewer(name)).token
 
 
-def _raise_descriptor_limit(sockets_max: int) -> None:
+def _raise_descriptor_limit(connections_max: int) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = sockets_max + 256
+    wanted = connections_max + 256
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(
             resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)

@@ -105,6 +105,7 @@ class Settings:
     )
 
     sockets_max: int = _setting("SOCKETS_MAX", "sockets one web process takes", 20_000)
+    http_lines_max: int = _setting("HTTP_LINES_MAX", "connections without a socket; the one idle longest goes", 8192)
     sockets_per_viewer_max: int = _setting("SOCKETS_PER_VIEWER", "sockets of one identity; the oldest goes", 5)
     sockets_per_address_max: int = _setting("SOCKETS_PER_ADDRESS", "sockets of one address; 0: no bound", 0)
     accepts_per_second: int = _setting("ACCEPTS_PER_SECOND", "new sockets a second, per process", 3000)
@@ -209,7 +210,7 @@ _AT_LEAST = {
     "talk_lines_per_second": 0, "talk_lines_per_second_phone": 0, "drain_seconds": 0, "retry_seconds": 0,
     "offer_seconds": 1, "sockets_per_address_max": 0, "rebuild_seconds": 1, "shop_hold_seconds": 60, "shop_limit": 1,
     "bag_minutes_max": 1, "basket_hours_max": 1, "try_on_hours": 24, "try_on_limit": 1, "no_shows_max": 0,
-    "no_show_days": 1,
+    "no_show_days": 1, "http_lines_max": 16,
 }  # fmt: skip
 _WEAK = {"", "secret", "changeme", "change-me", "password", "default", "test"}
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}

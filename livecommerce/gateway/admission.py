@@ -45,6 +45,7 @@ CREDITS: dict[str, tuple[float, float]] = {
     "hello": (0.2, 2),
     "token": (0.2, 3),
     "ping": (1, 10),
+    "control": (2, 40),  # pings and pongs of the standard: ours are answered every 25 s, and hers are her library's
     "say": (1, 5),
     "vote": (2, 10),
     "react": (5, 20),

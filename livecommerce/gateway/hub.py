@@ -24,6 +24,7 @@ from livecommerce.gateway.admission import Admission, Credits
 from livecommerce.gateway.asked import Asked
 from livecommerce.gateway.claims import ASKED_AGAIN
 from livecommerce.gateway.hall import DESK_ROLES, Hall
+from livecommerce.gateway.http_line import HttpLines, make_http_line
 from livecommerce.gateway.measures import (
     ANSWER,
     LOOP_LAG,
@@ -70,6 +71,9 @@ log = structlog.get_logger(__name__)
 
 IN_FLIGHT_MAX = 8  # requests of one socket that wait for an answer
 JOINS_MAX = 256  # welcomes being prepared at once: what is read together; the others queue, bounded by the sockets
+# So many seconds' worth of accepts may be on the line without having proved who they are, and half the sockets at most:
+# beyond it the one that has been there longest goes, so that a crowd that says nothing keeps nobody out.
+STRANGERS_SECONDS = 2
 COMPARE_SECONDS = 1.7  # uneven periods, so that the jobs of a process do not fall together
 SECOND_SECONDS = 1.03
 DRAIN_BATCHES_PER_SECOND = 10
@@ -127,12 +131,16 @@ class Hub:
         self._opening: dict[str, asyncio.Task[Hall]] = {}
         self._by_channel: dict[str, Hall] = {}
         self._sockets: set[LiveSocket] = set()
+        self._strangers: dict[LiveSocket, None] = {}  # who has not said who it is, or could not; longest first
+        self._strangers_max = max(1, min(settings.sockets_max // 2, STRANGERS_SECONDS * settings.accepts_per_second))
         self._slowest_ms: dict[str, float] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._to_drain: list[LiveSocket] = []
         self._draining: asyncio.Task[None] | None = None
+        self.http_lines = HttpLines(self.wheel, clock, settings.http_lines_max)
         self.protocol_class = make_protocol(self)
+        self.http_class = make_http_line(self.http_lines)
 
     async def start(self) -> None:
         """Begin to serve: the relay, the wheel, the ticks."""
@@ -249,11 +257,21 @@ class Hub:
         self.admission.enter(socket.address, self.clock.monotonic())
         socket.admitted = True
         self._sockets.add(socket)
+        if len(self._strangers) >= self._strangers_max:
+            next(iter(self._strangers)).give_way()
+
+    def is_stranger(self, socket: LiveSocket) -> None:
+        """It has opened and has yet to say who it is; or it could not, and has yet to go."""
+        self._strangers[socket] = None
+
+    def is_no_stranger(self, socket: LiveSocket) -> None:
+        self._strangers.pop(socket, None)
 
     def lost(self, socket: LiveSocket) -> None:
         """The connection is gone."""
         self.wheel.drop(socket)
         self._sockets.discard(socket)
+        self._strangers.pop(socket, None)
         if socket.admitted:
             self.admission.leave(socket.address)
         if socket.hall is not None:
@@ -377,6 +395,7 @@ class Hub:
     def _turn_away(self, socket: LiveSocket, refused: Refused) -> None:
         if socket.stage != "entering":
             return
+        self.is_stranger(socket)
         socket.refuse("hello", refused)
         code = _CLOSE_FOR.get(refused.why, Close.RESYNC)
         after_ms = refused.after_ms if refused.after_ms is not None else 1000

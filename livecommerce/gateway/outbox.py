@@ -11,6 +11,7 @@ holds none. So our own flag always knows whether a direct write may overtake byt
 import asyncio
 import socket
 from collections import deque
+from collections.abc import Callable
 from enum import IntEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -50,7 +51,7 @@ class Outbox:
     # fmt: off
     __slots__ = (
         "_closed", "_collapsed", "_descriptor", "_ending", "_first", "_missed_bytes", "_needs_levels", "_owner",
-        "_paused", "_rest", "_talk", "_transport", "bytes_max", "direct", "place", "seats", "waiting_bytes",
+        "_paused", "_rest", "_talk", "_then", "_transport", "bytes_max", "direct", "place", "seats", "waiting_bytes",
     )
     # fmt: on
 
@@ -66,6 +67,7 @@ class Outbox:
         self._paused = False
         self._closed = False
         self._ending = False
+        self._then: Callable[[], None] | None = None
         self._collapsed = False
         self._needs_levels = False
         self._missed_bytes = 0
@@ -122,10 +124,12 @@ class Outbox:
         if taken != len(frame):
             self.not_whole(frame, lane, taken)
 
-    def end_with(self, data: bytes) -> None:
-        """Drop what waits, save the frame that has begun, and send `data` as the last of this line."""
+    def end_with(self, data: bytes, then: Callable[[], None] | None = None) -> None:
+        """Drop what waits, save the frame that has begun, and send `data` as the last of this line; `then` is called
+        once the transport has all of it."""
         if self._closed:
             return
+        self._then = then
         self._talk = None
         self._first = deque([(Lane.OWN, data)])
         self.waiting_bytes = len(data) + len(self._rest or b"")
@@ -147,7 +151,11 @@ class Outbox:
             if not data:
                 break
             self._transport.write(data)
-        if self._paused or self._closed or self._ending:
+        if self._paused or self._closed:
+            return
+        if self._ending:
+            if self._then is not None:
+                self._then()
             return
         self._aim(self._descriptor)
         self._tell_free()

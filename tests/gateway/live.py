@@ -154,7 +154,7 @@ async def live(
     redis: Redis,
     settings: Settings,
     clock: Any = None,
-    http: str = "httptools",
+    http: str = "",
     real_shows: Any = None,
     real_door: Any = None,
     offers: Any = None,
@@ -170,8 +170,8 @@ async def live(
     await hub.start()
     server = uvicorn.Server(
         uvicorn.Config(
-            _app(), ws=hub.protocol_class, http=http, lifespan="off", log_level="critical", access_log=False,  # type: ignore[arg-type]
-            timeout_graceful_shutdown=5, **config,
+            config.pop("app", None) or _app(), ws=hub.protocol_class, http=http or hub.http_class,  # type: ignore[arg-type]
+            lifespan="off", log_level="critical", access_log=False, timeout_graceful_shutdown=5, **config,
         )
     )  # fmt: skip
     listener = plain_socket.socket()
