@@ -6,6 +6,7 @@ From reading the room's position to taking the seat nothing waits, so no event f
 """
 
 import asyncio
+import contextlib
 import itertools
 import random
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,7 +21,7 @@ from livecommerce.gateway.measures import FAN_OUT, PUBLISH_TO_WRITE, RECOVER
 from livecommerce.gateway.offers import ENDS, OfferDesk
 from livecommerce.gateway.outbox import Lane, Outbox, send_to_all
 from livecommerce.protocol.codec import JSON, MSGPACK, Subprotocol
-from livecommerce.protocol.facts import Hold, Level, OrderFacts, Stamped
+from livecommerce.protocol.facts import Hold, Level, OrderFacts, Presence, Stamped
 from livecommerce.protocol.from_viewer import Hello
 from livecommerce.protocol.to_viewer import Counting, Desk, Levels, Snapshot, State, Talk, ToViewer, Welcome, You
 from livecommerce.reservations import keys
@@ -42,6 +43,7 @@ from livecommerce.rooms.room import (
 )
 from livecommerce.rooms.talk import TalkFrames
 from livecommerce.shows.news import TalkLine
+from livecommerce.shows.triage import LEASE_SECONDS
 
 if TYPE_CHECKING:
     from livecommerce.gateway.hub import Hub
@@ -83,7 +85,7 @@ class Hall:
             hub.process_id,
             settings.talk_lines_per_second,
             settings.talk_lines_per_second_phone,
-            settings.banned_words,
+            hub.talk_rules,
         )
         self.ready = False
         self.empty_since = hub.clock.monotonic()
@@ -104,6 +106,8 @@ class Hall:
         self._to_log: list[TalkLine] = []
         self._logging = asyncio.Lock()
         self._tick_seconds = settings.talk_tick_ms / 1000
+        self._renew_at = 0.0
+        self.last_judged: dict[str, asyncio.Event] = {}  # viewer → her newest line that a judge still looks at
         self.claims = ClaimDesk(hub, self)
         self.offers = OfferDesk(hub, self)
 
@@ -116,6 +120,8 @@ class Hall:
         """Hear the show's channel, then take a snapshot, then fill what came in between. Raises `Refused`."""
         hub = self._hub
         shown = await hub.shows.snapshot(self.show_id)  # first: a show that does not exist costs no subscription
+        await hub.refresh_talk_rules()
+        self.room.moderation.rules = hub.talk_rules
         try:
             async with asyncio.timeout(5):
                 await hub.relay.join(self.channel)
@@ -225,11 +231,16 @@ class Hall:
         # Nothing waits from here on.
         if socket.stage != "entering":
             return
-        self._welcome(socket, hello.offset, shown, missed, holds, orders)
+        since, all_of_it = self.room.talk.since(hello.heard) if hello.epoch else ((), True)
+        self._welcome(socket, hello.offset, shown, missed, holds, orders, missed_talk=not all_of_it)
+        if shown is None and since:
+            socket.send(Talk(since, self.room.talk.shed_per_second))
         self.offers.knows(socket.identity, orders)
         self._groups[socket.subprotocol, socket.stream].add(socket.outbox)
         if socket.role in DESK_ROLES:
             self._desk.add(socket)
+            self._staff_sits()
+            socket.send(Desk(here=self.room.staff.everybody(self._clock.monotonic())))
         self.room.crowd.here = len(self) - len(self._desk)  # viewers: who hosts does not watch
         socket.seat(self._clock.monotonic())
 
@@ -250,6 +261,7 @@ class Hall:
         missed: tuple[Stamped, ...],
         holds: tuple[Hold, ...] | None,
         orders: tuple[OrderFacts, ...],
+        missed_talk: bool = False,
     ) -> None:
         assert socket.identity is not None
         now_ms = self._clock.now_ms()
@@ -264,6 +276,7 @@ class Hall:
             orders,
             self._encoded(shown, socket.subprotocol) if shown else None,
             counting=holds is None,
+            missed_talk=missed_talk,
         )
         socket.send(welcome)
         if missed:
@@ -287,10 +300,34 @@ class Hall:
             self._of_viewer.pop(socket.identity.viewer_id, None)
         if socket.outbox is not None:
             self._groups[socket.subprotocol, socket.stream].discard(socket.outbox)
-        self._desk.discard(socket)
+        if socket in self._desk:
+            self._desk.discard(socket)
+            self._staff_left(socket.identity.viewer_id)
         self.room.crowd.here = len(self) - len(self._desk)  # viewers: who hosts does not watch
         if not self._of_viewer:
             self.empty_since = self._clock.monotonic()
+
+    def _staff_sits(self) -> None:
+        sitting = [(one.identity, one.role) for one in self._desk if one.identity is not None]
+        self.room.staff.sits(Presence(identity.viewer_id, identity.name, role) for identity, role in sitting)
+
+    def _staff_left(self, account_id: str) -> None:
+        """What she had in hand goes back, unless she has another window open somewhere."""
+        self._staff_sits()
+        here = any(one.identity and one.identity.viewer_id == account_id for one in self._desk)
+        if not here and not self.room.staff.is_elsewhere(account_id, self._clock.monotonic()):
+            self._hub.in_background(self._give_back(account_id))
+
+    async def _give_back(self, account_id: str) -> None:
+        shows = self._hub.shows
+        with contextlib.suppress(Refused):  # then her lease ends by itself
+            if await shows.triage.give_back(self.show_id, account_id):
+                await shows.tell_triage(self.show_id)
+
+    async def _renew_leases(self) -> None:
+        sitting = {one.identity.viewer_id for one in self._desk if one.identity is not None}
+        with contextlib.suppress(Refused):
+            await self._hub.shows.triage.renew(self.show_id, sorted(sitting))
 
     @property
     def is_idle(self) -> bool:
@@ -339,7 +376,7 @@ class Hall:
 
     def _start_at(self, shown: "ShowSnapshot") -> None:
         self._shown = shown
-        self.room.start(shown.epoch, shown.offset, shown.slow_seconds, shown.show.status)
+        self.room.start(shown.epoch, shown.offset, shown.slow_seconds, shown.show.status, shown.members_only)
         self.room.learn_cards(shown.cards)
         self.room.shelf.start(shown.show, shown.cards, shown.on_air)
 
@@ -356,7 +393,7 @@ class Hall:
             snapshot = Snapshot(
                 shown.show, tuple(shown.cards), shown.on_air, room.levels, room.levels_version, tuple(history),
                 tuple(shown.pinned), tuple(shown.questions), dict(shown.promises), room.moderation.slow_seconds,
-                viewers,
+                viewers, members_only=room.moderation.members_only,
             )  # fmt: skip
             encoder = msgspec.msgpack if subprotocol == MSGPACK else msgspec.json
             made[subprotocol] = encoder.encode(snapshot)
@@ -427,8 +464,7 @@ class Hall:
                 case ToTalk(frames):
                     self._talking = asyncio.get_running_loop().create_task(self._talk_pass(frames))
                 case ToDesk(message):
-                    for socket in self._desk:
-                        socket.send(message)
+                    self._to_desk(message)
                 case Publish(message):
                     self._hub.relay.publish(self.channel, message)
                 case Remember():
@@ -453,6 +489,12 @@ class Hall:
         FAN_OUT.observe(self._clock.monotonic() - started)
         if isinstance(message, State):
             PUBLISH_TO_WRITE.observe(max(0, self._clock.now_ms() - message.events[-1].at_ms) / 1000)
+
+    def _to_desk(self, message: ToViewer) -> None:
+        to_account = message.to_account if isinstance(message, Desk) else ""
+        for socket in self._desk:
+            if not to_account or (socket.identity and socket.identity.viewer_id == to_account):
+                socket.send(message)
 
     def _to_viewer(self, viewer_id: str, message: ToViewer) -> None:
         for socket in self._of_viewer.get(viewer_id, ()):
@@ -587,7 +629,12 @@ class Hall:
     def second(self) -> None:
         """Once a second: the head-count."""
         if self.ready:
-            self.act(self.room.take_crowd(self._clock.monotonic()))
+            now = self._clock.monotonic()
+            self.act(self.room.take_crowd(now))
+            self.act(self.room.take_staff(now))
+            if self._desk and now >= self._renew_at:
+                self._renew_at = now + LEASE_SECONDS / 3
+                self._hub.in_background(self._renew_leases())
             self.offers.second()
 
     def relay_changed(self, up: bool) -> None:
