@@ -136,6 +136,11 @@ class News:
         """A recent line by its id, shown or held."""
         return next((talk for talk in reversed(await self._talk(show_id)) if talk.line.line_id == line_id), None)
 
+    async def authors_of(self, show_id: str, line_ids: Collection[str]) -> dict[str, str]:
+        """line id → who said it, of those recent lines that a viewer said."""
+        recent = await self._talk(show_id)
+        return {one.line.line_id: one.viewer_id for one in recent if one.line.line_id in line_ids and one.viewer_id}
+
     async def forget_talk(self, show_id: str, line_ids: Collection[str]) -> None:
         """Take lines out of what newcomers are shown; a line that is not there is no error."""
         for raw in await self._raw_talk(show_id):

@@ -1066,11 +1066,18 @@ class Shows:
         if not isinstance(command, c.Settle):
             return None
         try:
-            return await self.triage.in_hand(show_id, staff.account_id, command.item_id)
+            item = await self.triage.in_hand(show_id, staff.account_id, command.item_id)
         except Refused as refused:
             if refused.why is R.NOT_FOUND:  # decided, perhaps by this very command: that is looked at first
                 return None
             raise
+        if not (command.mute_minutes or command.ban):
+            return item
+        # Whoever noticed the copies did not know who had said those that were shown before.
+        authors = await self.news.authors_of(show_id, [line.line_id for line in item.lines if not line.viewer_id])
+        replace = msgspec.structs.replace
+        lines = tuple(replace(line, viewer_id=authors.get(line.line_id, line.viewer_id)) for line in item.lines)
+        return replace(item, lines=lines)
 
     async def _position(self, show_id: str) -> tuple[str, int]:
         """One question to Redis for all who ask at the same time: a storm of newcomers costs one."""
