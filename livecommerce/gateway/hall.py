@@ -266,7 +266,12 @@ class Hall:
         assert socket.identity is not None
         now_ms = self._clock.now_ms()
         welcome = Welcome(
-            You(socket.identity.viewer_id, socket.identity.name, socket.role),
+            You(
+                socket.identity.viewer_id,
+                socket.identity.name,
+                socket.role,
+                member=socket.identity.kind == "merchant" or socket.role != "viewer",
+            ),  # fmt: skip
             now_ms,
             self.room.epoch,
             shown.offset if shown else offset,

@@ -37,6 +37,7 @@ class You(msgspec.Struct, frozen=True):
     role: Role
     advisor_name: str = ""
     shop_name: str = ""
+    member: bool = False  # the merchant's own customer
 
 
 class Snapshot(msgspec.Struct, frozen=True):

@@ -286,7 +286,7 @@ describe("while stock is counted again", () => {
   test("what she gave back is not claimed, whoever told of its end", () => {
     welcome();
     last().says({ t: "answer", rid: "rid-0001", hold: aHold({ rid: "rid-0001", state: "held", token: "one" }) });
-    last().says({ t: "own", hold: aHold({ rid: "rid-0001", state: "expired", token: "" }), order: null, note: "" });
+    last().says({ t: "own", hold: aHold({ rid: "rid-0001", state: "expired", token: "" }), order: null, note: "", private: null });
     last().says({ t: "counting", on: true });
     expect(proofs()).toEqual([]);
   });

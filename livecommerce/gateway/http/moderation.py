@@ -94,9 +94,8 @@ def _talk_rules(call: Call, kept: KeptTalkRules) -> TalkRulesAnswer:
         hub.judge.status, settings.moderation_hook_fallback, settings.moderation_hook_ms, hub.judge.last_failure
     )
     hosts = tuple(sorted(hub.talk_rules.own_hosts))
-    return TalkRulesAnswer(
-        kept, {str(name): words for name, words in STARTERS.items()}, settings.banned_words, hosts, judge
-    )
+    starters = {str(name): words for name, words in STARTERS.items()}
+    return TalkRulesAnswer(kept, starters, settings.banned_words, hosts, judge)
 
 
 @table.get("/api/staff/talk-rules", auth="staff", roles=_DESK, answer=TalkRulesAnswer)

@@ -142,6 +142,7 @@ export interface You {
   role: "admin" | "host" | "manager" | "moderator" | "viewer";
   advisor_name: string;
   shop_name: string;
+  member: boolean;
 }
 
 /** A viewer's own reservation. `due_at_ms` is when held / offered / paying ends; `place` in the line is from 1. `entered` is a place in the draw of its deal; after the draw the hold is `held` or `waiting`, and its `ticket` is the one that was drawn. */
