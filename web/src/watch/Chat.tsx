@@ -13,10 +13,11 @@ export function ChatPeek({ onOpen }: { onOpen: () => void }) {
   const own = ownLines.value.filter((one) => one.state !== "held_back" && one.kind !== "private");
   const lines = useFrame(room.value.talk).slice(-PEEK_LINES);
   const shown = [...lines.map((one) => ({ line: one, own: null })), ...own.map((one) => ({ line: null, own: one }))].slice(-PEEK_LINES);
+  // In a quiet room there is nothing over the picture to tap on: then the button itself is seen.
   return (
     <div class="peek on-video" onClick={onOpen}>
-      <button type="button" class="sr-only" onClick={onOpen}>
-        {t("chat.open")}
+      <button type="button" class={shown.length ? "sr-only" : "peek-open"} onClick={onOpen}>
+        <Icon name="chat" size={17} /> {t("chat.open")}
       </button>
       <ul aria-hidden="true">
         {shown.map(({ line: one, own: mine }) =>

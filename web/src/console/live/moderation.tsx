@@ -260,6 +260,7 @@ function Words(): JSX.Element {
   const [kept, setKept] = useState<TalkRules | null>(null);
   const [role, setRole] = useState<Staff["role"] | null>(null);
   const [wrong, setWrong] = useState("");
+  const [saved, setSaved] = useState(0);
   const load = async (): Promise<void> => {
     try {
       const [rules, { staff }] = await Promise.all([talkRules(), me()]);
@@ -277,7 +278,19 @@ function Words(): JSX.Element {
       <Complaint text={wrong} />
       {kept && <Judge judge={kept.judge} />}
       {kept && <TryALine />}
-      {kept && <Lists key={kept.rules.version} kept={kept} mayKeep={!!role && KEEPERS.includes(role)} onKept={setKept} onStale={load} />}
+      {kept && (
+        <Lists
+          key={kept.rules.version}
+          kept={kept}
+          mayKeep={!!role && KEEPERS.includes(role)}
+          isSaved={saved === kept.rules.version}
+          onKept={(rules) => {
+            setSaved(rules.rules.version);
+            setKept(rules);
+          }}
+          onStale={load}
+        />
+      )}
     </section>
   );
 }
@@ -330,21 +343,25 @@ function TryALine(): JSX.Element {
   );
 }
 
-function Lists(props: { kept: TalkRules; mayKeep: boolean; onKept: (rules: TalkRules) => void; onStale: () => Promise<void> }): JSX.Element {
-  const { kept, mayKeep } = props;
+function Lists(props: {
+  kept: TalkRules;
+  mayKeep: boolean;
+  isSaved: boolean;
+  onKept: (rules: TalkRules) => void;
+  onStale: () => Promise<void>;
+}): JSX.Element {
+  const { kept, mayKeep, isSaved } = props;
   const [words, setWords] = useState(kept.rules.words.join("\n"));
   const [allowed, setAllowed] = useState(kept.rules.allowed.join("\n"));
   const [hosts, setHosts] = useState(kept.rules.link_hosts.join("\n"));
   const [starters, setStarters] = useState<readonly StarterName[]>(kept.rules.starters);
   const [wrong, setWrong] = useState("");
-  const [saved, setSaved] = useState(false);
   const save = async (event: Event): Promise<void> => {
     event.preventDefault();
     setWrong("");
     try {
       const lists = { version: kept.rules.version, words: asLines(words), allowed: asLines(allowed), link_hosts: asLines(hosts) };
       props.onKept(await saveTalkRules({ ...lists, starters: [...starters] }));
-      setSaved(true);
     } catch (error) {
       setWrong(error instanceof Refusal ? refusalText(error) : String(error));
       if (error instanceof Refusal && error.number === 104) await props.onStale();
@@ -377,8 +394,8 @@ function Lists(props: { kept: TalkRules; mayKeep: boolean; onKept: (rules: TalkR
               {t("mod.save")}
             </button>
             <span class="muted" role="status">
-              {saved && t("mod.saved")}
-              {!saved && kept.rules.changed_by && t("mod.changed_by", { name: kept.rules.changed_by })}
+              {isSaved && t("mod.saved")}
+              {!isSaved && kept.rules.changed_by && t("mod.changed_by", { name: kept.rules.changed_by })}
             </span>
           </div>
         ) : (

@@ -23,7 +23,8 @@ export function Triage({ desk }: { desk: Desk }): JSX.Element {
   return (
     <>
       <p class="triage-head" role="status">
-        <strong class="tabular">{t("mod.waiting", { count: waiting })}</strong>
+        <strong class="tabular">{hand.length > 0 ? t("mod.mine", { count: hand.length }) : t("mod.waiting", { count: waiting })}</strong>
+        {hand.length > 0 && waiting > 0 && <span class="tabular">{t("mod.waiting", { count: waiting })}</span>}
         {others > 0 && <span>{t("mod.others", { count: others })}</span>}
       </p>
       {hand.length === 0 ? (
@@ -89,11 +90,11 @@ function HeldItem({ item, desk }: { item: TriageItem; desk: Desk }): JSX.Element
       </p>
       <ReasonChips value={reason} onChange={setReason} />
       <div class="row triage-acts">
+        <button type="button" class="button button-primary button-small" onClick={() => hide()}>
+          {t(item.count > 1 ? "mod.hide_all" : "mod.hide", { count: item.count })}
+        </button>
         <button type="button" class="button button-soft button-small" onClick={() => void desk.settle(item, { act: "let_through", reason })}>
           {t("mod.let_through")}
-        </button>
-        <button type="button" class="button button-danger button-small" onClick={() => hide()}>
-          {t(item.count > 1 ? "mod.hide_all" : "mod.hide", { count: item.count })}
         </button>
         <button type="button" class="button button-quiet button-small" aria-expanded={harder} onClick={() => setHarder(!harder)}>
           {t("mod.and")}
@@ -163,7 +164,7 @@ function QuestionItem({ item, desk }: { item: TriageItem; desk: Desk }): JSX.Ele
 
 function Skip({ item, desk }: { item: TriageItem; desk: Desk }): JSX.Element {
   return (
-    <button type="button" class="text-button triage-skip" onClick={() => void desk.skip(item)}>
+    <button type="button" class="triage-skip" onClick={() => void desk.skip(item)}>
       {t("mod.skip")}
     </button>
   );
