@@ -264,14 +264,10 @@ class Hall:
         missed_talk: bool = False,
     ) -> None:
         assert socket.identity is not None
-        now_ms = self._clock.now_ms()
+        now_ms, who = self._clock.now_ms(), socket.identity
+        is_member = who.kind == "merchant" or socket.role != "viewer"
         welcome = Welcome(
-            You(
-                socket.identity.viewer_id,
-                socket.identity.name,
-                socket.role,
-                member=socket.identity.kind == "merchant" or socket.role != "viewer",
-            ),  # fmt: skip
+            You(who.viewer_id, who.name, socket.role, member=is_member),
             now_ms,
             self.room.epoch,
             shown.offset if shown else offset,

@@ -165,7 +165,7 @@ async def test_who_may_write_and_which_words_are_changed_at_the_desk_and_told_on
     assert phone.troubles == []
     rules = await show.host.get("/api/staff/talk-rules")
     lists = {"words": [], "allowed": [], "link_hosts": [], "starters": []}
-    await show.host.request("PUT", "/api/staff/talk-rules", {"version": rules["rules"]["version"], **lists})
+    await show.host.put("/api/staff/talk-rules", {"version": rules["rules"]["version"], **lists})
 
 
 async def test_a_line_is_hidden_shown_again_and_its_author_silenced(people: People, show: Show) -> None:

@@ -200,7 +200,7 @@ export function PrivateAsked({ question, desk }: { question: PrivateQuestion; de
           <textarea
             id={`private-${question.question_id}`}
             class="input"
-            rows={1}
+            rows={2}
             maxLength={500}
             value={text}
             placeholder={t("mod.private_answer", { name: question.name })}
