@@ -6,16 +6,19 @@ digits: "size 38" and "size 40" are two lines. A print is the same in every proc
 sentence; what is remembered is bounded.
 """
 
-import zlib
-from collections import OrderedDict
+import re
+from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from zlib import crc32
 
 ALIKE_SHARE = 0.85  # of all groups of letters of two lines that both have
 WEIGHT_MIN = 20  # "hi" and "me!" are no flood; a letter of a script without an alphabet weighs three
 SKETCH = 8
 _SKETCH_SHARED_MIN = 4
 _REMEMBERED_MAX = 2000
+_WIDE = re.compile(r"[\u2e80-\U0010ffff]")
+_DIGIT = re.compile(r"\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +38,14 @@ class Print:
 
 def print_of(what: str) -> Print:
     """The print of a line's letters."""
-    wide = sum(1 for each in what if ord(each) >= 0x2E80)
+    wide = 0 if what.isascii() else len(_WIDE.findall(what))
     size = 2 if wide * 2 > len(what) else 4
-    digits = "".join(each for each in what if each.isdigit())
+    digits = "".join(_DIGIT.findall(what))
     if len(what) + 2 * wide < WEIGHT_MIN:
         return Print(frozenset(), digits, ())
-    groups = frozenset(zlib.crc32(what[at : at + size].encode()) for at in range(len(what) - size + 1))
+    data, step = what.encode("utf-32-le"), 4
+    last = (len(what) - size) * step
+    groups = frozenset([crc32(data[at : at + size * step]) for at in range(0, last + 1, step)])
     return Print(groups, digits, tuple(sorted(groups)[:SKETCH]))
 
 
@@ -71,9 +76,10 @@ class Copies:
         return len(cluster.people)
 
     def _like(self, line: Print) -> _Cluster | None:
-        near: dict[int, int] = {}
-        for number in self._known(line.sketch):
-            near[number] = near.get(number, 0) + 1
+        known = self._known(line.sketch)
+        if len(known) < min(_SKETCH_SHARED_MIN, len(line.sketch)):
+            return None
+        near = Counter(known)
         for number in sorted(near, key=lambda each: -near[each]):
             if near[number] < min(_SKETCH_SHARED_MIN, len(line.sketch)):
                 return None
@@ -82,8 +88,9 @@ class Copies:
         return None
 
     def _known(self, sketch: Iterable[int]) -> list[int]:
-        numbers = (self._by_group.get(group, 0) for group in sketch)
-        return [number for number in numbers if number in self._clusters]
+        # What is in the index stands in the clusters too: both are forgotten together.
+        by_group = self._by_group
+        return [by_group[group] for group in sketch if group in by_group]
 
     def _remember(self, line: Print, now_seconds: float) -> _Cluster:
         self._made += 1

@@ -20,6 +20,7 @@ INVISIBLE = re.compile(
     r"\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]"
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_NO_LETTER = re.compile(r"[\W_]+")
 _SPACES = re.compile(r"\s+")
 # Marks that decorate a letter. Vowel signs of Indian scripts and of Thai are marks too, and are no decoration.
 _DECORATION = re.compile(
@@ -71,6 +72,8 @@ def cleaned(text: str) -> str:
 @lru_cache(maxsize=1024)
 def plain(text: str) -> str:
     """`text` for comparing: one width, no case, no accents, nothing invisible, simplified Chinese. Idempotent."""
+    if text.isascii():
+        return text.lower()
     for _ in range(4):  # a fold may give what another takes further; two turns settle all that is known
         folded = _fold(text)
         if folded == text:
@@ -87,7 +90,7 @@ def _fold(text: str) -> str:
 
 def letters(text: str) -> str:
     """Of `plain` text the letters and digits alone: two lines that say the same have the same."""
-    return "".join(each for each in plain(text) if each.isalnum())
+    return _NO_LETTER.sub("", plain(text))
 
 
 def readings(token: str) -> tuple[str, ...]:

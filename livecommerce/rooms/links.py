@@ -31,6 +31,8 @@ _ADDRESS = re.compile(
     rf"(?:{_ENDINGS})(?![\w-])|(?:{_WORD_ENDINGS})(?=/\S)))(?:[:/?#][^\s]*)?|\b(?:\d{{1,3}}\.){{3}}\d{{1,3}}(?::\d+|/)\S*)",
     re.IGNORECASE,
 )
+# Most lines have nothing that an address could not do without; those are told by one look.
+_MAYBE = re.compile(r"[.:@。．｡․﹒：点]|dot|www", re.IGNORECASE)
 _TRAIL = ".,;:!?)]}>\"'»”’）。，！？"
 
 
@@ -46,6 +48,8 @@ def hosts_of(addresses: Iterable[str]) -> frozenset[str]:
 
 def foreign_link(line: str, ours: frozenset[str] = frozenset()) -> str:
     """The first address in `line` that does not lead to one of `ours`, or ""."""
+    if not _MAYBE.search(line):
+        return ""
     text = _WIDE_DOT.sub(".", INVISIBLE.sub("", line))
     text = unicodedata.normalize("NFKC", text)
     text = _SPACED.sub(".", _WRITTEN_DOT.sub(".", _SCHEME.sub(r"\1://", text)))
