@@ -25,7 +25,7 @@ from livecommerce.gateway.asked import Asked
 from livecommerce.gateway.claims import ASKED_AGAIN
 from livecommerce.gateway.hall import DESK_ROLES, Hall
 from livecommerce.gateway.judge import Judged, JudgedLine
-from livecommerce.gateway.measures import ANSWER, LOOP_LAG, RELAY_UP, ROOMS, SOCKETS
+from livecommerce.gateway.measures import ANSWER, LOOP_LAG, RELAY_UP, ROOMS, SOCKETS, TALK_REFUSED
 from livecommerce.gateway.socket import LiveSocket, make_protocol
 from livecommerce.gateway.wheel import Wheel
 from livecommerce.ids import new_id
@@ -433,6 +433,7 @@ class Hub:
             if claim is not None and refused.why in ASKED_AGAIN and hall.claims.knows(viewer.viewer_id, say.cid):
                 hall.claims.answer(socket, say.cid, claim)
                 return
+            TALK_REFUSED.labels(refused.why.value.word).inc()
             if refused.why is R.HELD_BACK:
                 raise self._held_back(socket, say.kind, cleaned(say.text), "copies") from None
             raise

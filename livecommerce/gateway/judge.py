@@ -22,7 +22,7 @@ from prometheus_client import Counter, Histogram
 
 from livecommerce.clock import Clock
 from livecommerce.orders.payments.signing import signed_headers
-from livecommerce.settings import Settings
+from livecommerce.settings import Settings, SettingsError
 
 log = structlog.get_logger(__name__)
 
@@ -261,6 +261,16 @@ def function_named(name: str) -> Callable[[JudgedLine], Any]:
     if not callable(found):
         raise ValueError(f"MODERATION_HOOK={name}: this is no function")
     return found  # type: ignore[no-any-return]
+
+
+def refuse_unknown_judge(settings: Settings) -> None:
+    """Raises `SettingsError` where MODERATION_HOOK names a function that is not installed."""
+    if not settings.moderation_hook or "://" in settings.moderation_hook:
+        return
+    try:
+        function_named(settings.moderation_hook)
+    except ValueError as error:
+        raise SettingsError([f"{error}. It must be installed beside the server, or stand on PYTHONPATH."]) from error
 
 
 def judge_of(settings: Settings, clock: Clock) -> tuple[Judged, Callable[[], Awaitable[None]]]:

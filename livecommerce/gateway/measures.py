@@ -28,6 +28,7 @@ DROPPED = Counter("livecommerce_hub_dropped", "Frames not queued for a viewer", 
 OFFERS = Counter(
     "livecommerce_hub_offers", "Moments at which something could be offered, by what came of them", ["fate"]
 )
+TALK_REFUSED = Counter("livecommerce_hub_talk_refused", "Lines refused or held, by the word of the refusal", ["word"])
 RECOVER = Counter("livecommerce_hub_recover", "Joins that asked to resume", ["recovered"])
 RELAY_UP = Gauge("livecommerce_hub_relay_up", "1 while this process hears Redis")
 # A balancer gives each request to whichever process it likes: these say who answered, and how many there are to meet.

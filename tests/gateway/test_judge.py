@@ -33,6 +33,7 @@ from livecommerce.gateway.judge import (
     function_named,
     is_public,
     judge_of,
+    refuse_unknown_judge,
 )
 from livecommerce.orders.payments.signing import verify
 from livecommerce.protocol.from_viewer import Say
@@ -291,6 +292,10 @@ async def test_a_slow_function_is_late_and_holds_nobody_up(settings: Settings, c
 def test_a_function_that_is_not_there_is_told_at_the_start(name: str) -> None:
     with pytest.raises(ValueError, match="MODERATION_HOOK"):
         function_named(name)
+    with pytest.raises(SettingsError, match="PYTHONPATH"):
+        refuse_unknown_judge(read_settings({"MODERATION_HOOK": name}))
+    refuse_unknown_judge(read_settings({"MODERATION_HOOK": f"{__name__}:a_plain_judge"}))
+    refuse_unknown_judge(read_settings({}))
 
 
 # --- addresses -------------------------------------------------------------------------------------------------------

@@ -185,6 +185,7 @@ async def test_memory_is_bounded(triage: Triage, redis: Redis) -> None:
     assert await redis.hlen(items) == WAITING_MAX + 1  # type: ignore[misc]
     assert await redis.hlen(index) == WAITING_MAX + len(LIKE)  # type: ignore[misc]
     assert await redis.llen(handed) <= ITEMS_A_MINUTE_MAX  # type: ignore[misc]
+    assert 0 < await redis.ttl(items) <= 7 * 86_400  # nothing stays of a show that is long over
 
 
 async def test_any_text_survives(triage: Triage) -> None:

@@ -57,6 +57,7 @@ function make(): ShowSocket {
     renewToken: async () => `pass-${++renewed}`,
     tokenExpiresAtMs: () => expiresAtMs,
     device: "phone",
+    heard: () => "ln_9",
     onMessage: (message) => heard.push(message),
     onStatus: (one) => status.push(one),
     WebSocket: FakeSocket as unknown as typeof WebSocket,
@@ -104,7 +105,8 @@ describe("hello", () => {
     last().ends(1006);
     await vi.advanceTimersByTimeAsync(1000);
     last().open();
-    expect(last().sent[0]).toMatchObject({ t: "hello", epoch: "e", offset: 6 });
+    // And the last line of talk that the page has: what was said since is sent again.
+    expect(last().sent[0]).toMatchObject({ t: "hello", epoch: "e", offset: 6, heard: "ln_9" });
   });
 
   test("a line that is not welcomed in time is given up", async () => {

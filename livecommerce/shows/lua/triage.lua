@@ -19,6 +19,7 @@
 local items, order, claims, index, handed = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local verb, now = ARGV[1], tonumber(ARGV[2])
 local COPY_AGE, HELD_AGE = 3600, 1800
+local KEPT_SECONDS = 7 * 86400 -- of a show in which nothing new came; the log has it all
 
 local function read(id)
   local packed = redis.call('HGET', items, id)
@@ -103,6 +104,7 @@ local function offer()
   keep(fresh)
   for _, group in ipairs(groups) do redis.call('HSET', index, group, fresh.id) end
   redis.call('ZADD', order, urgency(fresh), fresh.id)
+  for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, KEPT_SECONDS) end
   return { fresh.id, fresh.count, 1 }
 end
 

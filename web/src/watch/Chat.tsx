@@ -201,7 +201,7 @@ export function OwnRow({ own }: { own: OwnLine }) {
         {own.state !== "sending" && (
           <span class="line-why" role="status">
             {own.why}{" "}
-            {own.state === "failed" && (
+            {own.state === "failed" && own.again !== false && (
               <button type="button" class="text-button" onClick={() => sayAgain(own)}>
                 {t("chat.again")}
               </button>

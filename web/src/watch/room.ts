@@ -35,6 +35,8 @@ export interface OwnLine {
   why: string;
   /** Of a line that waits for a moderator: under it the room may see it yet. */
   lineId?: string;
+  /** False where saying the same again cannot help. */
+  again?: boolean;
 }
 
 /** The private answer to one of her claims; `said` is her line where the room does not see it. */
@@ -224,14 +226,14 @@ function refused(message: Extract<ToViewer, { t: "refused" }>): void {
   if (ownLines.value.some((own) => own.cid === message.re)) {
     const held = message.number === REFUSAL.HELD_BACK;
     const wait = message.after_ms ? ` ${t("chat.wait", { count: Math.ceil(message.after_ms / 1000) })}` : "";
-    markOwn(message.re, held ? "held_back" : "failed", text + wait, String(message.facts["line_id"] ?? ""));
+    markOwn(message.re, held ? "held_back" : "failed", text + wait, String(message.facts["line_id"] ?? ""), message.again);
     return;
   }
   toast(text, "bad");
 }
 
-function markOwn(cid: string, state: OwnLine["state"], why: string, lineId = ""): void {
-  ownLines.value = ownLines.value.map((own) => (own.cid === cid ? { ...own, state, why, lineId } : own));
+function markOwn(cid: string, state: OwnLine["state"], why: string, lineId = "", again = true): void {
+  ownLines.value = ownLines.value.map((own) => (own.cid === cid ? { ...own, state, why, lineId, again } : own));
 }
 
 // --- what she can do -----------------------------------------------------------------------------------------------
