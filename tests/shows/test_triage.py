@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from livecommerce.clock import TestClock
 from livecommerce.errors import R, Refused
@@ -195,7 +197,7 @@ async def test_any_text_survives(triage: Triage) -> None:
 
 
 async def test_while_redis_is_away_it_says_so(clock: TestClock) -> None:
-    triage = Triage(Redis(unix_socket_path="/nowhere"), clock)
+    triage = Triage(Redis(unix_socket_path="/nowhere", retry=Retry(NoBackoff(), 0)), clock)
     with pytest.raises(Refused) as refused:
         await triage.count(SHOW)
     assert refused.value.why is R.BUSY
