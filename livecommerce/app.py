@@ -14,6 +14,7 @@ from livecommerce.channels.service import Channels, channels_over
 from livecommerce.clock import Clock, RealClock
 from livecommerce.gateway.door import Door
 from livecommerce.gateway.hub import Hub
+from livecommerce.gateway.judge import judge_of
 from livecommerce.hot_state import connect
 from livecommerce.ledger.database import Database
 from livecommerce.orders.payments.registry import Foundation, providers_for
@@ -70,7 +71,8 @@ async def open_parts(settings: Settings, clock: Clock | None = None) -> AsyncIte
             orders = Orders(database, engine, news, catalogue, providers_for(foundation), settings, clock)
             channels = channels_over(database, engine, shelves, orders, people, catalogue, settings, clock)
             offers = OfferBooks(database, clock)
-            hub = Hub(settings, clock, redis, door, shows, engine, orders, offers)
+            judge, close_judge = judge_of(settings, clock)
+            hub = Hub(settings, clock, redis, door, shows, engine, orders, offers, judge)
             try:
                 yield Parts(
                     settings, clock, database, redis, people, door, catalogue, engine, news, shows, orders, offers, hub,
@@ -78,6 +80,7 @@ async def open_parts(settings: Settings, clock: Clock | None = None) -> AsyncIte
                 )  # fmt: skip
             finally:
                 await orders.aclose()
+                await close_judge()
                 witness.cancel()
                 await asyncio.gather(witness, return_exceptions=True)
                 await engine.aclose()

@@ -59,10 +59,15 @@ class R(enum.Enum):
         310, "slow_mode", "The room is in slow mode. Your next line is possible in a moment.", True, 429
     )
     HELD_BACK = Refusal(311, "held_back", "Your line is with a moderator.", False, 200)
-    WORDS = Refusal(312, "words", "This line contains a word or a link that is not allowed here.", False, 422)
+    WORDS = Refusal(312, "words", "This line contains a word that is not allowed here.", False, 422)
     REPEATED = Refusal(313, "repeated", "You said that already.", False, 429)
     MUTED = Refusal(314, "muted", "A moderator asked you to listen for a while.", True, 403)
     EMPTY = Refusal(315, "empty", "There is nothing to send.", False, 422)
+    MEMBERS_CHAT = Refusal(435, "members_chat", "Right now the chat is for members.", False, 403)
+    LINK = Refusal(436, "link", "Links to other pages are not allowed here.", False, 422)
+    FLOOD = Refusal(437, "flood", "That is more than people can read. Wait a moment.", True, 429)
+    NOT_SHOWN = Refusal(438, "not_shown", "This line is not shown: {reason}", False, 422)
+    ITEM_TAKEN = Refusal(439, "item_taken", "Somebody else has this in hand already.", False, 409)
     # stock
     SOLD_OUT = Refusal(400, "sold_out", "Sold out.", True, 409)
     LIMIT = Refusal(401, "limit", "You have reached the limit for {what}.", False, 409)

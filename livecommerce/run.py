@@ -25,6 +25,7 @@ from livecommerce.catalogue.importer import import_bytes
 from livecommerce.certificate import certificate_for
 from livecommerce.clock import RealClock
 from livecommerce.gateway import fan_out, seats
+from livecommerce.gateway.judge import refuse_unknown_judge
 from livecommerce.gateway.web import build_app
 from livecommerce.host_measures import HostMeasures
 from livecommerce.ledger.migrate import migrate
@@ -39,8 +40,10 @@ log = structlog.get_logger(__name__)
 
 def serve(settings: Settings) -> int:
     """Everything on this machine, until SIGINT or SIGTERM. Raises as `Supervisor.run`, and `SettingsError` for a
-    payment provider that is not installed: told once and here, not by children that are started again and again."""
+    payment provider or a judge of lines that is not installed: told once and here, not by children that are started
+    again and again."""
     refuse_unknown_provider(settings.payment_provider)
+    refuse_unknown_judge(settings)
     set_up_logs(settings)
     asyncio.run(migrate(settings.sql_url))
     return Supervisor(settings).run()

@@ -114,6 +114,19 @@ class Settings:
     talk_lines_per_second: int = _setting("TALK_LINES_PER_SECOND", "chat lines a room shows; 0: all", 10)
     talk_lines_per_second_phone: int = _setting("TALK_LINES_PHONE", "chat lines a phone gets", 3)
     banned_words: tuple[str, ...] = _setting("BANNED_WORDS", "words that no line of chat may contain, by comma", ())
+    moderation_hook: str = _setting(
+        "MODERATION_HOOK", "the shop's own judge of lines: an https address, or module:function of its own Python", ""
+    )
+    moderation_hook_secret: str = _setting(
+        "MODERATION_HOOK_SECRET", "signs what is posted to MODERATION_HOOK", "", secret=True
+    )
+    moderation_hook_ms: int = _setting("MODERATION_HOOK_MS", "how long a verdict may take", 200)
+    moderation_hook_fallback: Literal["allow", "hold", "refuse"] = _setting(
+        "MODERATION_HOOK_FALLBACK", "where there is no verdict in time: allow, hold or refuse", "allow"
+    )
+    moderation_hook_private: bool = _setting(
+        "MODERATION_HOOK_PRIVATE", "MODERATION_HOOK may be an address of this machine or its own network", False
+    )
     ping_seconds: int = _setting("PING_SECONDS", "a sign of life is asked for this often", 25)
     hello_seconds: int = _setting("HELLO_SECONDS", "time for a new socket to say who it is", 10)
     drain_seconds: int = _setting("DRAIN_SECONDS", "a stopping process spreads its viewers' return over this time", 10)
@@ -210,7 +223,7 @@ _AT_LEAST = {
     "talk_lines_per_second": 0, "talk_lines_per_second_phone": 0, "drain_seconds": 0, "retry_seconds": 0,
     "offer_seconds": 1, "sockets_per_address_max": 0, "rebuild_seconds": 1, "shop_hold_seconds": 60, "shop_limit": 1,
     "bag_minutes_max": 1, "basket_hours_max": 1, "try_on_hours": 24, "try_on_limit": 1, "no_shows_max": 0,
-    "no_show_days": 1, "http_lines_max": 16,
+    "no_show_days": 1, "http_lines_max": 16, "moderation_hook_ms": 1,
 }  # fmt: skip
 _WEAK = {"", "secret", "changeme", "change-me", "password", "default", "test"}
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
@@ -240,6 +253,7 @@ def _problems(settings: Settings) -> list[str]:
             problems.append("MAIL_URL must be smtp://host:port or smtps://user:password@host:port.")
         if "@" not in settings.mail_from:
             problems.append("MAIL_FROM must be the address that messages come from, where MAIL_URL is given.")
+    problems += _hook_problems(settings)
     if settings.public_url and urlsplit(settings.public_url).scheme not in ("http", "https"):
         problems.append("PUBLIC_URL must begin with http:// or https://.")
     if settings.database_url and not settings.database_url.startswith(
@@ -329,6 +343,27 @@ def with_secrets(settings: Settings) -> Settings:
     if problems:
         raise SettingsError(problems)
     return dataclasses.replace(settings, secret=values["secret"], webhook_secret=values["webhook_secret"])
+
+
+def _hook_problems(settings: Settings) -> list[str]:
+    hook, problems = settings.moderation_hook, list[str]()
+    if settings.moderation_hook_fallback not in ("allow", "hold", "refuse"):
+        problems.append("MODERATION_HOOK_FALLBACK must be allow, hold or refuse.")
+    if not hook:
+        return problems
+    if "://" not in hook:
+        module, _, function = hook.partition(":")
+        if not all(part.isidentifier() for part in (*module.split("."), *function.split("."))):
+            problems.append("MODERATION_HOOK must be an https address, or module:function.")
+        return problems
+    parts = urlsplit(hook)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        problems.append("MODERATION_HOOK must be an https address, or module:function.")
+    elif parts.scheme == "http" and not settings.moderation_hook_private:
+        problems.append("MODERATION_HOOK must be https; http only beside MODERATION_HOOK_PRIVATE=yes.")
+    if len(settings.moderation_hook_secret) < 16:
+        problems.append("MODERATION_HOOK_SECRET must have 16 characters or more where MODERATION_HOOK is an address.")
+    return problems
 
 
 def _kept_secret(path: Path) -> str:

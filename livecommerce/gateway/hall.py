@@ -6,6 +6,7 @@ From reading the room's position to taking the seat nothing waits, so no event f
 """
 
 import asyncio
+import contextlib
 import itertools
 import random
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,7 +22,7 @@ from livecommerce.gateway.offers import ENDS, OfferDesk
 from livecommerce.gateway.outbox import Lane, Outbox
 from livecommerce.gateway.seats import Seats, send_to_all
 from livecommerce.protocol.codec import JSON, MSGPACK, Subprotocol
-from livecommerce.protocol.facts import Hold, Level, OrderFacts, Stamped
+from livecommerce.protocol.facts import Hold, Level, OrderFacts, Presence, Stamped
 from livecommerce.protocol.from_viewer import Hello
 from livecommerce.protocol.to_viewer import Counting, Desk, Levels, Snapshot, State, Talk, ToViewer, Welcome, You
 from livecommerce.reservations import keys
@@ -43,6 +44,7 @@ from livecommerce.rooms.room import (
 )
 from livecommerce.rooms.talk import TalkFrames
 from livecommerce.shows.news import TalkLine
+from livecommerce.shows.triage import LEASE_SECONDS
 
 if TYPE_CHECKING:
     from livecommerce.gateway.hub import Hub
@@ -84,7 +86,7 @@ class Hall:
             hub.process_id,
             settings.talk_lines_per_second,
             settings.talk_lines_per_second_phone,
-            settings.banned_words,
+            hub.talk_rules,
         )
         self.ready = False
         self.empty_since = hub.clock.monotonic()
@@ -105,6 +107,8 @@ class Hall:
         self._to_log: list[TalkLine] = []
         self._logging = asyncio.Lock()
         self._tick_seconds = settings.talk_tick_ms / 1000
+        self._renew_at = 0.0
+        self.last_judged: dict[str, asyncio.Event] = {}  # viewer → her newest line that a judge still looks at
         self.claims = ClaimDesk(hub, self)
         self.offers = OfferDesk(hub, self)
 
@@ -117,6 +121,8 @@ class Hall:
         """Hear the show's channel, then take a snapshot, then fill what came in between. Raises `Refused`."""
         hub = self._hub
         shown = await hub.shows.snapshot(self.show_id)  # first: a show that does not exist costs no subscription
+        await hub.refresh_talk_rules()
+        self.room.moderation.rules = hub.talk_rules
         try:
             async with asyncio.timeout(5):
                 await hub.relay.join(self.channel)
@@ -228,11 +234,16 @@ class Hall:
             return
         if shown is None:
             RESUMED.inc(len(missed))
-        self._welcome(socket, hello.offset, shown, missed, holds, orders)
+        since, all_of_it = self.room.talk.since(hello.heard) if hello.epoch else ((), True)
+        self._welcome(socket, hello.offset, shown, missed, holds, orders, missed_talk=not all_of_it)
+        if shown is None and since:
+            socket.send(Talk(since, self.room.talk.shed_per_second))
         self.offers.knows(socket.identity, orders)
         self._groups[socket.subprotocol, socket.stream].add(socket.outbox)
         if socket.role in DESK_ROLES:
             self._desk.add(socket)
+            self._staff_sits()
+            socket.send(Desk(here=self.room.staff.everybody(self._clock.monotonic())))
         self.room.crowd.here = len(self) - len(self._desk)  # viewers: who hosts does not watch
         socket.seat(self._clock.monotonic())
 
@@ -256,11 +267,13 @@ class Hall:
         missed: tuple[Stamped, ...],
         holds: tuple[Hold, ...] | None,
         orders: tuple[OrderFacts, ...],
+        missed_talk: bool = False,
     ) -> None:
         assert socket.identity is not None
-        now_ms = self._clock.now_ms()
+        now_ms, who = self._clock.now_ms(), socket.identity
+        is_member = who.kind == "merchant" or socket.role != "viewer"
         welcome = Welcome(
-            You(socket.identity.viewer_id, socket.identity.name, socket.role),
+            You(who.viewer_id, who.name, socket.role, member=is_member),
             now_ms,
             self.room.epoch,
             shown.offset if shown else offset,
@@ -270,6 +283,7 @@ class Hall:
             orders,
             self._encoded(shown, socket.subprotocol) if shown else None,
             counting=holds is None,
+            missed_talk=missed_talk,
         )
         socket.send(welcome)
         if missed:
@@ -293,10 +307,34 @@ class Hall:
             self._of_viewer.pop(socket.identity.viewer_id, None)
         if socket.outbox is not None:
             self._groups[socket.subprotocol, socket.stream].discard(socket.outbox)
-        self._desk.discard(socket)
+        if socket in self._desk:
+            self._desk.discard(socket)
+            self._staff_left(socket.identity.viewer_id)
         self.room.crowd.here = len(self) - len(self._desk)  # viewers: who hosts does not watch
         if not self._of_viewer:
             self.empty_since = self._clock.monotonic()
+
+    def _staff_sits(self) -> None:
+        sitting = [(one.identity, one.role) for one in self._desk if one.identity is not None]
+        self.room.staff.sits(Presence(identity.viewer_id, identity.name, role) for identity, role in sitting)
+
+    def _staff_left(self, account_id: str) -> None:
+        """What she had in hand goes back, unless she has another window open somewhere."""
+        self._staff_sits()
+        here = any(one.identity and one.identity.viewer_id == account_id for one in self._desk)
+        if not here and not self.room.staff.is_elsewhere(account_id, self._clock.monotonic()):
+            self._hub.in_background(self._give_back(account_id))
+
+    async def _give_back(self, account_id: str) -> None:
+        shows = self._hub.shows
+        with contextlib.suppress(Refused):  # then her lease ends by itself
+            if await shows.triage.give_back(self.show_id, account_id):
+                await shows.tell_triage(self.show_id)
+
+    async def _renew_leases(self) -> None:
+        sitting = {one.identity.viewer_id for one in self._desk if one.identity is not None}
+        with contextlib.suppress(Refused):
+            await self._hub.shows.triage.renew(self.show_id, sorted(sitting))
 
     @property
     def is_idle(self) -> bool:
@@ -351,7 +389,7 @@ class Hall:
     def _start_at(self, shown: "ShowSnapshot") -> None:
         self._shown = shown
         self._older = None  # the same offsets of another epoch mean other events
-        self.room.start(shown.epoch, shown.offset, shown.slow_seconds, shown.show.status)
+        self.room.start(shown.epoch, shown.offset, shown.slow_seconds, shown.show.status, shown.members_only)
         self.room.learn_cards(shown.cards)
         self.room.shelf.start(shown.show, shown.cards, shown.on_air)
 
@@ -368,7 +406,7 @@ class Hall:
             snapshot = Snapshot(
                 shown.show, tuple(shown.cards), shown.on_air, room.levels, room.levels_version, tuple(history),
                 tuple(shown.pinned), tuple(shown.questions), dict(shown.promises), room.moderation.slow_seconds,
-                viewers,
+                viewers, members_only=room.moderation.members_only,
             )  # fmt: skip
             encoder = msgspec.msgpack if subprotocol == MSGPACK else msgspec.json
             made[subprotocol] = encoder.encode(snapshot)
@@ -439,8 +477,7 @@ class Hall:
                 case ToTalk(frames):
                     self._talking = asyncio.get_running_loop().create_task(self._talk_pass(frames))
                 case ToDesk(message):
-                    for socket in self._desk:
-                        socket.send(message)
+                    self._to_desk(message)
                 case Publish(message):
                     self._hub.relay.publish(self.channel, message)
                 case Remember():
@@ -465,6 +502,12 @@ class Hall:
         FAN_OUT.observe(self._clock.monotonic() - started)
         if isinstance(message, State):
             PUBLISH_TO_WRITE.observe(max(0, self._clock.now_ms() - message.events[-1].at_ms) / 1000)
+
+    def _to_desk(self, message: ToViewer) -> None:
+        to_account = message.to_account if isinstance(message, Desk) else ""
+        for socket in self._desk:
+            if not to_account or (socket.identity and socket.identity.viewer_id == to_account):
+                socket.send(message)
 
     def _to_viewer(self, viewer_id: str, message: ToViewer) -> None:
         for socket in self._of_viewer.get(viewer_id, ()):
@@ -613,7 +656,12 @@ class Hall:
     def second(self) -> None:
         """Once a second: the head-count."""
         if self.ready:
-            self.act(self.room.take_crowd(self._clock.monotonic()))
+            now = self._clock.monotonic()
+            self.act(self.room.take_crowd(now))
+            self.act(self.room.take_staff(now))
+            if self._desk and now >= self._renew_at:
+                self._renew_at = now + LEASE_SECONDS / 3
+                self._hub.in_background(self._renew_leases())
             self.offers.second()
 
     def relay_changed(self, up: bool) -> None:

@@ -28,6 +28,7 @@ DROPPED = Counter("livecommerce_hub_dropped", "Frames not queued for a viewer", 
 OFFERS = Counter(
     "livecommerce_hub_offers", "Moments at which something could be offered, by what came of them", ["fate"]
 )
+TALK_REFUSED = Counter("livecommerce_hub_talk_refused", "Lines refused or held, by the word of the refusal", ["word"])
 RECOVER = Counter("livecommerce_hub_recover", "Joins that asked to resume", ["recovered"])
 RESUMED = Counter("livecommerce_hub_resumed_events", "State events told again to viewers who came back")
 RESYNCS = Counter("livecommerce_hub_resyncs", "Rooms that began anew at a snapshot: a new epoch, or a hole left open")

@@ -277,6 +277,7 @@ shows = Table(
     Column("version", Integer, nullable=False, server_default="1"),
     Column("limit_per_person", Integer, nullable=False, server_default="0"),  # units in the whole show; 0: none
     Column("claims", JSON, nullable=False, server_default="{}"),
+    Column("members_only", Boolean, nullable=False, server_default="0"),  # who may write in the chat
     CheckConstraint("status IN ('draft','scheduled','live','interrupted','ended','cancelled')", name="status"),
 )
 
@@ -503,6 +504,34 @@ question_votes = Table(
     metadata,
     Column("question_id", Text, ForeignKey("questions.id"), primary_key=True),
     Column("viewer_id", Text, primary_key=True),
+)
+
+# To one advisor, and never to the room.
+private_questions = Table(
+    "private_questions",
+    metadata,
+    _id(),
+    Column("show_id", Text, nullable=False),
+    Column("viewer_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("advisor_id", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    _ms("at_ms", nullable=False),
+    Column("answer", Text, nullable=False, server_default=""),
+    _ms("answered_at_ms"),
+    Index("ix_private_questions_inbox", "advisor_id", "answered_at_ms", "at_ms"),
+    Index("ix_private_questions_viewer", "viewer_id", "show_id"),
+)
+
+# What the merchant keeps out of the talk of all shows: one row.
+talk_rules = Table(
+    "talk_rules",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("version", Integer, nullable=False),
+    Column("lists", JSON, nullable=False),  # words, allowed, link_hosts, starters
+    _ms("changed_at_ms", nullable=False),
+    Column("changed_by", Text, nullable=False),
 )
 
 promises = Table(

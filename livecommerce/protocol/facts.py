@@ -135,8 +135,47 @@ class Question(msgspec.Struct, frozen=True):
     name: str
     text: str
     votes: int
-    status: Literal["queued", "answering", "answered"]
+    status: Literal["queued", "answering", "answered", "dropped"]  # dropped: nobody shows it any more
     answer: str = ""
+
+
+class PrivateQuestion(msgspec.Struct, frozen=True):
+    """A question to one advisor, which the room never sees, and what she answered."""
+
+    question_id: str
+    show_id: str
+    at_ms: int
+    name: str  # who asked
+    advisor_name: str
+    text: str
+    answer: str = ""
+    answered_at_ms: int | None = None
+
+
+class Presence(msgspec.Struct, frozen=True):
+    """Somebody of the staff in the room."""
+
+    account_id: str
+    name: str
+    role: Role
+
+
+class Acted(msgspec.Struct, frozen=True):
+    """What one of the staff just did with the talk, so that the others see it."""
+
+    account_id: str
+    name: str
+    do: str
+    about: str  # the line, the name or the number it was about
+    reason: str
+    at_ms: int
+
+
+class TriageCount(msgspec.Struct, frozen=True):
+    """Items of the triage: how many wait, how many somebody has in hand."""
+
+    waiting: int
+    in_hand: int
 
 
 class HoldLine(msgspec.Struct, frozen=True):
@@ -295,7 +334,16 @@ class LineUnpinned(Event, frozen=True, tag="line_unpinned"):
 
 
 class LineHidden(Event, frozen=True, tag="line_hidden"):
+    """Nobody sees it any more. `copies` are further lines that said the same."""
+
     line_id: str
+    copies: tuple[str, ...] = ()
+
+
+class LineRestored(Event, frozen=True, tag="line_restored"):
+    """A hidden line is shown again, where it stood."""
+
+    line: Line
 
 
 class QuestionChanged(Event, frozen=True, tag="question_changed"):
@@ -338,6 +386,7 @@ AnyEvent = (
     | RoomRules
     | PromiseMade
     | Note
+    | LineRestored
 )
 
 

@@ -4,7 +4,7 @@ What arrives: a connection and how the show's variants look (`Looks`, read from 
 so that no lock is held while pictures are looked up). What leaves: `ShowState`, `ShowFacts`. It decides nothing.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,6 +92,7 @@ async def read_state(connection: AsyncConnection, show_id: str, looks: Looks, no
         facts=show_facts(row),
         on_air=row.on_air_card_id,
         slow_seconds=row.slow_seconds,
+        members_only=row.members_only,
         cards=await _read_cards(connection, show_id, looks),
         now_ms=now_ms,
         org_path=row.org_path,
@@ -99,6 +100,15 @@ async def read_state(connection: AsyncConnection, show_id: str, looks: Looks, no
         org_unit_id=row.org_unit_id,
         corner_settings=dict(row.corner_settings),
     )
+
+
+async def read_questions(
+    connection: AsyncConnection, show_id: str, question_ids: Sequence[str]
+) -> tuple[AskedQuestion, ...]:
+    """Those of them that are the show's, in the order of their asking."""
+    query = select(questions).where(questions.c.id.in_(question_ids), questions.c.show_id == show_id)
+    rows = await connection.execute(query.order_by(questions.c.at_ms, questions.c.id))
+    return tuple(AskedQuestion(question_facts(row), row.viewer_id) for row in rows)
 
 
 async def read_question(connection: AsyncConnection, show_id: str, question_id: str) -> AskedQuestion | None:

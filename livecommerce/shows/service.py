@@ -10,11 +10,12 @@ It decides nothing itself: `commands.py` and the corners do. It knows no sockets
 
 import asyncio
 import contextlib
+import dataclasses
 import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 import structlog
@@ -40,6 +41,7 @@ from livecommerce.ledger.tables import (
     org_units,
     promises,
     shows,
+    viewers,
 )
 from livecommerce.ledger.tables import (
     questions as questions_table,
@@ -47,8 +49,10 @@ from livecommerce.ledger.tables import (
 from livecommerce.people.identity import StaffIdentity, ViewerIdentity
 from livecommerce.protocol import from_host as c
 from livecommerce.protocol.facts import (
+    Acted,
     AnyEvent,
     CardListed,
+    PrivateQuestion,
     Question,
     QuestionChanged,
     RoomRules,
@@ -62,7 +66,7 @@ from livecommerce.reservations.states import DrawPhase
 from livecommerce.settings import Settings
 from livecommerce.shelves.service import BRING_HOME_TRIES, Shelves
 from livecommerce.shows import cards as rundown
-from livecommerce.shows import corners, invitations, lifecycle, questions
+from livecommerce.shows import corners, invitations, lifecycle, private_questions, questions, talk_rules
 from livecommerce.shows import deals as stock
 from livecommerce.shows import log as show_log
 from livecommerce.shows.claims import plain_text
@@ -93,6 +97,7 @@ from livecommerce.shows.plans import (
     StaffCard,
     StaffShow,
 )
+from livecommerce.shows.private_questions import Inbox
 from livecommerce.shows.reading import (
     PLAIN,
     Looks,
@@ -100,6 +105,7 @@ from livecommerce.shows.reading import (
     looks_of,
     read_looks,
     read_question,
+    read_questions,
     read_show,
     read_shows,
     read_state,
@@ -113,9 +119,12 @@ from livecommerce.shows.state import (
     Actor,
     Change,
     Decision,
+    ForgetLines,
+    ItemDone,
     KeepPromise,
     KickViewer,
     MuteViewer,
+    RememberLine,
     SayLine,
     SetBan,
     SetCard,
@@ -127,7 +136,9 @@ from livecommerce.shows.state import (
     TellViewer,
     Word,
 )
+from livecommerce.shows.talk_rules import EditTalkRules, KeptTalkRules
 from livecommerce.shows.tickets import TicketLists
+from livecommerce.shows.triage import Triage, TriageItem, TriageLine
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -159,6 +170,17 @@ class _Kept:
     mutes_at: float = float("-inf")
 
 
+class Silenced(msgspec.Struct, frozen=True):
+    """A viewer who may not speak (`mute`) or not come in (`ban`), until when, and who said so."""
+
+    viewer_id: str
+    name: str
+    kind: Literal["mute", "ban"]
+    until_ms: int | None
+    by: str
+    at_ms: int
+
+
 class Shows:
     """One per process. Holds caches only; nothing is lost with it."""
 
@@ -188,6 +210,9 @@ class Shows:
         # Shows on air → (version looked at, next instant of their programme).
         self._programme: dict[str, tuple[int, int | None]] = {}
         self._positions: dict[str, asyncio.Task[tuple[str, int]]] = {}
+        self.triage = Triage(news.redis, clock)
+        self._talk_rules: KeptTalkRules | None = None
+        self._talk_rules_at = float("-inf")
 
     # --- planning --------------------------------------------------------------------------------------------------
 
@@ -240,7 +265,7 @@ class Shows:
             corners.of(facts.corner).refuse_facts(facts)
             await self._log_changed(connection, facts, "edited", staff.account_id)
             if edit.slow_seconds is not UNSET and edit.slow_seconds != state.slow_seconds:
-                rules = RoomRules(edit.slow_seconds)
+                rules = RoomRules(edit.slow_seconds, state.members_only)
                 await show_log.append_events(connection, show_id, [rules], state.now_ms, staff.account_id)
             return facts
 
@@ -480,6 +505,23 @@ class Shows:
         now_ms = self.clock.now_ms()
         return {viewer_id: until_ms for viewer_id, until_ms in kept.mutes.items() if until_ms > now_ms}
 
+    async def silenced(self, staff: StaffIdentity, show_id: str) -> tuple[Silenced, ...]:
+        """Who may not speak or come in now. Refuses NOT_FOUND, FORBIDDEN."""
+        await self._refuse_outside(staff, show_id)
+        query = (
+            select(bans, viewers.c.name.label("viewer_name"), accounts.c.name.label("by_name"))
+            .outerjoin(viewers, viewers.c.id == bans.c.viewer_id)
+            .outerjoin(accounts, accounts.c.id == bans.c.by_account_id)
+            .where(bans.c.show_id == show_id, or_(bans.c.until_ms.is_(None), bans.c.until_ms > self.clock.now_ms()))
+            .order_by(bans.c.created_at_ms.desc(), bans.c.viewer_id)
+        )
+        async with self.database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return tuple(
+            Silenced(row.viewer_id, row.viewer_name or "", row.kind, row.until_ms, row.by_name or "", row.created_at_ms)
+            for row in rows
+        )
+
     async def say_record(self, show_id: str, lines: Sequence[TalkLine]) -> None:
         """Lines of talk into the log, in one write. Refuses BUSY, UNAVAILABLE: keep them and try again."""
 
@@ -504,7 +546,107 @@ class Shows:
 
         asked = await self.database.write(work)
         await self._catch_up_or_wait(show_id)
+        with contextlib.suppress(Refused):
+            await self._to_triage(show_id, viewer, asked)
         return asked
+
+    async def _to_triage(self, show_id: str, viewer: ViewerIdentity, asked: Question) -> None:
+        """Beside the public queue: questions about one product, the one on the picture, are one item for moderators."""
+        shown = await self.snapshot(show_id)
+        card = next((card for card in shown.cards if card.card_id == shown.on_air), None)
+        line = TriageLine(asked.question_id, viewer.viewer_id, asked.name, asked.text, shown=True)
+        await self.triage.ask(show_id, line, card.card_id if card else "", card.title if card else "")
+        await self.tell_triage(show_id)
+
+    async def tell_triage(self, show_id: str) -> None:
+        """Tell the desks how much waits. Refuses BUSY."""
+        await self.news.tell_desk(show_id, Desk(triage=await self.triage.count(show_id)))
+
+    # --- private questions -----------------------------------------------------------------------------------------
+
+    async def ask_privately(self, show_id: str, viewer: ViewerIdentity, text: str) -> PrivateQuestion:
+        """A question into the inbox of her advisor, or of the host; nobody else sees it. Refuses EMPTY, TOO_MANY,
+        SHOW_NOT_LIVE and SHOW_OVER."""
+        lifecycle.refuse_talk((await self.facts(show_id)).status)
+
+        async def work(connection: AsyncConnection) -> private_questions.Asked:
+            host_id = (await read_show(connection, show_id)).host_account_id
+            return await private_questions.ask(connection, show_id, host_id, viewer, text, self.clock.now_ms())
+
+        asked = await self.database.write(work)
+        with contextlib.suppress(Refused):
+            await self.news.tell_desk(show_id, Desk(private=asked.question, to_account=asked.advisor_id))
+        return asked.question
+
+    async def answer_privately(self, staff: StaffIdentity, question_id: str, text: str) -> PrivateQuestion:
+        """Her answer, to the one who asked. Refuses EMPTY, and NOT_FOUND for a question that is not hers to answer."""
+
+        async def work(connection: AsyncConnection) -> private_questions.Asked:
+            now_ms = self.clock.now_ms()
+            answered = await private_questions.answer(connection, staff.account_id, question_id, text, now_ms)
+            body = {"do": "answer_privately", "question_id": question_id}
+            show_id = answered.question.show_id
+            await show_log.append_action(connection, show_id, "command", body, now_ms, staff.account_id)
+            return answered
+
+        answered = await self.database.write(work)
+        show_id = answered.question.show_id
+        with contextlib.suppress(Refused):  # her page asks for it when she comes back
+            await self.news.tell(show_id, answered.viewer_id, Own(private=answered.question))
+            await self.news.tell_desk(show_id, Desk(private=answered.question, to_account=staff.account_id))
+        return answered.question
+
+    async def inbox(self, staff: StaffIdentity, show_id: str = "") -> Inbox:
+        """What this member of staff was asked in private, over all shows or in one."""
+        async with self.database.read() as connection:
+            return await private_questions.inbox(connection, staff.account_id, show_id)
+
+    async def private_questions_of(self, show_id: str, viewer_id: str) -> tuple[PrivateQuestion, ...]:
+        """What she asked in this show, with the answers."""
+        async with self.database.read() as connection:
+            return await private_questions.of_viewer(connection, show_id, viewer_id)
+
+    # --- what the merchant keeps out of the talk ---------------------------------------------------------------------
+
+    async def talk_rules(self) -> KeptTalkRules:
+        """The merchant's word lists, at most a second old."""
+        now = self.clock.monotonic()
+        if self._talk_rules is None or now - self._talk_rules_at >= FRESH_SECONDS:
+            async with self.database.read() as connection:
+                self._talk_rules = await talk_rules.read(connection)
+            self._talk_rules_at = now
+        return self._talk_rules
+
+    async def edit_talk_rules(self, staff: StaffIdentity, edit: EditTalkRules) -> KeptTalkRules:
+        """The lists anew; every room follows within seconds. Refuses CONFLICT, MALFORMED."""
+
+        async def work(connection: AsyncConnection) -> KeptTalkRules:
+            return await talk_rules.write(connection, edit, staff.name, self.clock.now_ms())
+
+        self._talk_rules = await self.database.write(work)
+        self._talk_rules_at = self.clock.monotonic()
+        return self._talk_rules
+
+    # --- the triage -------------------------------------------------------------------------------------------------
+
+    async def take_items(self, staff: StaffIdentity, show_id: str) -> list[TriageItem]:
+        """What this moderator has to decide now; nobody else has it. Refuses NOT_FOUND, FORBIDDEN, BUSY."""
+        await self._refuse_outside(staff, show_id)
+        before = await self.triage.count(show_id)
+        items = await self.triage.take(show_id, staff.account_id)
+        if before != await self.triage.count(show_id):
+            await self.tell_triage(show_id)
+        return items
+
+    async def give_items_back(self, staff: StaffIdentity, show_id: str, item_id: str = "") -> None:
+        """One item, or all she has, to whoever comes next. Refuses NOT_FOUND, FORBIDDEN, BUSY."""
+        await self._refuse_outside(staff, show_id)
+        if await self.triage.give_back(show_id, staff.account_id, item_id):
+            await self.tell_triage(show_id)
+
+    async def _refuse_outside(self, staff: StaffIdentity, show_id: str) -> None:
+        async with self.database.read() as connection:
+            _refuse_scope(staff, (await read_show(connection, show_id)).org_path)
 
     async def vote(self, show_id: str, viewer: ViewerIdentity, question_id: str) -> Question:
         """The question with her vote; the room hears the new count within a tick. Refuses NOT_FOUND, and
@@ -530,7 +672,8 @@ class Shows:
         with the same id.
         """
         looks = await self._looks(show_id)
-        line = await self._named_line(show_id, command)
+        item = await self._named_item(staff, show_id, command)
+        line = await self._named_line(show_id, command, item)
         actor = Actor(staff.account_id, staff.name)
         body_hash = hashlib.sha256(msgspec.json.encode(command)).hexdigest()
 
@@ -542,7 +685,10 @@ class Shows:
             if await _was_done(connection, show_id, command_id, body_hash, state.now_ms):
                 return None
             asked = await read_question(connection, show_id, getattr(command, "question_id", ""))
-            decision = decide(_with(state, line, asked), command, actor)
+            of_item = tuple(each.line_id for each in item.lines) if item and item.kind == "question" else ()
+            many = await read_questions(connection, show_id, of_item) if of_item else ()
+            named: dict[str, Any] = {"line": line, "question": asked, "item": item, "item_questions": many}
+            decision = decide(dataclasses.replace(state, **named), command, actor)
             await show_log.append_action(connection, show_id, "command", command, state.now_ms, actor.account_id)
             await self._carry_out(connection, state, decision, actor)
             return decision
@@ -552,7 +698,23 @@ class Shows:
         if decision is None:
             return "already"
         await self._speak(show_id, decision.words)
+        await self._tell_colleagues(show_id, command, actor, line, item)
         return "done"
+
+    async def _tell_colleagues(
+        self, show_id: str, command: c.AnyCommand, actor: Actor, line: TalkLine | None, item: TriageItem | None
+    ) -> None:
+        """What was done with the talk is seen by everybody at the desk, so that no two do it twice."""
+        if type(command) not in lifecycle.TALK_COMMANDS:
+            return
+        about = line.line.text if line else item.lines[0].text if item else ""
+        reason = str(getattr(command, "reason", ""))
+        do = str(command.__struct_config__.tag)
+        acted = Acted(actor.account_id, actor.name, do, about, reason, self.clock.now_ms())
+        count = None
+        with contextlib.suppress(Refused):
+            count = await self.triage.count(show_id) if item else None
+            await self.news.tell_desk(show_id, Desk(acted=acted, triage=count))
 
     # --- the clock -------------------------------------------------------------------------------------------------
 
@@ -832,8 +994,13 @@ class Shows:
             await self.news.tell(show_id, word.viewer_id, Own(note=word.text))
         elif isinstance(word, SayLine):
             await self.news.say(show_id, word.line)
+        elif isinstance(word, ForgetLines):
+            await self.news.forget_talk(show_id, word.line_ids)
+        elif isinstance(word, RememberLine):
+            await self.news.remember_talk(show_id, [word.line])
         else:
-            await self.news.forget_talk(show_id, word.line_id)
+            assert isinstance(word, ItemDone), word
+            await self.triage.done(show_id, word.item_id)
 
     async def _write_edit(self, connection: AsyncConnection, state: ShowState, edit: EditShow) -> None:
         facts = state.facts
@@ -894,10 +1061,32 @@ class Shows:
     async def _looks(self, show_id: str) -> Looks:
         return await read_looks(self.database, self.catalogue, show_id)
 
-    async def _named_line(self, show_id: str, command: c.AnyCommand) -> TalkLine | None:
-        if not isinstance(command, c.LetThrough | c.PinLine | c.Mute):
+    async def _named_line(self, show_id: str, command: c.AnyCommand, item: TriageItem | None) -> TalkLine | None:
+        if item is not None:
+            return await self.news.find_talk(show_id, item.lines[0].line_id) if item.kind == "held" else None
+        if isinstance(command, c.RestoreLine):
+            async with self.database.read() as connection:
+                return await show_log.find_line(connection, show_id, command.line_id)
+        if not isinstance(command, c.LetThrough | c.PinLine | c.Mute | c.Ban | c.HideLine) or not command.line_id:
             return None
         return await self.news.find_talk(show_id, command.line_id)
+
+    async def _named_item(self, staff: StaffIdentity, show_id: str, command: c.AnyCommand) -> TriageItem | None:
+        if not isinstance(command, c.Settle):
+            return None
+        try:
+            item = await self.triage.in_hand(show_id, staff.account_id, command.item_id)
+        except Refused as refused:
+            if refused.why is R.NOT_FOUND:  # decided, perhaps by this very command: that is looked at first
+                return None
+            raise
+        if not (command.mute_minutes or command.ban):
+            return item
+        # Whoever noticed the copies did not know who had said those that were shown before.
+        authors = await self.news.authors_of(show_id, [line.line_id for line in item.lines if not line.viewer_id])
+        replace = msgspec.structs.replace
+        lines = tuple(replace(line, viewer_id=authors.get(line.line_id, line.viewer_id)) for line in item.lines)
+        return replace(item, lines=lines)
 
     async def _position(self, show_id: str) -> tuple[str, int]:
         """One question to Redis for all who ask at the same time: a storm of newcomers costs one."""
@@ -1024,14 +1213,6 @@ async def _refuse_place(connection: AsyncConnection, staff: StaffIdentity, org_u
 def _refuse_scope(staff: StaffIdentity, org_path: str) -> None:
     if not staff.may_act_in(org_path):
         raise Refused(R.FORBIDDEN)
-
-
-def _with(state: ShowState, line: TalkLine | None, asked: Any) -> ShowState:
-    return ShowState(
-        **{name: getattr(state, name) for name in ShowState.__slots__ if name not in ("line", "question")},
-        line=line,
-        question=asked,
-    )
 
 
 def _now(state: ShowState, name: str) -> Any:

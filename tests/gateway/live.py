@@ -26,12 +26,14 @@ from livecommerce.errors import R, Refused
 from livecommerce.gateway.hub import Hub
 from livecommerce.people.identity import ViewerIdentity
 from livecommerce.protocol.codec import JSON, MSGPACK, Subprotocol, decode_to_viewer, encode
-from livecommerce.protocol.facts import Question, ShowFacts, VideoFacts
+from livecommerce.protocol.facts import PrivateQuestion, Question, ShowFacts, VideoFacts
 from livecommerce.protocol.from_viewer import AnyFromViewer, Hello
-from livecommerce.protocol.to_viewer import AnyToViewer, Welcome
+from livecommerce.protocol.to_viewer import AnyToViewer, Desk, Welcome
 from livecommerce.reservations.engine import DealStock, ReservationEngine
 from livecommerce.settings import Settings
 from livecommerce.shows.news import News, TalkLine
+from livecommerce.shows.talk_rules import KeptTalkRules
+from livecommerce.shows.triage import Triage
 
 SHOW = "shw_1"
 
@@ -47,10 +49,11 @@ class Shown:
     questions: tuple[Any, ...] = ()
     promises: dict[str, tuple[str, ...]] = field(default_factory=dict)
     slow_seconds: int = 0
+    members_only: bool = False
 
 
 class StandInShows:
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, clock: Clock) -> None:
         self.news = News(redis)
         self.refuse_entry: Refused | None = None
         self.slow_seconds = 0
@@ -58,6 +61,8 @@ class StandInShows:
         self.muted: dict[str, int] = {}
         self.recorded: list[TalkLine] = []
         self.voted: list[tuple[str, str]] = []
+        self.kept_rules = KeptTalkRules()
+        self.triage = Triage(redis, clock)
 
     async def snapshot(self, show_id: str) -> Shown:
         if show_id == "shw_none":
@@ -81,6 +86,17 @@ class StandInShows:
 
     async def ask(self, show_id: str, viewer: ViewerIdentity, text: str) -> Question:
         return Question("qst_1", viewer.name, text, 0, "queued")
+
+    async def ask_privately(self, show_id: str, viewer: ViewerIdentity, text: str) -> PrivateQuestion:
+        asked = PrivateQuestion("prq_1", show_id, 0, viewer.name, "Clara", text)
+        await self.news.tell_desk(show_id, Desk(private=asked, to_account=viewer.advisor_id or "clara"))
+        return asked
+
+    async def talk_rules(self) -> KeptTalkRules:
+        return self.kept_rules
+
+    async def tell_triage(self, show_id: str) -> None:
+        await self.news.tell_desk(show_id, Desk(triage=await self.triage.count(show_id)))
 
     async def vote(self, show_id: str, viewer: ViewerIdentity, question_id: str) -> None:
         self.voted.append((viewer.viewer_id, question_id))
@@ -158,15 +174,16 @@ async def live(
     real_shows: Any = None,
     real_door: Any = None,
     offers: Any = None,
+    judge: Any = None,
     **config: Any,
 ) -> AsyncIterator[Live]:
     """A running process; its clock stands still unless another is given."""
     clock = clock or TestClock()
-    shows, door = real_shows or StandInShows(redis), real_door or StandInDoor(clock)
+    shows, door = real_shows or StandInShows(redis, clock), real_door or StandInDoor(clock)
     # Real shows have a ledger, and so has the engine then: it takes deals of level `ledger` too.
     engine = ReservationEngine(redis, settings, clock, getattr(real_shows, "database", None))
     await engine.start()
-    hub = Hub(settings, clock, redis, door, shows, engine, StandInOrders(), offers)  # type: ignore[arg-type]
+    hub = Hub(settings, clock, redis, door, shows, engine, StandInOrders(), offers, judge)  # type: ignore[arg-type]
     await hub.start()
     server = uvicorn.Server(
         uvicorn.Config(

@@ -14,7 +14,7 @@ from livecommerce.gateway import hall
 from livecommerce.gateway.outbox import Lane, Outbox
 from livecommerce.gateway.seats import send_to_all
 from livecommerce.gateway.socket import LiveSocket
-from livecommerce.protocol.facts import CardHidden, Level, Note, RoomRules
+from livecommerce.protocol.facts import CardHidden, Level, Note, RoomRules, TriageCount
 from livecommerce.protocol.from_viewer import Accept, Ping, React, Release, Reserve, Say, Token, Vote, WantLine
 from livecommerce.protocol.to_viewer import (
     Answer,
@@ -372,7 +372,7 @@ class TestTalk:
         assert [line.text for line in welcome.snapshot.talk] == ["early bird"]
 
     @pytest.mark.parametrize(
-        ("text", "why"), [("", R.EMPTY), (" \u200b\n", R.EMPTY), ("visit evil.com now", R.WORDS), ("b4d w0rd", R.WORDS)]
+        ("text", "why"), [("", R.EMPTY), (" \u200b\n", R.EMPTY), ("visit evil.com now", R.LINK), ("b4dw0rd", R.WORDS)]
     )
     async def test_what_may_not_be_said_is_refused_and_nobody_hears_it(
         self, redis: Redis, settings: Settings, clock: TestClock, text: str, why: R
@@ -409,11 +409,13 @@ class TestTalk:
             raw.send(Say("c", "everybody please look at my own channel"))
             await raw.read_until(RefusedMessage if raw is people[-1] else Said)
             await one.clock.advance(0.11)
-        while (message := await desk.read_until(Desk)).held_line is None:
-            pass
-        assert message.viewer_id == "v4"
+        assert (await desk_with(desk, "triage")).triage == TriageCount(1, 0)
         await until(lambda: not one.hub._tasks)
-        held = await one.shows.news.find_talk(SHOW, message.held_line.line_id)
+        (item,) = await one.shows.triage.take(SHOW, "mod")
+        assert (item.kind, item.why, item.count) == ("held", "copies", 5)
+        assert [line.shown for line in item.lines] == [False, True, True, True, True]
+        assert item.lines[0].viewer_id == "v4"
+        held = await one.shows.news.find_talk(SHOW, item.lines[0].line_id)
         assert held is not None
         assert held.held
 
@@ -422,10 +424,18 @@ class TestTalk:
         a, _ = await seat(one, "a")
         a.send(Say("c1", "hello"))
         said = await a.read_until(Said)
-        assert (await desk.read_until(Desk)).authors == {said.line.line_id: "a"}
+        assert (await desk_with(desk, "authors")).authors == {said.line.line_id: "a"}
         found = await one.shows.news.find_talk(SHOW, said.line.line_id)
         assert found is not None
         assert found.viewer_id == "a"
+
+
+async def desk_with(raw: Raw, field: str) -> Desk:
+    """The next message to the desk that says something of that kind."""
+    while True:
+        message: Desk = await raw.read_until(Desk)
+        if getattr(message, field):
+            return message
 
 
 class TestQuestions:
@@ -435,14 +445,18 @@ class TestQuestions:
         said = await a.read_until(Said)
         assert (said.line.line_id, said.line.kind) == ("qst_1", "question")
 
-    async def test_a_private_question_goes_to_the_desk_only(self, one: Live) -> None:
-        host, _ = await seat(one, "host", role="host")
+    async def test_a_private_question_goes_to_one_advisor_only(self, one: Live) -> None:
+        clara, _ = await seat(one, "clara", role="host")
+        other, _ = await seat(one, "max", role="moderator")
         a, _ = await seat(one, "a")
         a.send(Say("c1", "my skin is dry", "private"))
         assert not (await a.read_until(Said)).shown
-        desk = await host.read_until(Desk)
-        assert (desk.private.text, desk.viewer_id) == ("my skin is dry", "a")
+        assert (await a.read_until(Own)).private.text == "my skin is dry"
+        assert (await desk_with(clara, "private")).private.text == "my skin is dry"
         assert not one.hub.rooms[SHOW].room.talk.history
+        await one.shows.news.tell_desk(SHOW, Desk(text="the end"))
+        while not (message := await other.read_until(Desk)).text:
+            assert message.private is None
 
     async def test_a_vote_is_passed_on(self, one: Live) -> None:
         a, _ = await seat(one, "a")

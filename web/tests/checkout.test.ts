@@ -25,7 +25,7 @@ const order = (status: OrderFacts["status"], pay_url = ""): OrderFacts => ({
 
 const page = (facts: OrderFacts) => ({ order: facts, story: "", lines: [], promises: [] });
 const heard = (facts: OrderFacts): void => {
-  room.value = fold(room.value, { t: "own", hold: null, order: facts, note: "" });
+  room.value = fold(room.value, { t: "own", hold: null, order: facts, note: "", private: null });
 };
 
 /** The server: each request waits until the test answers it. */

@@ -109,6 +109,7 @@ export const aSnapshot = (given: Partial<Snapshot> = {}): Snapshot => ({
   questions: [],
   promises: {},
   slow_seconds: 0,
+  members_only: false,
   viewers: 1,
   holds: [],
   orders: [],
@@ -117,7 +118,7 @@ export const aSnapshot = (given: Partial<Snapshot> = {}): Snapshot => ({
 
 export const aWelcome = (given: Partial<Welcome> = {}): Welcome => ({
   t: "welcome",
-  you: { viewer_id: "vw_1", name: "Camille", role: "viewer", advisor_name: "", shop_name: "" },
+  you: { viewer_id: "vw_1", name: "Camille", role: "viewer", advisor_name: "", shop_name: "", member: false },
   now_ms: 1_000_000,
   epoch: "e",
   offset: 0,
@@ -127,5 +128,6 @@ export const aWelcome = (given: Partial<Welcome> = {}): Welcome => ({
   orders: [],
   snapshot: null,
   counting: false,
+  missed_talk: false,
   ...given,
 });

@@ -68,6 +68,7 @@ function make(random: () => number = () => 0.5): ShowSocket {
     renewToken: async () => `pass-${++renewed}`,
     tokenExpiresAtMs: () => expiresAtMs,
     device: "phone",
+    heard: () => "ln_9",
     onMessage: (message) => heard.push(message),
     onStatus: (one) => status.push(one),
     WebSocket: FakeSocket as unknown as typeof WebSocket,
@@ -115,7 +116,8 @@ describe("hello", () => {
     last().ends(1006);
     await vi.advanceTimersByTimeAsync(1000);
     last().open();
-    expect(last().sent[0]).toMatchObject({ t: "hello", epoch: "e", offset: 6 });
+    // And the last line of talk that the page has: what was said since is sent again.
+    expect(last().sent[0]).toMatchObject({ t: "hello", epoch: "e", offset: 6, heard: "ln_9" });
   });
 
   test("a line that is not welcomed in time is given up", async () => {
@@ -329,7 +331,7 @@ describe("while stock is counted again", () => {
   test("what she gave back is not claimed, whoever told of its end", () => {
     welcome();
     last().says({ t: "answer", rid: "rid-0001", hold: aHold({ rid: "rid-0001", state: "held", token: "one" }) });
-    last().says({ t: "own", hold: aHold({ rid: "rid-0001", state: "expired", token: "" }), order: null, note: "" });
+    last().says({ t: "own", hold: aHold({ rid: "rid-0001", state: "expired", token: "" }), order: null, note: "", private: null });
     last().says({ t: "counting", on: true });
     expect(proofs()).toEqual([]);
   });

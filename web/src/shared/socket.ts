@@ -30,6 +30,8 @@ export interface SocketParts {
   device: "phone" | "desk";
   /** Opens a show for invited guests. */
   invitation?: string;
+  /** The last line of talk that the page has, so that it gets those it missed. */
+  heard?: () => string;
   onMessage: (message: ToViewer) => void;
   onStatus: (status: LineStatus) => void;
   /** Handed in by tests. */
@@ -153,6 +155,7 @@ export class ShowSocket {
       device: this.parts.device,
       token: this.parts.token(),
       ...(this.parts.invitation ? { invitation: this.parts.invitation } : {}),
+      ...(this.epoch && this.parts.heard ? { heard: this.parts.heard() } : {}),
     });
   }
 

@@ -6,13 +6,16 @@
 import { effect, signal, type ReadonlySignal } from "@preact/signals";
 import type { ComponentProps } from "preact";
 import { checkoutRid } from "./checkout";
-import { claims, offers, room } from "./room";
+import { claims, offers, room, tab } from "./room";
 
 type Private = typeof import("./Private");
 type Till = typeof import("./Till");
 
 const inTheRoom = (): boolean => room.value.you !== null || checkoutRid.value !== "";
-const isToldSomething = (): boolean => claims.value.length > 0 || offers.value.now !== null || offers.value.next !== null;
+const isToldSomething = (): boolean =>
+  claims.value.length > 0 || offers.value.now !== null || offers.value.next !== null || tab.value === "private" || hasAsked();
+/** She asked in private before: an answer may have come while she was away. */
+const hasAsked = (): boolean => inTheRoom() && sessionStorage.getItem("lc.asked") === room.value.show?.show_id;
 
 const till = later(inTheRoom, () => import("./Till"));
 const own = later(isToldSomething, () => import("./Private"));
@@ -43,6 +46,11 @@ export function Checkout() {
 
 export function OfferCard() {
   const Part = own.value?.OfferCard;
+  return Part ? <Part /> : null;
+}
+
+export function PrivateTalk() {
+  const Part = own.value?.PrivateTalk;
   return Part ? <Part /> : null;
 }
 
