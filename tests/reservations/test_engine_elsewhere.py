@@ -1,5 +1,5 @@
-"""The engine's whole contract again: on a Redis of another make and age, on the oldest that is promised, and on a cluster
-of three masters."""
+"""The engine's whole contract again: on a Redis of another make and age, on the oldest that is promised, and on a
+cluster of three masters."""
 
 from collections.abc import AsyncIterator
 
