@@ -44,6 +44,7 @@ from livecommerce.reservations.rebuild_store import Claimed, RebuildStore
 from livecommerce.reservations.states import ENDED, IN_HELD, State
 from livecommerce.reservations.tokens import HoldPromise
 from livecommerce.settings import Settings
+from livecommerce.shows.draws import reopen_draws
 
 log = structlog.get_logger(__name__)
 
@@ -165,12 +166,13 @@ class RebuildDuty:
             now_ms = self._clock.now_ms()
             await self._database.write(lambda connection: close_moves(connection, location_id, now_ms))
         known, seq = await self._gather(show_id, generation, claimed)
-        decision = decide(known.evidence, known.in_sql, known.deals)
+        decision = decide(known.evidence, known.in_sql, known.deals, known.places)
         await self._void(show_id, decision.unwritten)
         clock_ms = known.evidence.hold_clock_ms
         new = lay_out(decision.holds, known.deals.values(), known.moves | known.moves_out, clock_ms)
         await self._write_down(show_id, generation, known, decision, new, seq)
         await self._store.stage(show_id, generation, new)
+        await self._reopen_draws(show_id, generation, known.reopened)
         tickets = [claimed.ticket, known.evidence.ticket, *(hold.ticket for hold in decision.holds.values())]
         word, at = await self._store.install(
             show_id, generation, new, epoch=secrets.token_hex(8), seq=seq, hold_clock_ms=clock_ms, ticket=max(tickets),
@@ -226,6 +228,7 @@ class RebuildDuty:
             for name, qty in known.moves_out.items()
             if qty
         ]
+        rows += _places(show_id, known, at_ms)
         further = {key: hold for key, hold in decision.holds.items() if hold.distance != known.journal.get(key, (0, 0))}
         for key, hold in sorted(further.items(), key=lambda each: (_when_told(each[0], each[1], known), each[0])):
             if key in lost and key not in known.journal:
@@ -239,12 +242,22 @@ class RebuildDuty:
             piece = rows[first : first + _ROWS_PER_COMMIT]
 
             async def work(connection: AsyncConnection, piece: list[dict[str, Any]] = piece) -> None:
-                ours = select(show_books.c.generation).where(show_books.c.show_id == show_id).with_for_update()
-                if (await connection.execute(ours)).scalar_one() != generation:
-                    raise Overtaken
+                await _refuse_if_overtaken(connection, show_id, generation)
                 await insert_movements(connection, show_id, piece)
 
             await self._database.write(work)
+
+    async def _reopen_draws(self, show_id: str, generation: int, deal_ids: Sequence[str]) -> None:
+        """Last before the new books, so that the window that is told is as long as it says. Should this leader die in
+        between, the next one opens it once more, under another seed."""
+        if not deal_ids:
+            return
+
+        async def work(connection: AsyncConnection) -> None:
+            await _refuse_if_overtaken(connection, show_id, generation)
+            await reopen_draws(connection, show_id, deal_ids, self._clock.now_ms())
+
+        await self._database.write(work)
 
     def _began(self, hold: Claim, known: Known) -> int:
         """When it began, on the hold clock, so that its end is found again should history be lost once more."""
@@ -265,6 +278,12 @@ class RebuildDuty:
         except (RedisError, OSError) as error:
             # It is installed all the same; pages find out when they come back or ask.
             log.warning("rebuild_not_told", show_id=show_id, why=repr(error))
+
+
+async def _refuse_if_overtaken(connection: AsyncConnection, show_id: str, generation: int) -> None:
+    ours = select(show_books.c.generation).where(show_books.c.show_id == show_id).with_for_update()
+    if (await connection.execute(ours)).scalar_one() != generation:
+        raise Overtaken
 
 
 async def _next_generation(connection: AsyncConnection, show_id: str, lease_epoch: int) -> int:
@@ -290,6 +309,7 @@ def _when_told(key: Key, hold: Claim, known: Known) -> int:
 
 # What a hold in this state has left behind, at the least; the last one in its own round.
 _PATH: dict[State, tuple[str, ...]] = {
+    State.ENTERED: ("entered",),
     State.WAITING: ("waiting",),
     State.OFFERED: ("offered",),
     State.HELD: ("held",),
@@ -300,6 +320,17 @@ _PATH: dict[State, tuple[str, ...]] = {
     State.CANCELLED: ("held", "cancelled"),
     State.LAPSED: ("waiting", "lapsed"),
 }
+
+
+def _places(show_id: str, known: Known, at_ms: int) -> list[dict[str, Any]]:
+    """The places of entrants that the journal did not tell: the list of tickets is made of movements, and must have
+    each of them, whatever became of her since."""
+    return [
+        _row(show_id, key, line, each, "held" if place.held else "waiting", 0, at_ms) | {"ticket": place.ticket}
+        for key, place in known.places.items()
+        if key not in known.placed and key in known.evidence.claims
+        for line, each in enumerate(known.evidence.claims[key].lines)
+    ]
 
 
 def _rows_of(show_id: str, key: Key, hold: Claim, at_ms: int, began: int) -> list[dict[str, Any]]:

@@ -729,8 +729,14 @@ draws = Table(
     Column("salt", Text, nullable=False),
     _ms("draws_at_ms"),  # the window's end, once the deal is open
     _ms("drawn_at_ms"),
+    # Written before the first place is given, when every entry stands in `movements`: with these a draw whose books are
+    # lost goes on exactly as it would have. Told with the seed.
     Column("entrants", Integer, nullable=False, server_default="0"),
     Column("root", Text, nullable=False, server_default=""),
+    Column("base", BigInteger, nullable=True),  # the ticket before the first drawn one
+    Column("entries_to", BigInteger, nullable=True),  # the last movement then: later ones may be of another history
+    # Windows that came to nothing since Redis lost them: [{"seed", "commitment", "at_ms"}, …], oldest first.
+    Column("void", JSON, nullable=False, server_default="[]"),
 )
 
 # The list of tickets of a closed deal, as it was signed: these bytes, for ever.

@@ -34,6 +34,7 @@ class DrawFacts(msgspec.Struct, frozen=True):
     entrants: int = 0
     seed: str = ""
     root: str = ""
+    again: int = 0  # how often the window had to open anew, under another seed, since the entries were lost
 
 
 class DealFacts(msgspec.Struct, frozen=True):
@@ -280,6 +281,14 @@ class DealDrawn(Event, frozen=True, tag="deal_drawn"):
     draw: DrawFacts
 
 
+class DrawReopened(Event, frozen=True, tag="draw_reopened"):
+    """Entries of a draw may be lost, and nobody had a place yet: its window opens anew, under a new commitment.
+    Who is known to be in it stays in; everybody else may tap again."""
+
+    deal_id: str
+    draw: DrawFacts
+
+
 class DealClosed(Event, frozen=True, tag="deal_closed"):
     deal_id: str
     reason: Literal["time", "host", "pulled", "show_over"] = "host"
@@ -330,6 +339,7 @@ AnyEvent = (
     | DealAnnounced
     | DealOpened
     | DealDrawn
+    | DrawReopened
     | DealClosed
     | LinePinned
     | LineUnpinned

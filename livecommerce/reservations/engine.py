@@ -10,7 +10,7 @@ import asyncio
 import functools
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
@@ -143,6 +143,9 @@ class Drawing:
     in_ledger: bool
 
 
+Fix = Callable[[str, int, int], Awaitable[None]]  # root, entrants, the ticket before the first drawn one
+
+
 class ReservationEngine:
     """One per process. `start` before use, `aclose` last.
 
@@ -233,8 +236,12 @@ class ReservationEngine:
         in SQL. A `move_id` takes once and always answers with what it took. Raises `Refused(UNKNOWN_DEAL)`."""
         return await self._batcher.ask(show_id, (verbs.TAKE_OUT, deal_id, move_id, units), answers.number)
 
-    async def draw(self, show_id: str, deal_id: str, seed: str, salt: str) -> Drawing:
+    async def draw(self, show_id: str, deal_id: str, seed: str, salt: str, fix: Fix | None = None) -> Drawing:
         """End the window of a deal that is drawn, and serve its entrants in the order of `draw.order_of`.
+
+        `fix` is awaited when it is known who is in the draw, before anybody has a place, each time anew: with what it
+        wrote down, the draw can be found again should the books be lost. What it refuses ends the call, with the draw
+        where it stood.
 
         The answer says how the draw stands: nothing was done where it was made before, where the deal is closed, not
         open yet or not drawn at all. May be called again after any failure and by several workers at once, with the
@@ -246,14 +253,14 @@ class ReservationEngine:
         while stands.phase == DrawPhase.DRAWING:
             if looks == _DRAW_LOOKS_MAX:
                 raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS)
-            stands, given = await self._carry_on(show_id, deal_id, stands, seed, salt)
+            stands, given = await self._carry_on(show_id, deal_id, stands, seed, salt, fix)
             looks = 0 if given else looks + 1
         if stands.phase == DrawPhase.DRAWN and stands.in_ledger:
             await self._tell_drawn(show_id, deal_id)
         return stands
 
     async def _carry_on(
-        self, show_id: str, deal_id: str, stands: Drawing, seed: str, salt: str
+        self, show_id: str, deal_id: str, stands: Drawing, seed: str, salt: str, fix: Fix | None
     ) -> tuple[Drawing, bool]:
         """Serve the rest of a draw, part by part, until it is made or stands elsewhere than expected; and whether any
         part went through. Who is outrun each time gives up, so of several workers one always stays."""
@@ -266,6 +273,8 @@ class ReservationEngine:
             root, order = await asyncio.to_thread(draw.root_and_order, seed, salt, entrants)
         else:  # somebody else has begun to give places meanwhile, and has told the root
             return await self._batcher.ask(show_id, (verbs.END_WINDOW, deal_id), _drawing(deal_id)), False
+        if fix is not None:
+            await fix(root, stands.entrants, stands.base)
         given = False
         for first in range(0, len(order), _DRAWN_PER_CALL):
             part = [left[ticket] for ticket in order[first : first + _DRAWN_PER_CALL]]
@@ -626,6 +635,15 @@ class ReservationEngine:
         except (RedisError, OSError) as error:
             raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
         return epoch is not None and not paused
+
+    async def pause(self, show_id: str) -> None:
+        """Close the books until they are made anew: the ledger proves that they have lost history, though no process
+        that is left was answered what they lost."""
+        if await self.counts_now(show_id):
+            try:
+                await self._redis.hset(keys.meta(show_id), "paused", str(self._clock.now_ms()))
+            except (RedisError, OSError) as error:
+                raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
 
     def is_counted_again(self, show_id: str) -> bool:
         """True where the last that this process heard of the show was REBUILDING."""

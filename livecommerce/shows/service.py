@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 from msgspec import UNSET
+from redis.exceptions import RedisError
 from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -56,6 +57,7 @@ from livecommerce.protocol.facts import (
     ShowFacts,
 )
 from livecommerce.protocol.to_viewer import Desk, Own
+from livecommerce.reservations.batcher import BUSY_AFTER_MS
 from livecommerce.reservations.draw import root_of
 from livecommerce.reservations.engine import ReservationEngine
 from livecommerce.reservations.states import DrawPhase
@@ -77,6 +79,7 @@ from livecommerce.shows.commands import (
     next_instant_ms,
     record_draw,
 )
+from livecommerce.shows.draws import fix_draw
 from livecommerce.shows.invitations import Invitation, NewInvitation
 from livecommerce.shows.log import LogRow
 from livecommerce.shows.news import News, TalkLine
@@ -171,7 +174,10 @@ class Shows:
         clock: Clock,
         settings: Settings,
         shelves: Shelves | None = None,
+        copy_journal: Callable[[str], Awaitable[Any]] | None = None,
     ) -> None:
+        """`copy_journal` brings what a show's journal holds into the ledger; without it a draw whose books are lost has
+        to begin anew."""
         self.database = database
         self.engine = engine
         self.catalogue = catalogue
@@ -181,6 +187,7 @@ class Shows:
         self._stocks = stock.DealStocks(database, engine, clock)
         self._shelves = shelves or Shelves(database, engine, catalogue, settings, clock)
         self.tickets = TicketLists(database, clock, settings)
+        self._copy_journal = copy_journal
         self._standings = Gathered(self._read_standings)
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._catching_up: dict[str, asyncio.Lock] = {}
@@ -640,8 +647,12 @@ class Shows:
             secret = (await connection.execute(select(draws).where(draws.c.deal_id == deal_id))).one()
         if secret.drawn_at_ms is not None:
             return
-        made = await self.engine.draw(show_id, deal_id, secret.seed, secret.salt)
-        # Books that were made anew know of no draw: it is told as one of nobody, and the deal is first come.
+
+        async def fix(root: str, entrants: int, base: int) -> None:
+            await self._fix_draw(show_id, deal_id, secret.seed, root, entrants, base)
+
+        made = await self.engine.draw(show_id, deal_id, secret.seed, secret.salt, fix)
+        # A deal whose books know of no draw is first come: it is told as one of nobody.
         if made.phase not in (DrawPhase.DRAWN, DrawPhase.NONE):
             return  # closed before it was drawn, or not open in the engine yet: then the opening comes first
 
@@ -657,6 +668,20 @@ class Shows:
                 await self._carry_out(connection, state, decision, CLOCK)
 
         await self.database.write(work)
+
+    async def _fix_draw(self, show_id: str, deal_id: str, seed: str, root: str, entrants: int, base: int) -> None:
+        """Entries first, then their root, then places: so whoever has a place can be proved by the ledger alone."""
+        if self._copy_journal is not None:
+            try:
+                await self._copy_journal(show_id)
+            except (RedisError, OSError) as error:
+                raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
+        word = await self.database.write(lambda c: fix_draw(c, deal_id, seed, root, entrants, base))
+        if word == "another":
+            log.error("draw_of_lost_history", show_id=show_id, deal_id=deal_id)
+            await self.engine.pause(show_id)
+        if word != "fixed":
+            raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS)
 
     async def _finish(self, show_id: str, deal_id: str) -> None:
         """A deal that closes: a draw that was made is told before the books are closed, also after the show."""

@@ -25,6 +25,7 @@ from livecommerce.reservations.ticket_list import (
     Signed,
     Ticket,
     TicketList,
+    VoidWindow,
     public_key_of,
     sign,
     signing_key,
@@ -155,7 +156,7 @@ class TicketLists:
 
 
 async def _deal(connection: AsyncConnection, deal_id: str) -> "Row[Any]":
-    drawn = (draws.c.seed, draws.c.salt, draws.c.drawn_at_ms, draws.c.entrants, draws.c.root)
+    drawn = (draws.c.seed, draws.c.salt, draws.c.drawn_at_ms, draws.c.entrants, draws.c.root, draws.c.void)
     query = (
         select(deals, cards.c.title, *drawn)
         .join(cards, cards.c.id == deals.c.card_id)
@@ -203,11 +204,13 @@ def _draw_part(deal: "Row[Any]") -> DrawPart:
     return DrawPart(
         commitment=commitment_of(deal.seed),
         seed=deal.seed,
-        root=deal.root,
-        entrants=deal.entrants,
+        # Who was in it is told where it was made; closed in between, it is one of nobody.
+        root=deal.root if deal.drawn_at_ms is not None else "",
+        entrants=deal.entrants if deal.drawn_at_ms is not None else 0,
         window_seconds=deal.draw_seconds,
         drawn_at_ms=deal.drawn_at_ms,
         head_wants_more=deal.head_wants_more,
+        void=tuple(msgspec.convert(each, VoidWindow) for each in deal.void or ()),
     )
 
 

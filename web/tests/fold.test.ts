@@ -74,11 +74,13 @@ describe("events of the show", () => {
   });
 
   test("a drawn deal is told its window with its opening, and its seed with the draw", () => {
-    const draw = { window_seconds: 6, commitment: "c", draws_at_ms: 6000, drawn_at_ms: null, entrants: 0, seed: "", root: "" };
+    const draw = { window_seconds: 6, commitment: "c", draws_at_ms: 6000, drawn_at_ms: null, entrants: 0, seed: "", root: "", again: 0 };
     const open = after(welcomed, { kind: "deal_opened", deal_id: "d1", closes_at_ms: null, draw });
     expect(dealOf(open, "d1")?.deal.draw).toEqual(draw);
     const drawn = { ...draw, drawn_at_ms: 6001, entrants: 3, seed: "s", root: "r" };
     expect(dealOf(after(open, { kind: "deal_drawn", deal_id: "d1", draw: drawn }), "d1")?.deal).toMatchObject({ status: "open", draw: drawn });
+    const again = { ...drawn, drawn_at_ms: null, entrants: 0, seed: "", root: "", draws_at_ms: 99, again: 1 };
+    expect(dealOf(after(open, { kind: "draw_reopened", deal_id: "d1", draw: again }), "d1")?.deal).toMatchObject({ status: "open", draw: again });
   });
 
   test("a hidden line leaves the talk and the pins", () => {

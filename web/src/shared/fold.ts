@@ -208,6 +208,7 @@ function applyEvent(state: RoomState, stamped: Stamped): RoomState {
     case "deal_opened":
       return withDeal(state, event.deal_id, { status: "open", closes_at_ms: event.closes_at_ms, draw: event.draw });
     case "deal_drawn":
+    case "draw_reopened":
       return withDeal(state, event.deal_id, { draw: event.draw });
     case "deal_closed":
       return withDeal(state, event.deal_id, { status: "closed", pulled: event.pulled });

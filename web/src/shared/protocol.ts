@@ -276,6 +276,7 @@ export interface DrawFacts {
   entrants: number;
   seed: string;
   root: string;
+  again: number;
 }
 
 /** The numbers of one deal: `available + held + paying + sold = quota`. `waiting` is the length of the line. */
@@ -358,6 +359,13 @@ export interface DealOpened {
 /** The draw was made: who was drawn holds a unit, the others stand in the line in the order drawn. */
 export interface DealDrawn {
   kind: "deal_drawn";
+  deal_id: string;
+  draw: DrawFacts;
+}
+
+/** Entries of a draw may be lost, and nobody had a place yet: its window opens anew, under a new commitment. Who is known to be in it stays in; everybody else may tap again. */
+export interface DrawReopened {
+  kind: "draw_reopened";
   deal_id: string;
   draw: DrawFacts;
 }
@@ -570,6 +578,7 @@ export type ShowEvent =
   | DealAnnounced
   | DealOpened
   | DealDrawn
+  | DrawReopened
   | DealClosed
   | LinePinned
   | LineUnpinned
