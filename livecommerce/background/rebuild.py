@@ -52,6 +52,9 @@ NAME = "rebuild"
 # Shows rebuilt at once: their windows pass together, and their rows fit into memory.
 AT_ONCE = 8
 _ROWS_PER_COMMIT = 1000
+# How often books that are well are asked whether anybody looks at them. In a cluster the list of those to watch lies on
+# one node: where that alone loses its data, nothing else would bring the other nodes' shows back into it.
+WATCH_SECONDS = 11.0
 
 REBUILDS = Counter("livecommerce_rebuilds", "Rebuilds of a show's books", ["why", "outcome"])
 PAUSED_SECONDS = Counter("livecommerce_rebuild_paused_seconds", "Seconds that shows could not sell: books lost")
@@ -89,16 +92,20 @@ class RebuildDuty:
         self._journal = JournalToLedger(redis, database, engine, clock)
         self._settings = settings
         self._clock = clock
+        self._engine = engine
+        self._watch_at = 0.0
         self._since: dict[str, float] = {}  # show → when it was first seen without books, monotonic
 
     async def run(self, lease_epoch: int) -> None:
         """One look at all shows, and a rebuild of those that need it. Safe to run twice at once, to be cancelled
         anywhere and to be repeated. Raises `Refused(BUSY)` where Redis is away."""
         try:
-            need = await self._needing()
+            candidates = await self._candidates()
+            need = await self._needing(candidates)
         except (RedisError, OSError) as error:
             raise Refused(R.BUSY, after_ms=1000) from error
         PAUSED_SHOWS.set(len(need))
+        await self._watch([show_id for show_id in candidates if show_id not in need])
         few = asyncio.Semaphore(AT_ONCE)
 
         async def one(show_id: str, why: str) -> None:
@@ -129,9 +136,23 @@ class RebuildDuty:
             )  # fmt: skip
         return rebuilt
 
-    async def _needing(self) -> dict[str, str]:
-        """Shows and locations whose books are missing or paused, and which of the two. Shows that are over and asked
-        for nothing may rest as they are."""
+    async def _watch(self, show_ids: Sequence[str]) -> None:
+        """See to it now and then that whatever is not quiet has its clock, its journal and its deals looked after."""
+        now = self._clock.monotonic()
+        if now < self._watch_at:
+            return
+        self._watch_at = now + WATCH_SECONDS
+        watched = set(await self._engine.shows_to_watch())
+        for show_id in show_ids:
+            if show_id not in watched:
+                try:
+                    await self._engine.watch_if_busy(show_id)
+                except Refused as refused:  # its node is away: the others' shows have their turn
+                    log.warning("watch_waits", show_id=show_id, refusal=refused.why.value.word)
+
+    async def _candidates(self) -> Sequence[str]:
+        """Shows and locations whose books are needed. Shows that are over and asked for nothing may rest as they
+        are."""
         open_deals = select(deals.c.show_id).where(deals.c.status.in_(("announced", "open", "closing")))
         errands = select(outbox.c.body["show_id"].as_string()).where(outbox.c.done_at_ms.is_(None))
         on_air = select(shows.c.id).where(shows.c.status.in_(("live", "interrupted")))
@@ -140,7 +161,10 @@ class RebuildDuty:
         places = column.startswith(keys.pool_book(""), autoescape=True)
         query = select(column).where(or_(places, column.in_(open_deals), column.in_(errands), column.in_(on_air)))
         async with self._database.read() as connection:
-            candidates = (await connection.execute(query.order_by(column))).scalars().all()
+            return (await connection.execute(query.order_by(column))).scalars().all()
+
+    async def _needing(self, candidates: Sequence[str]) -> dict[str, str]:
+        """Those whose books are missing or paused, and which of the two."""
         need = {}
         for show_id in candidates:
             if why := await self._store.needs_rebuild(show_id):

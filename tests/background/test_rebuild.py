@@ -17,7 +17,7 @@ from livecommerce.audit.report import replayed
 from livecommerce.audit.watch import Watch
 from livecommerce.background.journal import JournalToLedger
 from livecommerce.background.lease import Leases
-from livecommerce.background.rebuild import NAME, RebuildDuty, Rebuilt
+from livecommerce.background.rebuild import NAME, WATCH_SECONDS, RebuildDuty, Rebuilt
 from livecommerce.errors import R, Refused
 from livecommerce.ledger.tables import deals, movements, reservations, show_books, shows
 from livecommerce.people.identity import ViewerIdentity
@@ -729,6 +729,20 @@ async def test_the_duty_finds_what_is_missing_or_paused_and_leaves_quiet_shows_a
     await world.clock.advance(world.settings.rebuild_seconds)
     await task
     assert (await tap(world, 1)).state == "held"
+
+
+async def test_shows_that_nobody_watches_any_more_are_watched_again(shop: Shop) -> None:
+    """As in a cluster, where the node that has the list lost its data and the show's node did not."""
+    world = shop.world
+    await tap(world, 1)
+    leader = shop.leader()
+    await leader.run(1)
+    await world.redis.delete(keys.SHOWS)
+    await leader.run(1)
+    assert await world.engine.shows_to_watch() == ()  # not at every turn
+    await world.clock.advance(WATCH_SECONDS)
+    await leader.run(1)
+    assert await world.engine.shows_to_watch() == (SHOW,)
 
 
 async def test_it_is_cancelled_anywhere_and_the_next_one_finds_as_much(shop: Shop) -> None:
