@@ -89,7 +89,7 @@ class Settings:
     shop_limit: int = _setting("SHOP_LIMIT", "units of one article in a bag of the web shop", 10)
     bag_minutes_max: int = _setting("BAG_MINUTES", "a bag that is changed again and again is kept no longer", 60)
     basket_hours_max: int = _setting("BASKET_HOURS", "the longest that an advisor may keep units for a customer", 24)
-    try_on_hours: int = _setting("TRY_ON_HOURS", "how long an article waits at a counter to be tried", 36)
+    try_on_hours: int = _setting("TRY_ON_HOURS", "how long an article waits at a counter to be tried: 24 to 48", 36)
     try_on_limit: int = _setting("TRY_ON_LIMIT", "articles one person may have waiting to be tried", 2)
     no_shows_max: int = _setting("NO_SHOWS", "after so many not tried, no more are set aside for a while; 0: always", 3)
     no_show_days: int = _setting("NO_SHOW_DAYS", "how long somebody who did not come is remembered for it", 30)
@@ -207,6 +207,8 @@ _AT_LEAST = {
     "bag_minutes_max": 1, "basket_hours_max": 1, "try_on_hours": 24, "try_on_limit": 1, "no_shows_max": 0,
     "no_show_days": 1,
 }  # fmt: skip
+# A shelf is not a cloakroom: an article that waits longer than this is not tried any more.
+_AT_MOST = {"try_on_hours": 48}
 _WEAK = {"", "secret", "changeme", "change-me", "password", "default", "test"}
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -216,6 +218,11 @@ def _problems(settings: Settings) -> list[str]:
         f"{_env(name)} must be at least {least}, and is {getattr(settings, name)}."
         for name, least in _AT_LEAST.items()
         if getattr(settings, name) < least
+    ]
+    problems += [
+        f"{_env(name)} must be at most {most}, and is {getattr(settings, name)}."
+        for name, most in _AT_MOST.items()
+        if getattr(settings, name) > most
     ]
     if settings.mode not in ("demo", "development", "production"):
         problems.append("LIVECOMMERCE_MODE must be demo, development or production.")

@@ -60,6 +60,7 @@ _SCAN = 100  # queue entries, of up to 64 holds each, read at once where a deal 
 # Entrants that one call gives their places, and that one question to Redis lists: either keeps it near 1 ms.
 _DRAWN_PER_CALL = 32
 _ENTRANTS_PER_PAGE = 1000
+_PAYING_PER_PAGE = 1000
 # Looks in a row at a draw that another worker carries on with, before this one leaves it to the next turn.
 _DRAW_LOOKS_MAX = 8
 # In the order of the script's counts.
@@ -517,7 +518,14 @@ class ReservationEngine:
             hold_clock, paused = await self._redis.hmget(keys.meta(show_id), "clk", "paused")
             if hold_clock is None or paused:
                 raise Refused(R.REBUILDING, after_ms=REBUILDING_AFTER_MS)
-            due = await self._redis.zrangebyscore(keys.paying(show_id), "-inf", int(hold_clock), start=0, num=1000)
+            due: list[Any] = []
+            while len(due) % _PAYING_PER_PAGE == 0:  # the next page, until one is not full
+                page: Any = await self._redis.zrangebyscore(
+                    keys.paying(show_id), "-inf", int(hold_clock), start=len(due), num=_PAYING_PER_PAGE
+                )
+                due += page
+                if not page:
+                    break
         except (RedisError, OSError) as error:
             raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
         return [_split(key) for key in due]

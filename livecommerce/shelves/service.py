@@ -163,10 +163,8 @@ class Shelves:
         """Finish moves whose process died; bring home what Redis lost; have busy books watched. One location a turn for
         the last two. How many moves were finished."""
         before_ms = self._clock.now_ms() - MOVE_SECONDS * 1000
-        async with self._database.read() as connection:
-            found = await moves.open_moves(connection, before_ms, ROUND_MAX)
         finished = 0
-        for move in found:
+        async for move in moves.open_moves(self._database, before_ms):
             try:
                 await self._finish(move)
                 finished += 1

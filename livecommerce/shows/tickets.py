@@ -39,7 +39,6 @@ _OUTCOMES: dict[str, Outcome] = {
 }  # fmt: skip
 _BEGINNINGS = ("entered", "held", "waiting")
 _PLACED = ("held", "waiting")
-_CLOSED_AT_ONCE_MAX = 20
 
 
 class ListedTickets(msgspec.Struct, frozen=True):
@@ -76,7 +75,7 @@ class TicketLists:
         return public_key_of(self._key)
 
     async def to_make(self) -> list[tuple[str, str]]:
-        """(show, deal) of closed deals without a list, some at a time."""
+        """(show, deal) of closed deals without a list."""
         query = (
             select(deals.c.show_id, deals.c.id)
             .outerjoin(ticket_lists, ticket_lists.c.deal_id == deals.c.id)
@@ -85,7 +84,7 @@ class TicketLists:
         )
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
-        return [(row.show_id, row.id) for row in rows if row.id not in self._without][:_CLOSED_AT_ONCE_MAX]
+        return [(row.show_id, row.id) for row in rows if row.id not in self._without]
 
     async def make(self, deal_id: str) -> bool:
         """Sign the list of a closed deal whose journal is copied; False where there is none to sign, or it was before.
