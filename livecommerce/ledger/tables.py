@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
     text,
 )
 
@@ -659,6 +660,8 @@ orders = Table(
     _ms("created_at_ms", nullable=False),
     _ms("paid_at_ms"),
     _ms("pay_by_ms"),
+    # Grows with every change, whoever makes it: of two things told of an order the page keeps the later one.
+    Column("version", Integer, nullable=False, server_default="1", onupdate=literal_column("version + 1")),
     UniqueConstraint("viewer_id", "rid"),
 )
 

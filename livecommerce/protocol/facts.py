@@ -169,7 +169,8 @@ class Hold(msgspec.Struct, frozen=True):
 
 
 class OrderFacts(msgspec.Struct, frozen=True):
-    """A viewer's own order in one line."""
+    """A viewer's own order in one line. It is told from several places at once, so one with a lower `version` than what
+    is known of the order is older news: leave it."""
 
     order_id: str
     number: str
@@ -183,6 +184,7 @@ class OrderFacts(msgspec.Struct, frozen=True):
     pay_by_ms: int | None = None
     retry_by_ms: int | None = None
     lines: tuple[HoldLine, ...] = ()  # once confirmed: what is hers for good
+    version: int = 0
 
 
 class Level(msgspec.Struct, frozen=True, array_like=True):

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { cardById, dealOf, EMPTY, fold, foldStamped, LINES_KEPT_MAX, liveHolds, numbersOf, release, type RoomState } from "../src/shared/fold";
-import type { ShowEvent, Welcome } from "../src/shared/protocol";
+import type { OrderFacts, ShowEvent, Welcome } from "../src/shared/protocol";
 import { aCard, aDeal, aHold, aLine, anOrder, aShow, aSnapshot, aWelcome } from "./facts";
 
 const welcomed = fold(EMPTY, aWelcome({ snapshot: aSnapshot({ cards: [aCard()] }) }));
@@ -170,5 +170,24 @@ describe("a hold's signed token", () => {
 
     expect(paying.holds["mine"]).toMatchObject({ state: "paying", token: "signed" });
     expect(other.holds["other"]?.token).toBe("");
+  });
+});
+
+describe("news of an order", () => {
+  const told = (version: number, status: OrderFacts["status"]) =>
+    ({ t: "own", hold: null, order: anOrder({ version, status }), note: "" }) as const;
+
+  test("that comes late changes nothing, whichever way it came", () => {
+    const confirmed = fold(fold(welcomed, told(2, "paying")), told(3, "confirmed"));
+    expect(fold(confirmed, told(2, "paying"))).toEqual(confirmed);
+    expect(fold(confirmed, told(2, "paying")).orders).toBe(confirmed.orders);
+    const back = fold(confirmed, aWelcome({ recovered: true, orders: [anOrder({ version: 2, status: "paying" })] }));
+    expect(back.orders["or_1"]?.status).toBe("confirmed");
+  });
+
+  test("of the same version or a later one is taken: the same may be told with more", () => {
+    const paying = fold(welcomed, told(2, "paying"));
+    expect(fold(paying, told(2, "declined")).orders["or_1"]?.status).toBe("declined");
+    expect(fold(paying, told(4, "refunded")).orders["or_1"]?.status).toBe("refunded");
   });
 });

@@ -70,6 +70,8 @@ export class Desk {
   private confirmedAtMs: number[] = [];
   private toasts = 0;
   private ordersTimer: ReturnType<typeof setTimeout> | undefined;
+  private orderLooks = 0;
+  private readonly orderVersions = new Map<string, number>();
 
   constructor(readonly showId: string) {
     this.socket = new ShowSocket({
@@ -226,7 +228,9 @@ export class Desk {
     const { held_line, private: asked, viewer_id, order } = message;
     if (held_line) this.held.value = withLine(this.held.value, { line: held_line, viewer_id });
     if (asked) this.privates.value = withLine(this.privates.value, { line: asked, viewer_id });
-    if (!order) return;
+    // Told again, or late: an order that is known as it is, or further.
+    if (!order || order.version <= (this.orderVersions.get(order.order_id) ?? 0)) return;
+    this.orderVersions.set(order.order_id, order.version);
     if (order.status === "confirmed") this.noteOrder();
     clearTimeout(this.ordersTimer);
     this.ordersTimer = setTimeout(() => void this.loadOrders(), ORDERS_AGAIN_MS);
@@ -240,8 +244,10 @@ export class Desk {
   }
 
   private async loadOrders(): Promise<void> {
+    const look = ++this.orderLooks;
     try {
       const { orders, totals } = await ordersOf(this.showId);
+      if (look !== this.orderLooks) return; // a later look is on its way, or was faster
       batch(() => {
         this.orders.value = orders;
         this.totals.value = totals;

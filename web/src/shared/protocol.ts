@@ -160,7 +160,7 @@ export interface HoldLine {
   qty: number;
 }
 
-/** A viewer's own order in one line. */
+/** A viewer's own order in one line. It is told from several places at once, so one with a lower `version` than what is known of the order is older news: leave it. */
 export interface OrderFacts {
   order_id: string;
   number: string;
@@ -174,6 +174,7 @@ export interface OrderFacts {
   pay_by_ms: number | null;
   retry_by_ms: number | null;
   lines: HoldLine[];
+  version: number;
 }
 
 /** All of a show at (epoch, offset), the same for everybody. A viewer's own holds and orders stand in `welcome` itself; here they are empty. */
