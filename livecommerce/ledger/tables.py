@@ -524,7 +524,7 @@ offer_rules = Table(
     Column("show_id", Text, nullable=False, index=True),  # "": every show of the shop
     Column("position", Integer, nullable=False),
     Column("moment", Text, nullable=False),  # sold_out | released | paid | closing_soon
-    Column("of_kind", Text, nullable=False),  # any | card | product | tag
+    Column("of_kind", Text, nullable=False),  # any | card | product | variant | tag
     Column("of_value", Text, nullable=False, server_default=""),
     Column("offer_kind", Text, nullable=False),
     Column("offer_value", Text, nullable=False, server_default=""),
