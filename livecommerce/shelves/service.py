@@ -31,6 +31,7 @@ from livecommerce.reservations.batcher import REBUILDING_AFTER_MS
 from livecommerce.reservations.engine import QTY_MAX, Attributed, DealStock, ReservationEngine
 from livecommerce.settings import Settings
 from livecommerce.shelves import moves
+from livecommerce.shelves.forgotten import is_forgotten
 from livecommerce.shelves.goods import Goods, goods_at
 
 log = structlog.get_logger(__name__)
@@ -79,11 +80,14 @@ class Shelves:
 
         `credit` is the (advisor, shop) whose order it will be, where that is not whom the viewer came by.
 
-        Refuses `NOT_SOLD_HERE`, then as `ReservationEngine.reserve`; where a variant is to blame, the fact
-        `variant_id` names it. `SOLD_OUT` is said only after the pool was looked at. A refusal moves nothing to anybody;
-        units may have come from the pool to the shelf.
+        Refuses `HOLD_GONE` for a rid of long ago that came to no order, `NOT_SOLD_HERE`, then as
+        `ReservationEngine.reserve`; where a variant is to blame, the fact `variant_id` names it. `SOLD_OUT` is
+        said only after the pool was looked at. A refusal moves nothing to anybody; units may have come from the
+        pool to the shelf.
         """
         async with self._database.read() as connection:
+            if await is_forgotten(connection, viewer.viewer_id, rid, self._clock.now_ms()):
+                raise Refused(R.HOLD_GONE)
             variant_ids = [variant_id for variant_id, _ in lines]
             goods = await goods_at(connection, location_id, variant_ids, public=channel != "till")
         book = keys.pool_book(location_id)
