@@ -20,7 +20,7 @@ from livecommerce.errors import R, Refused
 from livecommerce.ledger.database import Database
 from livecommerce.ledger.tables import shelves
 from livecommerce.reservations import keys
-from livecommerce.reservations.relay_format import STATE, record
+from livecommerce.reservations.relay_format import STATE, record, viewer_and_rid
 from livecommerce.reservations.states import ENDED, State
 from livecommerce.shelves.forgotten import forgotten_of
 
@@ -56,7 +56,7 @@ class ForgetDuty:
     async def _page(self, rids: str) -> None:
         page: Any = await self._redis.hscan(rids, cursor=self._cursor, count=PAGE)
         self._cursor, found = page
-        ended = [_split(key) for key, raw in found.items() if State(record(raw)[STATE]) in ENDED]
+        ended = [viewer_and_rid(key) for key, raw in found.items() if State(record(raw)[STATE]) in ENDED]
         gone = await forgotten_of(self._database, ended, self._clock.now_ms())
         if gone:
             await self._redis.hdel(rids, *(f"{viewer_id}/{rid}" for viewer_id, rid in gone))
@@ -70,8 +70,3 @@ class ForgetDuty:
             first = after or await connection.scalar(query)
         self._location_id = first or ""
         return first is not None
-
-
-def _split(key: Any) -> tuple[str, str]:
-    viewer_id, _, rid = key.decode().rpartition("/")
-    return viewer_id, rid

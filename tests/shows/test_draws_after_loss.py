@@ -13,8 +13,7 @@ from livecommerce.ledger.tables import draws
 from livecommerce.protocol import from_host as c
 from livecommerce.protocol.facts import DrawFacts, DrawReopened
 from livecommerce.reservations import draw as arithmetic
-from livecommerce.reservations import engine as engine_module
-from livecommerce.reservations import keys
+from livecommerce.reservations import drawing, keys
 from livecommerce.reservations.engine import ReservationEngine
 from tests.live_server import until
 from tests.shows.test_draws import (
@@ -124,7 +123,7 @@ async def test_a_draw_cut_off_half_way_gives_the_rest_the_places_it_would_have(
     world: World, monkeypatch: pytest.MonkeyPatch, places_copied: int
 ) -> None:
     """Redis dies between two parts; of the places given, the journal brought all, some or none into the ledger."""
-    monkeypatch.setattr(engine_module, "_DRAWN_PER_CALL", 2)
+    monkeypatch.setattr(drawing, "_DRAWN_PER_CALL", 2)
     show_id, deal_id = await open_window(world)
     commitment = (await facts_of(world, show_id)).commitment
     real, asked = world.engine._batcher.ask, 0
