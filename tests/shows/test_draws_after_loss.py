@@ -314,7 +314,7 @@ async def test_a_worker_that_sleeps_through_a_reopening_gives_no_place_under_the
     await rebuild(world, show_id, world.engine)
 
     async def fix(root: str, entrants: int, base: int) -> None:
-        await world.shows._fix_draw(show_id, deal_id, secret.seed, root, entrants, base)
+        await world.shows._draws._fix(show_id, deal_id, secret.seed, root, entrants, base)
 
     with pytest.raises(Refused):
         await world.engine.draw(show_id, deal_id, secret.seed, secret.salt, fix)
