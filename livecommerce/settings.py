@@ -84,6 +84,10 @@ class Settings:
         secret=True,
     )
     mail_from: str = _setting("MAIL_FROM", "sender of messages", "")
+    sms_url: str = _setting(
+        "SMS_URL", 'https address to which text messages are posted as {"to", "text"}; "print": to the terminal', ""
+    )
+    sms_token: str = _setting("SMS_TOKEN", "bearer token of that address", "", secret=True)
 
     shop_hold_seconds: int = _setting("SHOP_HOLD_SECONDS", "how long a bag of the web shop is kept", 900)
     shop_limit: int = _setting("SHOP_LIMIT", "units of one article in a bag of the web shop", 10)
@@ -145,6 +149,11 @@ class Settings:
     def has_mail(self) -> bool:
         """Whether a message can reach anybody. Where nothing is real yet, one in the data folder does."""
         return bool(self.mail_url) or self.mode != "production"
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether a code can be sent to a phone."""
+        return bool(self.sms_url)
 
     @property
     def embedded_redis(self) -> bool:
@@ -210,6 +219,7 @@ _AT_LEAST = {
 # A shelf is not a cloakroom: an article that waits longer than this is not tried any more.
 _AT_MOST = {"try_on_hours": 48}
 _WEAK = {"", "secret", "changeme", "change-me", "password", "default", "test"}
+SMS_PRINT = "print"
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -242,6 +252,10 @@ def _problems(settings: Settings) -> list[str]:
             problems.append("MAIL_URL must be smtp://host:port or smtps://user:password@host:port.")
         if "@" not in settings.mail_from:
             problems.append("MAIL_FROM must be the address that messages come from, where MAIL_URL is given.")
+    if settings.sms_url and settings.sms_url != SMS_PRINT:
+        sms = urlsplit(settings.sms_url)
+        if not sms.hostname or (sms.scheme != "https" and (sms.scheme != "http" or sms.hostname not in _LOOPBACK)):
+            problems.append('SMS_URL must begin with https:// (http:// to this machine), or be "print".')
     if settings.public_url and urlsplit(settings.public_url).scheme not in ("http", "https"):
         problems.append("PUBLIC_URL must begin with http:// or https://.")
     if settings.database_url and not settings.database_url.startswith(
@@ -299,6 +313,8 @@ def _production_problems(settings: Settings) -> list[str]:
         value = getattr(settings, name)
         if value and is_weak(value):
             problems.append(f"{_env(name)} is weak: use 32 random characters or more (`openssl rand -hex 32`).")
+    if settings.sms_url == SMS_PRINT:
+        problems.append("SMS_URL=print sends nothing to anybody and is refused in production.")
     if settings.insecure:
         problems.append("LIVECOMMERCE_INSECURE is refused in production.")
     if not settings.secure:

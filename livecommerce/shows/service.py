@@ -724,10 +724,12 @@ class Shows:
             except Refused as refused:
                 refused.facts["field"] = "level"
                 raise
-        if not self.settings.has_mail and any(deal.limit_by == "verified" for deal in planned):
+        if not (self.settings.has_mail or self.settings.has_texts) and any(
+            deal.limit_by == "verified" for deal in planned
+        ):
             raise Refused(
                 R.MALFORMED,
-                expected="a server that can send mail (MAIL_URL), so that guests can be verified",
+                expected="a server that can send mail (MAIL_URL) or texts (SMS_URL), so that guests can be verified",
                 facts={"field": "limit_by"},
             )
 
