@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import httpx
 from redis.asyncio import Redis
 
+from livecommerce.background.journal import JournalToLedger
 from livecommerce.catalogue.service import Catalogue
 from livecommerce.channels.service import Channels, channels_over
 from livecommerce.clock import Clock, RealClock
@@ -65,7 +66,8 @@ async def open_parts(settings: Settings, clock: Clock | None = None) -> AsyncIte
         witness = asyncio.create_task(engine.testify_forever(), name="reservation-witness")
         news = News(redis)
         shelves = Shelves(database, engine, catalogue, settings, clock)
-        shows = Shows(database, engine, catalogue, news, clock, settings, shelves)
+        journal = JournalToLedger(redis, database, engine, clock)
+        shows = Shows(database, engine, catalogue, news, clock, settings, shelves, journal.drain)
         async with httpx.AsyncClient(verify=own_trust(settings)) as client:
             foundation = Foundation(settings, database, clock, f"{_own_url(settings)}/webhooks/test", client)
             orders = Orders(database, engine, news, catalogue, providers_for(foundation), settings, clock)

@@ -84,7 +84,7 @@ class R(enum.Enum):
     STOCK_SHORT = Refusal(412, "stock_short", "There are only {free} units left to give to this deal.", False, 409)
     BUNDLE = Refusal(413, "bundle", "This set is reserved whole, or not at all.", False, 422)
     VERIFIED_ONLY = Refusal(
-        414, "verified_only", "This deal is for verified guests: confirm your e-mail address first.", False, 403
+        414, "verified_only", "This deal is for verified guests: confirm with a code first.", False, 403
     )
     MEMBERS_ONLY = Refusal(
         415, "members_only", "This deal is for members: come in through your member account.", False, 403

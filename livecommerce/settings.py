@@ -84,12 +84,16 @@ class Settings:
         secret=True,
     )
     mail_from: str = _setting("MAIL_FROM", "sender of messages", "")
+    sms_url: str = _setting(
+        "SMS_URL", 'https address to which text messages are posted as {"to", "text"}; "print": to the terminal', ""
+    )
+    sms_token: str = _setting("SMS_TOKEN", "bearer token of that address", "", secret=True)
 
     shop_hold_seconds: int = _setting("SHOP_HOLD_SECONDS", "how long a bag of the web shop is kept", 900)
     shop_limit: int = _setting("SHOP_LIMIT", "units of one article in a bag of the web shop", 10)
     bag_minutes_max: int = _setting("BAG_MINUTES", "a bag that is changed again and again is kept no longer", 60)
     basket_hours_max: int = _setting("BASKET_HOURS", "the longest that an advisor may keep units for a customer", 24)
-    try_on_hours: int = _setting("TRY_ON_HOURS", "how long an article waits at a counter to be tried", 36)
+    try_on_hours: int = _setting("TRY_ON_HOURS", "how long an article waits at a counter to be tried: 24 to 48", 36)
     try_on_limit: int = _setting("TRY_ON_LIMIT", "articles one person may have waiting to be tried", 2)
     no_shows_max: int = _setting("NO_SHOWS", "after so many not tried, no more are set aside for a while; 0: always", 3)
     no_show_days: int = _setting("NO_SHOW_DAYS", "how long somebody who did not come is remembered for it", 30)
@@ -165,6 +169,11 @@ class Settings:
         return bool(self.mail_url) or self.mode != "production"
 
     @property
+    def has_texts(self) -> bool:
+        """Whether a code can be sent to a phone."""
+        return bool(self.sms_url)
+
+    @property
     def embedded_redis(self) -> bool:
         return not self.redis_url
 
@@ -225,7 +234,10 @@ _AT_LEAST = {
     "bag_minutes_max": 1, "basket_hours_max": 1, "try_on_hours": 24, "try_on_limit": 1, "no_shows_max": 0,
     "no_show_days": 1, "http_lines_max": 16, "moderation_hook_ms": 1,
 }  # fmt: skip
+# A shelf is not a cloakroom: an article that waits longer than this is not tried any more.
+_AT_MOST = {"try_on_hours": 48}
 _WEAK = {"", "secret", "changeme", "change-me", "password", "default", "test"}
+SMS_PRINT = "print"
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -234,6 +246,11 @@ def _problems(settings: Settings) -> list[str]:
         f"{_env(name)} must be at least {least}, and is {getattr(settings, name)}."
         for name, least in _AT_LEAST.items()
         if getattr(settings, name) < least
+    ]
+    problems += [
+        f"{_env(name)} must be at most {most}, and is {getattr(settings, name)}."
+        for name, most in _AT_MOST.items()
+        if getattr(settings, name) > most
     ]
     if settings.mode not in ("demo", "development", "production"):
         problems.append("LIVECOMMERCE_MODE must be demo, development or production.")
@@ -254,6 +271,10 @@ def _problems(settings: Settings) -> list[str]:
         if "@" not in settings.mail_from:
             problems.append("MAIL_FROM must be the address that messages come from, where MAIL_URL is given.")
     problems += _hook_problems(settings)
+    if settings.sms_url and settings.sms_url != SMS_PRINT:
+        sms = urlsplit(settings.sms_url)
+        if not sms.hostname or (sms.scheme != "https" and (sms.scheme != "http" or sms.hostname not in _LOOPBACK)):
+            problems.append('SMS_URL must begin with https:// (http:// to this machine), or be "print".')
     if settings.public_url and urlsplit(settings.public_url).scheme not in ("http", "https"):
         problems.append("PUBLIC_URL must begin with http:// or https://.")
     if settings.database_url and not settings.database_url.startswith(
@@ -311,6 +332,8 @@ def _production_problems(settings: Settings) -> list[str]:
         value = getattr(settings, name)
         if value and is_weak(value):
             problems.append(f"{_env(name)} is weak: use 32 random characters or more (`openssl rand -hex 32`).")
+    if settings.sms_url == SMS_PRINT:
+        problems.append("SMS_URL=print sends nothing to anybody and is refused in production.")
     if settings.insecure:
         problems.append("LIVECOMMERCE_INSECURE is refused in production.")
     if not settings.secure:

@@ -25,7 +25,7 @@ from livecommerce.ledger.database import Database
 from livecommerce.ledger.tables import metadata
 from livecommerce.settings import Settings, read_settings, with_secrets
 from livecommerce.valkey_child import valkey_binary
-from tests.redis_servers import Cluster, Server, cluster_of, one_server
+from tests.redis_servers import OLDEST, Cluster, Server, cluster_of, one_server
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +64,13 @@ async def redis(valkey_socket: str) -> AsyncIterator[Redis]:
 def debian_server() -> Iterator[Server]:
     """Debian's Redis, alone, for the whole session; a test that needs it is left out, loudly, where there is none."""
     with one_server("redis") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def oldest_server() -> Iterator[Server]:
+    """The oldest Redis that we promise to run on, alone, for the whole session."""
+    with one_server(OLDEST) as server:
         yield server
 
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
     text,
 )
 
@@ -552,7 +553,7 @@ offer_rules = Table(
     Column("show_id", Text, nullable=False, index=True),  # "": every show of the shop
     Column("position", Integer, nullable=False),
     Column("moment", Text, nullable=False),  # sold_out | released | paid | closing_soon
-    Column("of_kind", Text, nullable=False),  # any | card | product | tag
+    Column("of_kind", Text, nullable=False),  # any | card | product | variant | tag
     Column("of_value", Text, nullable=False, server_default=""),
     Column("offer_kind", Text, nullable=False),
     Column("offer_value", Text, nullable=False, server_default=""),
@@ -688,6 +689,8 @@ orders = Table(
     _ms("created_at_ms", nullable=False),
     _ms("paid_at_ms"),
     _ms("pay_by_ms"),
+    # Grows with every change, whoever makes it: of two things told of an order the page keeps the later one.
+    Column("version", Integer, nullable=False, server_default="1", onupdate=literal_column("version + 1")),
     UniqueConstraint("viewer_id", "rid"),
 )
 
@@ -758,8 +761,14 @@ draws = Table(
     Column("salt", Text, nullable=False),
     _ms("draws_at_ms"),  # the window's end, once the deal is open
     _ms("drawn_at_ms"),
+    # Written before the first place is given, when every entry stands in `movements`: with these a draw whose books are
+    # lost goes on exactly as it would have. Told with the seed.
     Column("entrants", Integer, nullable=False, server_default="0"),
     Column("root", Text, nullable=False, server_default=""),
+    Column("base", BigInteger, nullable=True),  # the ticket before the first drawn one
+    Column("entries_to", BigInteger, nullable=True),  # the last movement then: later ones may be of another history
+    # Windows that came to nothing since Redis lost them: [{"seed", "commitment", "at_ms"}, …], oldest first.
+    Column("void", JSON, nullable=False, server_default="[]"),
 )
 
 # The list of tickets of a closed deal, as it was signed: these bytes, for ever.

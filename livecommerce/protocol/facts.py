@@ -34,6 +34,7 @@ class DrawFacts(msgspec.Struct, frozen=True):
     entrants: int = 0
     seed: str = ""
     root: str = ""
+    again: int = 0  # how often the window had to open anew, under another seed, since the entries were lost
 
 
 class DealFacts(msgspec.Struct, frozen=True):
@@ -207,7 +208,8 @@ class Hold(msgspec.Struct, frozen=True):
 
 
 class OrderFacts(msgspec.Struct, frozen=True):
-    """A viewer's own order in one line."""
+    """A viewer's own order in one line. It is told from several places at once, so one with a lower `version` than what
+    is known of the order is older news: leave it."""
 
     order_id: str
     number: str
@@ -221,6 +223,7 @@ class OrderFacts(msgspec.Struct, frozen=True):
     pay_by_ms: int | None = None
     retry_by_ms: int | None = None
     lines: tuple[HoldLine, ...] = ()  # once confirmed: what is hers for good
+    version: int = 0
 
 
 class Level(msgspec.Struct, frozen=True, array_like=True):
@@ -319,6 +322,14 @@ class DealDrawn(Event, frozen=True, tag="deal_drawn"):
     draw: DrawFacts
 
 
+class DrawReopened(Event, frozen=True, tag="draw_reopened"):
+    """Entries of a draw may be lost, and nobody had a place yet: its window opens anew, under a new commitment.
+    Who is known to be in it stays in; everybody else may tap again."""
+
+    deal_id: str
+    draw: DrawFacts
+
+
 class DealClosed(Event, frozen=True, tag="deal_closed"):
     deal_id: str
     reason: Literal["time", "host", "pulled", "show_over"] = "host"
@@ -378,6 +389,7 @@ AnyEvent = (
     | DealAnnounced
     | DealOpened
     | DealDrawn
+    | DrawReopened
     | DealClosed
     | LinePinned
     | LineUnpinned

@@ -141,7 +141,7 @@ def question_facts(row: Row[Any]) -> Question:
 
 
 def draw_facts(row: Row[Any]) -> DrawFacts | None:
-    """Of a row of `deals` with its draw beside it. The seed is told once the draw was made, never before."""
+    """Of a row of `deals` with its draw beside it. Seed and root are told once the draw was made, never before."""
     if row.fairness != "draw":
         return None
     return DrawFacts(
@@ -149,9 +149,10 @@ def draw_facts(row: Row[Any]) -> DrawFacts | None:
         commitment=commitment_of(row.seed) if row.seed else "",
         draws_at_ms=row.draws_at_ms,
         drawn_at_ms=row.drawn_at_ms,
-        entrants=row.entrants or 0,
+        entrants=row.entrants if row.drawn_at_ms is not None else 0,
         seed=row.seed if row.drawn_at_ms is not None else "",
-        root=row.root or "",
+        root=row.root if row.drawn_at_ms is not None else "",
+        again=len(row.void or ()),
     )
 
 
@@ -193,7 +194,9 @@ def _show_query() -> Select[Any]:
 
 async def _read_cards(connection: AsyncConnection, show_id: str, looks: Looks) -> tuple[PlannedCard, ...]:
     of_card: dict[str, list[DealFacts]] = {}
-    drawn = (draws.c.seed, draws.c.draws_at_ms, draws.c.drawn_at_ms, draws.c.entrants, draws.c.root)
+    drawn = (
+        draws.c.seed, draws.c.draws_at_ms, draws.c.drawn_at_ms, draws.c.entrants, draws.c.root, draws.c.void,
+    )  # fmt: skip
     with_draws = select(deals, *drawn).outerjoin(draws, draws.c.deal_id == deals.c.id)
     by_place = with_draws.where(deals.c.show_id == show_id).order_by(deals.c.position, deals.c.id)
     for row in await connection.execute(by_place):

@@ -1,7 +1,7 @@
 """The relay on one server and on a cluster: what is published is heard, wherever it was said, and every break ends."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from livecommerce.clock import RealClock
 from livecommerce.hot_state import as_cluster, connect
 from livecommerce.reservations import keys
 from livecommerce.rooms.relay import Relay
-from tests.redis_servers import Cluster, Server, slot_of
+from tests.redis_servers import OLDEST, Cluster, Server, cluster_of, slot_of
 
 
 class Room:
@@ -42,10 +42,20 @@ class Room:
             await self._news.wait_for(true)
 
 
-@pytest.fixture(params=["one server", "sharded channels", "plain channels"])
+@pytest.fixture(scope="module")
+def oldest_cluster() -> Iterator[Cluster]:
+    """Three masters of 6.2, which shard no channels: nobody says so, each process finds out."""
+    with cluster_of(OLDEST) as cluster:
+        yield cluster
+
+
+@pytest.fixture(params=["one server", "sharded channels", "plain channels", "oldest_server", "oldest_cluster"])
 def url(request: pytest.FixtureRequest, valkey_socket: str) -> str:
     if request.param == "one server":
         return f"unix://{valkey_socket}"
+    if request.param.startswith("oldest"):
+        oldest: Cluster | Server = request.getfixturevalue(request.param)
+        return oldest.url
     cluster: Cluster = request.getfixturevalue("cluster")
     return cluster.url if request.param == "sharded channels" else f"{cluster.url}?channels=plain"
 

@@ -21,6 +21,7 @@ const order = (status: OrderFacts["status"], pay_url = ""): OrderFacts => ({
   pay_by_ms: 60_000,
   retry_by_ms: null,
   lines: [],
+  version: 0,
 });
 
 const page = (facts: OrderFacts) => ({ order: facts, story: "", lines: [], promises: [] });

@@ -95,6 +95,7 @@ export const anOrder = (given: Partial<OrderFacts> = {}): OrderFacts => ({
   pay_by_ms: 600_000,
   retry_by_ms: null,
   lines: [],
+  version: 0,
   ...given,
 });
 

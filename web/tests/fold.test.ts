@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { cardById, dealOf, EMPTY, fold, foldStamped, LINES_KEPT_MAX, liveHolds, numbersOf, release, type RoomState } from "../src/shared/fold";
-import type { ShowEvent, Welcome } from "../src/shared/protocol";
+import type { OrderFacts, ShowEvent, Welcome } from "../src/shared/protocol";
 import { aCard, aDeal, aHold, aLine, anOrder, aShow, aSnapshot, aWelcome } from "./facts";
 
 const welcomed = fold(EMPTY, aWelcome({ snapshot: aSnapshot({ cards: [aCard()] }) }));
@@ -74,11 +74,13 @@ describe("events of the show", () => {
   });
 
   test("a drawn deal is told its window with its opening, and its seed with the draw", () => {
-    const draw = { window_seconds: 6, commitment: "c", draws_at_ms: 6000, drawn_at_ms: null, entrants: 0, seed: "", root: "" };
+    const draw = { window_seconds: 6, commitment: "c", draws_at_ms: 6000, drawn_at_ms: null, entrants: 0, seed: "", root: "", again: 0 };
     const open = after(welcomed, { kind: "deal_opened", deal_id: "d1", closes_at_ms: null, draw });
     expect(dealOf(open, "d1")?.deal.draw).toEqual(draw);
     const drawn = { ...draw, drawn_at_ms: 6001, entrants: 3, seed: "s", root: "r" };
     expect(dealOf(after(open, { kind: "deal_drawn", deal_id: "d1", draw: drawn }), "d1")?.deal).toMatchObject({ status: "open", draw: drawn });
+    const again = { ...drawn, drawn_at_ms: null, entrants: 0, seed: "", root: "", draws_at_ms: 99, again: 1 };
+    expect(dealOf(after(open, { kind: "draw_reopened", deal_id: "d1", draw: again }), "d1")?.deal).toMatchObject({ status: "open", draw: again });
   });
 
   test("a hidden line leaves the talk and the pins", () => {
@@ -212,5 +214,24 @@ describe("moderated talk", () => {
     const answered = fold(asked, { t: "own", hold: null, order: null, note: "", private: { ...question, answer: "yes" } });
     expect(answered.privates.map((one) => one.answer)).toEqual(["yes"]);
     expect(fold(answered, aWelcome({ snapshot: aSnapshot() })).privates.length).toBe(1);
+  });
+});
+
+describe("news of an order", () => {
+  const told = (version: number, status: OrderFacts["status"]) =>
+    ({ t: "own", hold: null, order: anOrder({ version, status }), note: "", private: null }) as const;
+
+  test("that comes late changes nothing, whichever way it came", () => {
+    const confirmed = fold(fold(welcomed, told(2, "paying")), told(3, "confirmed"));
+    expect(fold(confirmed, told(2, "paying"))).toEqual(confirmed);
+    expect(fold(confirmed, told(2, "paying")).orders).toBe(confirmed.orders);
+    const back = fold(confirmed, aWelcome({ recovered: true, orders: [anOrder({ version: 2, status: "paying" })] }));
+    expect(back.orders["or_1"]?.status).toBe("confirmed");
+  });
+
+  test("of the same version or a later one is taken: the same may be told with more", () => {
+    const paying = fold(welcomed, told(2, "paying"));
+    expect(fold(paying, told(2, "declined")).orders["or_1"]?.status).toBe("declined");
+    expect(fold(paying, told(4, "refunded")).orders["or_1"]?.status).toBe("refunded");
   });
 });

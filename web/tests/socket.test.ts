@@ -1,6 +1,7 @@
 import { decode, encode } from "@msgpack/msgpack";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { FromViewer, ToViewer } from "../src/shared/protocol";
+import { tokensOf, type TokenStore } from "../src/shared/holdtokens";
 import { returnDelayMs, ShowSocket, type LineStatus } from "../src/shared/socket";
 import { ServerClock } from "../src/shared/time";
 import { aHold, aWelcome } from "./facts";
@@ -60,8 +61,9 @@ function seeded(seed: number): () => number {
   };
 }
 
-function make(random: () => number = () => 0.5): ShowSocket {
+function make(random: () => number = () => 0.5, holdTokens?: TokenStore): ShowSocket {
   return new ShowSocket({
+    holdTokens,
     url: "ws://shop/live/sh_1",
     clock: new ServerClock(),
     token: () => `pass-${renewed}`,
@@ -345,5 +347,73 @@ describe("while stock is counted again", () => {
     last().says(aWelcome({ recovered: true }));
     last().says({ t: "counting", on: true });
     expect(proofs()).toEqual(["one"]);
+  });
+
+  describe("and the page was loaded anew", () => {
+    const storage = new Map<string, string>();
+    const load = (showId = "sh_1"): void => {
+      socket.close();
+      socket = make(undefined, tokensOf(showId));
+      socket.start();
+    };
+
+    beforeEach(() => {
+      storage.clear();
+      vi.stubGlobal("window", { name: "" });
+      vi.stubGlobal("sessionStorage", {
+        getItem: (name: string) => storage.get(name) ?? null,
+        setItem: (name: string, value: string) => storage.set(name, value),
+        removeItem: (name: string) => storage.delete(name),
+      });
+      load();
+    });
+
+    afterEach(() => vi.unstubAllGlobals());
+
+    test("what she held before is proved all the same, in its own show only", () => {
+      welcome();
+      last().says({ t: "answer", rid: "rid-0001", hold: aHold({ rid: "rid-0001", state: "held", token: "one" }) });
+      load("sh_2");
+      welcome({ counting: true });
+      expect(proofs()).toEqual([]);
+      load();
+      welcome({ counting: true });
+      expect(proofs()).toEqual(["one"]);
+    });
+
+    test("what has ended leaves nothing behind, nor does a welcome that knows of no hold", () => {
+      welcome({ holds: [aHold({ rid: "rid-0001", state: "held", token: "one" })] });
+      expect([...storage.keys()]).toEqual(["lc.holds.top.sh_1"]);
+      last().says({ t: "own", hold: aHold({ rid: "rid-0001", state: "expired", token: "" }), order: null, note: "", private: null });
+      expect(storage.size).toBe(0);
+      last().says({ t: "answer", rid: "rid-0002", hold: aHold({ rid: "rid-0002", state: "held", token: "two" }) });
+      load();
+      welcome();
+      expect(storage.size).toBe(0);
+    });
+
+    test("only as many are kept as one viewer may hold", () => {
+      welcome();
+      for (let n = 100; n < 140; n += 1) {
+        last().says({ t: "answer", rid: `rid-0${n}`, hold: aHold({ rid: `rid-0${n}`, state: "held", token: `t${n}` }) });
+      }
+      load();
+      welcome({ counting: true });
+      expect(proofs()).toHaveLength(24);
+      expect(proofs().at(-1)).toBe("t139");
+    });
+
+    test("what others wrote into the storage, and a storage that is closed, do no harm", () => {
+      storage.set("lc.holds.top.sh_1", "{not json");
+      load();
+      welcome({ counting: true });
+      expect(proofs()).toEqual([]);
+      vi.stubGlobal("sessionStorage", undefined);
+      load();
+      welcome();
+      last().says({ t: "answer", rid: "rid-0001", hold: aHold({ rid: "rid-0001", state: "held", token: "one" }) });
+      last().says({ t: "counting", on: true });
+      expect(proofs()).toEqual(["one"]);
+    });
   });
 });

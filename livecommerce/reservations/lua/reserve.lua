@@ -17,7 +17,7 @@
 --   deal      [status, quota, available, held, paying, sold, waiting, limit, hold_ms, pay_ms, opens_at_ms, closes_at_ms,
 --              units taken out so far, level, rule for a head that wants more (0 skip, 1 wait), offers owed (0, 1),
 --              whom the limit counts (0 the viewer, 1 who is verified, 2 a member), cap per address, cap on hold time in ms,
---              draw or false (place 20; absent in books made anew)]
+--              draw or false (place 20; absent in books made anew of a deal that is not drawn)]
 --   draw      [phase, entrants, ticket before the first drawn one, drawn so far, of them in the line, root]; the root is
 --             what all entrants come to in one hash, "" until the first of them has a place
 --   hold      [state, ticket, due, at, n, place, attribution, wait, charged, deal, qty, deal, qty, …]; due and at on the

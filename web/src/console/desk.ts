@@ -89,6 +89,8 @@ export class Desk {
   /** True while the triage is open in front of her: only then she is given items. */
   private deciding = false;
   private ordersTimer: ReturnType<typeof setTimeout> | undefined;
+  private orderLooks = 0;
+  private readonly orderVersions = new Map<string, number>();
 
   constructor(readonly showId: string) {
     this.socket = new ShowSocket({
@@ -318,7 +320,9 @@ export class Desk {
       this.triage.value = triage;
       if (triage.waiting > 0 && this.hand.value.length < HAND_MAX) void this.takeItems();
     }
-    if (!order) return;
+    // Told again, or late: an order that is known as it is, or further.
+    if (!order || order.version <= (this.orderVersions.get(order.order_id) ?? 0)) return;
+    this.orderVersions.set(order.order_id, order.version);
     if (order.status === "confirmed") this.noteOrder();
     clearTimeout(this.ordersTimer);
     this.ordersTimer = setTimeout(() => void this.loadOrders(), ORDERS_AGAIN_MS);
@@ -332,8 +336,10 @@ export class Desk {
   }
 
   private async loadOrders(): Promise<void> {
+    const look = ++this.orderLooks;
     try {
       const { orders, totals } = await ordersOf(this.showId);
+      if (look !== this.orderLooks) return; // a later look is on its way, or was faster
       batch(() => {
         this.orders.value = orders;
         this.totals.value = totals;

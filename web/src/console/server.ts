@@ -236,7 +236,7 @@ export const changeClaims = (showId: string, claims: ClaimRules): Promise<unknow
 /** A rule as the merchant says it: when this happens to that, offer so-and-so. */
 export interface OfferRuleDraft {
   moment: OfferFacts["moment"];
-  of_kind: "any" | "card" | "product" | "tag";
+  of_kind: "any" | "card" | "product" | "variant" | "tag";
   of_value: string;
   offer_kind: OfferFacts["kind"];
   offer_value: string;
@@ -272,6 +272,8 @@ export const changeRule = (showId: string, ruleId: string, rule: OfferRuleDraft)
   staffRequest("PUT", at(showId, `/offers/${encodeURIComponent(ruleId)}`), rule);
 export const removeRule = (showId: string, ruleId: string): Promise<unknown> =>
   staffRequest("DELETE", at(showId, `/offers/${encodeURIComponent(ruleId)}`));
+export const orderRules = (showId: string, ruleIds: string[]): Promise<unknown> =>
+  staffRequest("POST", at(showId, "/offers/order"), { rule_ids: ruleIds });
 
 // --- moderation -------------------------------------------------------------------------------------------------------
 

@@ -108,7 +108,7 @@ export function fold(state: RoomState, message: ToViewer, pictureLags = false): 
         // While they are counted again they are not known, which does not mean that there are none.
         holds: message.counting ? state.holds : byKey(message.holds, "rid"),
         counting: message.counting,
-        orders: byKey(message.orders, "order_id"),
+        orders: byKey(message.orders.map((order) => newer(state.orders[order.order_id], order)), "order_id"),
         relayUp: true,
       };
     }
@@ -130,7 +130,7 @@ export function fold(state: RoomState, message: ToViewer, pictureLags = false): 
       return {
         ...state,
         holds: message.hold ? withHold(state.holds, message.hold) : state.holds,
-        orders: message.order ? { ...state.orders, [message.order.order_id]: message.order } : state.orders,
+        orders: message.order ? withOrder(state.orders, message.order) : state.orders,
         privates: message.private ? withPrivate(state.privates, message.private) : state.privates,
         ownNote: message.note || state.ownNote,
       };
@@ -219,6 +219,7 @@ function applyEvent(state: RoomState, stamped: Stamped): RoomState {
     case "deal_opened":
       return withDeal(state, event.deal_id, { status: "open", closes_at_ms: event.closes_at_ms, draw: event.draw });
     case "deal_drawn":
+    case "draw_reopened":
       return withDeal(state, event.deal_id, { draw: event.draw });
     case "deal_closed":
       return withDeal(state, event.deal_id, { status: "closed", pulled: event.pulled });
@@ -319,6 +320,16 @@ export function numbersOf(state: RoomState, deal: DealFacts): Numbers {
 }
 
 const LIVE_HOLDS: ReadonlySet<Hold["state"]> = new Set(["entered", "waiting", "offered", "held", "paying"]);
+
+/** Orders are told by the socket, by answers and by looks at the ledger, which may pass each other on the way. */
+function newer(known: OrderFacts | undefined, told: OrderFacts): OrderFacts {
+  return known && known.version > told.version ? known : told;
+}
+
+function withOrder(orders: RoomState["orders"], order: OrderFacts): RoomState["orders"] {
+  const kept = newer(orders[order.order_id], order);
+  return kept === orders[order.order_id] ? orders : { ...orders, [kept.order_id]: kept };
+}
 
 /** The hold as it stands now. Its signed token comes once, in the answer that made it; later news do not repeat it. */
 function withHold(holds: RoomState["holds"], hold: Hold): RoomState["holds"] {

@@ -163,7 +163,7 @@ export interface HoldLine {
   qty: number;
 }
 
-/** A viewer's own order in one line. */
+/** A viewer's own order in one line. It is told from several places at once, so one with a lower `version` than what is known of the order is older news: leave it. */
 export interface OrderFacts {
   order_id: string;
   number: string;
@@ -177,6 +177,7 @@ export interface OrderFacts {
   pay_by_ms: number | null;
   retry_by_ms: number | null;
   lines: HoldLine[];
+  version: number;
 }
 
 /** All of a show at (epoch, offset), the same for everybody. A viewer's own holds and orders stand in `welcome` itself; here they are empty. */
@@ -280,6 +281,7 @@ export interface DrawFacts {
   entrants: number;
   seed: string;
   root: string;
+  again: number;
 }
 
 /** The numbers of one deal: `available + held + paying + sold = quota`. `waiting` is the length of the line. */
@@ -362,6 +364,13 @@ export interface DealOpened {
 /** The draw was made: who was drawn holds a unit, the others stand in the line in the order drawn. */
 export interface DealDrawn {
   kind: "deal_drawn";
+  deal_id: string;
+  draw: DrawFacts;
+}
+
+/** Entries of a draw may be lost, and nobody had a place yet: its window opens anew, under a new commitment. Who is known to be in it stays in; everybody else may tap again. */
+export interface DrawReopened {
+  kind: "draw_reopened";
   deal_id: string;
   draw: DrawFacts;
 }
@@ -621,6 +630,7 @@ export type ShowEvent =
   | DealAnnounced
   | DealOpened
   | DealDrawn
+  | DrawReopened
   | DealClosed
   | LinePinned
   | LineUnpinned

@@ -7,6 +7,7 @@ import type { Refusal } from "../shared/api";
 import { cardById, EMPTY, fold, release, type RoomState } from "../shared/fold";
 import { refusalText, t } from "../shared/i18n";
 import { expiresAtMs } from "../shared/identity";
+import { tokensOf } from "../shared/holdtokens";
 import { newId } from "../shared/ids";
 import {
   REFUSAL,
@@ -92,6 +93,7 @@ export function enterRoom(show: ShowFacts, cards: readonly CardFacts[] = []): vo
     renewToken: renewSocketPass,
     tokenExpiresAtMs: () => expiresAtMs(socketPass()),
     device: matchMedia("(min-width: 900px)").matches ? "desk" : "phone",
+    holdTokens: tokensOf(show.show_id),
     invitation: new URLSearchParams(location.search).get("invitation") ?? "",
     heard: () => room.value.talk.at(-1)?.line_id ?? "",
     onMessage: received,
