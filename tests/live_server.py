@@ -11,7 +11,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket as plain_socket
 import sqlite3
 import subprocess
 import sys
@@ -53,6 +52,7 @@ from livecommerce.protocol.to_viewer import (
 from livecommerce.reservations import keys
 from livecommerce.settings import read_settings, with_secrets
 from livecommerce.valkey_child import socket_path
+from tests.ports import free_port
 
 EMAIL, PASSWORD = "mei@shop.example", "a long pass phrase 77"
 HANDLE, WAREHOUSE_UNITS = "velvet-lip", 5000
@@ -134,7 +134,7 @@ class LiveServer:
 
     def __init__(self, folder: Path, arguments: tuple[str, ...], environ: dict[str, str]) -> None:
         self.data = folder / "data"
-        self.port = _free_port()
+        self.port = free_port()
         self.log = folder / "log"
         self._arguments = arguments
         self._environ = {"DRAIN_SECONDS": "0", **environ}
@@ -344,13 +344,6 @@ class LiveServer:
         tokens = Tokens(with_secrets(read_settings({}, data=self.data)), RealClock())
         viewers = [ViewerIdentity(new_id("vw"), f"Viewer {number}") for number in range(count)]
         return [(viewer.viewer_id, tokens.for_viewer(viewer).token) for viewer in viewers]
-
-
-def _free_port() -> int:
-    with plain_socket.socket() as plug:
-        plug.bind(("127.0.0.1", 0))
-        port: int = plug.getsockname()[1]
-        return port
 
 
 def _processes() -> Iterator[tuple[int, int]]:

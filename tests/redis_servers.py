@@ -8,7 +8,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -27,6 +26,7 @@ from redis.exceptions import RedisError
 from livecommerce.hot_state import heard_at, listener, shards_channels
 from livecommerce.reservations import keys
 from livecommerce.valkey_child import valkey_binary
+from tests.ports import free_port
 
 SLOTS = 16384
 MASTERS = 3
@@ -298,13 +298,6 @@ def _is_well(node: Server) -> bool:
 def _is_linked(replica: Server) -> bool:
     with replica.client() as client:
         return bool(client.info("replication").get("master_link_status") == "up")
-
-
-def free_port() -> int:
-    with socket.socket() as plug:
-        plug.bind(("127.0.0.1", 0))
-        port: int = plug.getsockname()[1]
-        return port
 
 
 def wait_until(true: Any, what: str) -> None:
