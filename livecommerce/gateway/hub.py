@@ -18,6 +18,7 @@ import structlog
 from redis.asyncio import Redis
 
 from livecommerce.clock import Clock
+from livecommerce.ending import end
 from livecommerce.errors import Close, R, Refused
 from livecommerce.gateway.addresses import AddressMarks
 from livecommerce.gateway.admission import Admission, Credits
@@ -145,12 +146,7 @@ class Hub:
 
     async def aclose(self) -> None:
         """End every task and the relay's connection. Sockets that are still open are cut."""
-        tasks = [*self._loops, *self._tasks, *self._opening.values()]
-        if self._draining is not None:
-            tasks.append(self._draining)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end([*self._loops, *self._tasks, *self._opening.values(), self._draining])
         await self.relay.aclose()
         for socket in list(self._sockets):
             socket.cut()

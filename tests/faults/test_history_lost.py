@@ -69,7 +69,7 @@ class OwnRedis:
             ],
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + WAIT_SECONDS
         while not self._answers():
             assert self._process.poll() is None, "Redis did not start"
             assert time.monotonic() < deadline, "Redis does not answer"
