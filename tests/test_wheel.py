@@ -38,7 +38,7 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
         pytest.skip("the pages are not built (make web)")
     folder = tmp_path_factory.mktemp("wheel")
     wheel_of = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", str(ROOT)]
-    subprocess.run([*wheel_of, "-w", str(folder)], check=True, timeout=100)
+    subprocess.run([*wheel_of, "-w", str(folder)], check=True, timeout=280)
     (wheel,) = folder.glob("livecommerce-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         return set(archive.namelist())

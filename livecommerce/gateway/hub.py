@@ -18,6 +18,7 @@ import structlog
 from redis.asyncio import Redis
 
 from livecommerce.clock import Clock
+from livecommerce.ending import end
 from livecommerce.errors import Close, R, Refused
 from livecommerce.gateway.addresses import AddressMarks
 from livecommerce.gateway.admission import Admission, Credits
@@ -191,12 +192,7 @@ class Hub:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(TALK_KEPT_SECONDS_MAX):
                 await asyncio.gather(*(hall.keep_talk() for hall in self.rooms.values()), return_exceptions=True)
-        tasks = [*self._loops, *self._tasks, *self._opening.values()]
-        if self._draining is not None:
-            tasks.append(self._draining)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end([*self._loops, *self._tasks, *self._opening.values(), self._draining])
         await self.relay.aclose()
         for socket in list(self._sockets):
             socket.cut()

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import random
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from livecommerce.clock import Clock
+from livecommerce.ending import end
 from livecommerce.hot_state import as_cluster, heard_at, learn_anew, listener, shards_channels
 
 log = structlog.get_logger(__name__)
@@ -76,7 +77,7 @@ class Relay:
 
     async def aclose(self) -> None:
         """End the tasks and close the connection; the Redis client itself stays open, it is not ours."""
-        await _end(self._tasks)
+        await end(self._tasks)
         await self._hang_up()
 
     async def join(self, channel: str) -> None:
@@ -340,21 +341,11 @@ class _Ear:
 
     async def close(self, ours: Redis) -> None:
         if self.reader is not None:
-            await _end([self.reader])
+            await end([self.reader])
         with contextlib.suppress(RedisError, OSError):
             await self.pubsub.aclose()  # type: ignore[no-untyped-call]
             if self.client is not ours:
                 await self.client.aclose()
-
-
-async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel until they have ended: redis-py swallows a cancellation that meets it while it makes or closes a broken
-    connection."""
-    left = {task for task in tasks if not task.done()}
-    while left:
-        for task in left:
-            task.cancel()
-        _, left = await asyncio.wait(left, timeout=0.05)
 
 
 async def _cut(pubsub: PubSub) -> None:

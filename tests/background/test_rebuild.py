@@ -278,13 +278,16 @@ async def test_two_histories_of_one_unit_end_with_one_holder_and_the_other_is_to
     assert rebuilt.lost == (("vw_3", rid(3)),)  # the same ticket twice: the order of names decides
     assert await shop.states() == {1: "held", 2: "held", 3: "expired"}
     assert await world.level() == (0, 3, 0, 0)
+    await world.redis.publish(keys.channel(SHOW), b"that was all")
     told = [message["data"] async for message in _all(heard) if message["type"] == "message"]
     assert any(b"vw_3" in each for each in told)
     await heard.aclose()
 
 
 async def _all(heard: Any) -> AsyncIterator[Any]:
-    while (message := await heard.get_message(timeout=0.2)) is not None:
+    async for message in heard.listen():
+        if message["data"] == b"that was all":
+            return
         yield message
 
 

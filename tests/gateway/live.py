@@ -127,6 +127,10 @@ class StandInDoor:
         return ViewerIdentity(viewer_id, viewer_id.title(), verified=word), role, self.clock.now_ms() + self.life_ms
 
 
+# A bound for a test that hangs, not a measure.
+WAIT_SECONDS = 60.0
+
+
 @dataclass
 class Live:
     """One web process of a test."""
@@ -146,7 +150,7 @@ class Live:
         await until(lambda: len(self.hub.rooms.get(show_id, ())) == count)
 
 
-async def until(true: Any, seconds: float = 5.0) -> None:
+async def until(true: Any, seconds: float = WAIT_SECONDS) -> None:
     """Let the others run until it is true. A bound for a test that hangs, not a measure."""
     async with asyncio.timeout(seconds):
         while not true():  # noqa: ASYNC110  whatever is waited for has no event of its own
@@ -237,7 +241,7 @@ class Raw:
 
     async def read(self) -> AnyToViewer | None:
         """The next message, past pings; None where the server closed, with the code in `close_code`."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WAIT_SECONDS):
             while True:
                 opcode, payload = await self.frame()
                 if opcode in (Opcode.TEXT, Opcode.BINARY):
@@ -274,7 +278,7 @@ class Raw:
 
     async def ended(self) -> bool:
         """True once the server has closed the connection."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WAIT_SECONDS):
             while await self.reader.read(65536):
                 pass
         return True
@@ -311,7 +315,7 @@ async def handshake(
     }
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     writer.write(f"GET {path} HTTP/1.1\r\n{head}\r\n".encode())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WAIT_SECONDS):
         answer = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     got = {name.lower(): value for name, _, value in (row.partition(": ") for row in answer[1:] if row)}
     kind: Subprotocol = MSGPACK if subprotocol == MSGPACK else JSON

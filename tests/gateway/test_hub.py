@@ -33,7 +33,7 @@ from livecommerce.protocol.to_viewer import (
 from livecommerce.reservations import DealStock, keys
 from livecommerce.rooms.room import ToAll
 from livecommerce.settings import Settings
-from tests.gateway.live import SHOW, Live, Raw, live, open_deal, seat, until
+from tests.gateway.live import SHOW, WAIT_SECONDS, Live, Raw, live, open_deal, seat, until
 
 
 @pytest.fixture
@@ -547,12 +547,10 @@ class TestGoing:
         raw.close()
         await until(lambda: one.hub.admission.sockets == 0)
         # The room is looked at every second; a busy machine may need several of them to close it.
-        for _ in range(60):
-            await one.clock.advance(2)
-            if not one.hub.rooms:
-                break
-            await asyncio.sleep(0.01)
-        assert not one.hub.rooms
+        async with asyncio.timeout(WAIT_SECONDS):
+            while one.hub.rooms:
+                await one.clock.advance(2)
+                await asyncio.sleep(0.01)
         assert await one.hub.relay._redis.pubsub_numsub((one.hub.rooms and "") or f"{{show:{SHOW}}}:channel") == [
             (f"{{show:{SHOW}}}:channel".encode(), 0)
         ]

@@ -11,7 +11,7 @@ from livecommerce.clock import RealClock
 from livecommerce.hot_state import as_cluster, connect
 from livecommerce.reservations import keys
 from livecommerce.rooms.relay import Relay
-from tests.redis_servers import OLDEST, Cluster, Server, cluster_of, slot_of
+from tests.redis_servers import OLDEST, WAIT_SECONDS, Cluster, Server, cluster_of, slot_of
 
 
 class Room:
@@ -38,7 +38,7 @@ class Room:
         self._ringing = asyncio.ensure_future(ring())
 
     async def until(self, true: Any) -> None:
-        async with asyncio.timeout(20), self._news:
+        async with asyncio.timeout(WAIT_SECONDS), self._news:
             await self._news.wait_for(true)
 
 
@@ -148,7 +148,7 @@ async def test_it_ends_whenever_it_is_told_to(redis: Redis, room: Room) -> None:
         await ear.pubsub.connection.disconnect(nowait=True)  # type: ignore[union-attr]
         for _ in range(steps):
             await asyncio.sleep(0)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WAIT_SECONDS):
             await relay.aclose()
 
 
