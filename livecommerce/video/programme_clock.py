@@ -1,0 +1,62 @@
+"""When was this filmed? The zero of a stream on the server's clock, and how it moves where the encoder's runs off.
+
+What arrives: what a browser says of its recorder's start (already on the server's clock), and for each fragment the
+instant of its arrival. What leaves: `t0_ms`, and now and then a new one. It does not read clocks itself.
+
+A fragment cannot arrive before its end was filmed, and mostly arrives a steady while after. So the least of
+(arrival − end in the stream) over a while is zero's place plus a delay that hardly changes:
+
+    nobody told a zero   zero is that least, so all is shown later by the delay (RTMP, SRT)
+    it shrinks           the encoder's clock is fast, for a delay cannot shrink below what it was
+    it grows             slow clock, or a slower line: believed only as far as a bad quartz could explain
+"""
+
+from collections import deque
+
+STEP_MS = 250.0  # what nobody sees yet; below it no step is worth its break in the programme clock
+WINDOW_MS = 30_000.0
+QUARTZ_PPM_MAX = 500.0
+# A browser that says it started earlier or later than this before its first fragment has no clock to believe.
+TOLD_OFF_MS_MAX = 10_000.0
+
+
+class ProgrammeClock:
+    """One stream's. `arrived` for each fragment; `t0_ms` is valid from the first on."""
+
+    def __init__(self, told_t0_ms: float | None) -> None:
+        self._told = told_t0_ms
+        self._delays: deque[tuple[float, float]] = deque()  # (arrival, arrival − end), rising in both
+        self._base: float | None = None
+        self._began_ms = 0.0
+        self.t0_ms = 0.0
+
+    def arrived(self, end_ms: float, now_ms: float) -> bool:
+        """A fragment that ends at `end_ms` of the stream is here. True where `t0_ms` moved (the first call aside)."""
+        delay = now_ms - end_ms
+        if self._base is None:
+            self._begin(delay, now_ms)
+            self._remember(now_ms, delay)
+            return False
+        self._remember(now_ms, delay)
+        moved = self._delays[0][1] - self._base
+        explained = (now_ms - self._began_ms) * QUARTZ_PPM_MAX / 1e6
+        if moved <= -STEP_MS or STEP_MS <= moved <= explained:
+            self._base += moved
+            self.t0_ms += moved
+            self._began_ms = now_ms if moved > 0 else self._began_ms
+            return True
+        return False
+
+    def _begin(self, delay: float, now_ms: float) -> None:
+        told = self._told
+        believed = told is not None and 0 <= delay - told + 1000 <= TOLD_OFF_MS_MAX
+        self.t0_ms = told if believed and told is not None else delay
+        self._base = delay
+        self._began_ms = now_ms
+
+    def _remember(self, now_ms: float, delay: float) -> None:
+        while self._delays and self._delays[-1][1] >= delay:
+            self._delays.pop()
+        self._delays.append((now_ms, delay))
+        while self._delays[0][0] < now_ms - WINDOW_MS:
+            self._delays.popleft()

@@ -1,0 +1,64 @@
+"""The zero of a stream on the server's clock: believed where told, found where not, moved where the encoder's runs off."""
+
+import random
+
+import pytest
+
+from livecommerce.video.programme_clock import ProgrammeClock
+
+NOW = 1_800_000_000_000.0
+
+
+def _play(clock: ProgrammeClock, minutes: float, delay: float = 400.0, ppm: float = 0.0, jitter: float = 80.0) -> int:
+    chance, steps = random.Random(7), 0
+    for place in range(int(minutes * 120)):
+        filmed = (place + 1) * 500.0
+        end = filmed * (1 + ppm / 1e6)
+        steps += clock.arrived(end, NOW + filmed + delay + chance.random() * jitter)
+    return steps
+
+
+def test_a_browser_that_knows_when_it_began_is_believed() -> None:
+    clock = ProgrammeClock(NOW)
+
+    assert _play(clock, 2) == 0
+    assert clock.t0_ms == NOW
+
+
+@pytest.mark.parametrize("told", [NOW - 3_600_000, NOW + 3_600_000])
+def test_one_whose_clock_is_an_hour_off_is_not(told: float) -> None:
+    clock = ProgrammeClock(told)
+    _play(clock, 1)
+
+    assert clock.t0_ms == pytest.approx(NOW + 400, abs=90)
+
+
+def test_who_says_nothing_is_placed_by_arrival() -> None:
+    clock = ProgrammeClock(None)
+    _play(clock, 1)
+
+    assert clock.t0_ms == pytest.approx(NOW + 400, abs=90)
+
+
+@pytest.mark.parametrize("ppm", [-300.0, 300.0])
+def test_an_encoders_clock_that_runs_off_is_followed_within_a_quarter_of_a_second_and_some_jitter(ppm: float) -> None:
+    clock = ProgrammeClock(NOW)
+    steps = _play(clock, 60, ppm=ppm)
+    end = 3_600_000 * (1 + ppm / 1e6)
+
+    assert steps >= 3
+    assert clock.t0_ms + end == pytest.approx(NOW + 3_600_000, abs=350)
+
+
+def test_a_steady_clock_never_steps_in_an_hour() -> None:
+    assert _play(ProgrammeClock(NOW), 60) == 0
+
+
+def test_a_line_that_became_slower_is_no_clock_that_runs_off() -> None:
+    clock = ProgrammeClock(NOW)
+    _play(clock, 1)
+    for place in range(240):
+        filmed = 60_000 + (place + 1) * 500.0
+        clock.arrived(filmed, NOW + filmed + 2400)
+
+    assert clock.t0_ms == NOW
