@@ -1,4 +1,4 @@
-"""The zero of a stream on the server's clock: believed where told, found where not, moved where the encoder's runs off."""
+"""The zero of a stream on the server's clock: believed where told, found where not, moved where it runs off."""
 
 import random
 
