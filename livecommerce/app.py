@@ -25,6 +25,7 @@ from livecommerce.shelves.service import Shelves
 from livecommerce.shows.news import News
 from livecommerce.shows.offer_books import OfferBooks
 from livecommerce.shows.service import Shows
+from livecommerce.video.studio import Studio
 
 
 @dataclass(slots=True)
@@ -46,6 +47,7 @@ class Parts:
     hub: Hub
     shelves: Shelves
     channels: Channels
+    studio: Studio
 
 
 @contextlib.asynccontextmanager
@@ -71,12 +73,14 @@ async def open_parts(settings: Settings, clock: Clock | None = None) -> AsyncIte
             channels = channels_over(database, engine, shelves, orders, people, catalogue, settings, clock)
             offers = OfferBooks(database, clock)
             hub = Hub(settings, clock, redis, door, shows, engine, orders, offers)
+            studio = Studio(settings, clock)
             try:
                 yield Parts(
                     settings, clock, database, redis, people, door, catalogue, engine, news, shows, orders, offers, hub,
-                    shelves, channels,
+                    shelves, channels, studio,
                 )  # fmt: skip
             finally:
+                await studio.aclose()
                 await orders.aclose()
                 witness.cancel()
                 await asyncio.gather(witness, return_exceptions=True)

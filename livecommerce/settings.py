@@ -117,6 +117,14 @@ class Settings:
     hello_seconds: int = _setting("HELLO_SECONDS", "time for a new socket to say who it is", 10)
     drain_seconds: int = _setting("DRAIN_SECONDS", "a stopping process spreads its viewers' return over this time", 10)
     token_minutes: int = _setting("TOKEN_MINUTES", "life of a socket token; renewed on the live socket", 10)
+    video_part_ms: int = _setting(
+        "VIDEO_PART_MS", "length of a part of live video; 500 for near viewers, 1000 for a public shop", 500
+    )
+    video_keep_seconds: int = _setting("VIDEO_KEEP_SECONDS", "a camera whose line broke may come back for so long", 10)
+    video_hours_max: int = _setting("VIDEO_HOURS", "the longest that one show may be filmed", 12)
+    video_transcodes_max: int = _setting(
+        "VIDEO_TRANSCODES", "videos converted at once per web process (VP8, VP9); each takes a third of a core", 2
+    )
     rehearsals: bool = _setting("REHEARSALS", "in production: hand out passes for simulated viewers", False)
     embedded: bool = _setting("LIVECOMMERCE_EMBEDDED", "set by the supervisor: Redis is its own child", False)
     restarts: int = _setting("LIVECOMMERCE_RESTARTS", "set by the supervisor: how often this process was replaced", 0)
@@ -205,7 +213,7 @@ _AT_LEAST = {
     "talk_lines_per_second": 0, "talk_lines_per_second_phone": 0, "drain_seconds": 0, "retry_seconds": 0,
     "offer_seconds": 1, "sockets_per_address_max": 0, "rebuild_seconds": 1, "shop_hold_seconds": 60, "shop_limit": 1,
     "bag_minutes_max": 1, "basket_hours_max": 1, "try_on_hours": 24, "try_on_limit": 1, "no_shows_max": 0,
-    "no_show_days": 1,
+    "no_show_days": 1, "video_part_ms": 200, "video_keep_seconds": 1, "video_hours_max": 1, "video_transcodes_max": 0,
 }  # fmt: skip
 _WEAK = {"", "secret", "changeme", "change-me", "password", "default", "test"}
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}

@@ -116,6 +116,7 @@ class Publisher:
     ) -> None:  # fmt: skip
         self.show_id = show_id
         self.state: State = "idle"
+        self.line_taken = False  # a connection speaks for the encoder
         self._writer = writer
         self._limits = limits
         self._transcodes = transcodes

@@ -1,0 +1,110 @@
+"""The picture over HTTP: playlists and media for players, and where a page finds them.
+
+What arrives: requests of players, which send no header of ours: what opens a show's picture stands in its address.
+What leaves: playlists that wait for what comes next, and media that any cache may keep. It decides nothing.
+"""
+
+import re
+from collections.abc import Awaitable
+
+import msgspec
+from starlette.responses import Response
+
+from livecommerce.errors import R, Refused
+from livecommerce.gateway.api import Call, Table
+from livecommerce.video.screen import Screen, TooFarAhead
+from livecommerce.video.studio import OPEN
+
+table = Table()
+
+_MEDIA = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?\.m4s")
+_HEADER = re.compile(r"(\d{1,9})\.mp4")
+_NUMBER = re.compile(r"\d{1,9}")
+# Longer than any segment: nobody fetches an evening in one piece.
+_PARTS_MAX = 240
+PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
+
+
+class Picture(msgspec.Struct, frozen=True):
+    """Where the picture of a show is, for whoever asked: live, and everything that was filmed. "": it has none."""
+
+    live: str
+    replay: str
+
+
+@table.get("/api/shows/{show_id}/picture", answer=Picture, refuses=(R.NOT_FOUND, R.NOT_INVITED, R.BANNED))
+async def picture_of_show(call: Call) -> Picture:
+    """Where a player finds the picture of a show that this server films itself."""
+    parts, show_id = call.parts, call.path("show_id")
+    facts = await parts.shows.public_facts(show_id)
+    word = OPEN
+    if facts.access != "public":
+        await parts.door.look(call)
+        if call.staff is None:
+            await parts.shows.may_look(show_id, call.viewer)
+        word = parts.studio.word(show_id)
+    return Picture(f"/video/{show_id}/{word}/live.m3u8", f"/video/{show_id}/{word}/replay.m3u8")
+
+
+@table.get("/video/{show_id}/{word}/live.m3u8", answer=Response, refuses=(R.NOT_FOUND, R.FORBIDDEN, R.MALFORMED))
+async def live_playlist(call: Call) -> Response:
+    """The newest minute, as HLS with parts. `_HLS_msn` and `_HLS_part` wait for what comes next."""
+    screen = await _screen(call)
+    segment, part = _asked(call, "_HLS_msn"), _asked(call, "_HLS_part")
+    if part is not None and segment is None:
+        raise Refused(R.MALFORMED, expected="_HLS_msn beside _HLS_part")
+    try:
+        return _playlist(await screen.live(segment, part))
+    except TooFarAhead:
+        raise Refused(R.MALFORMED, expected="a segment that comes next") from None
+
+
+@table.get("/video/{show_id}/{word}/replay.m3u8", answer=Response, refuses=(R.NOT_FOUND, R.FORBIDDEN))
+async def replay_playlist(call: Call) -> Response:
+    """Everything that was filmed, as HLS."""
+    return _playlist(await (await _screen(call)).replay())
+
+
+@table.get("/video/{show_id}/{word}/{name}", answer=Response, refuses=(R.NOT_FOUND, R.FORBIDDEN))
+async def media(call: Call) -> Response:
+    """A header (7.mp4), a part (812.m4s) or a segment (809-812.m4s). The part that comes next is waited for."""
+    screen, name = await _screen(call), call.path("name")
+    if found := _HEADER.fullmatch(name):
+        return await _media(screen.header(int(found[1])), call)
+    if found := _MEDIA.fullmatch(name):
+        first, last = int(found[1]), int(found[2] or found[1])
+        if last - first < _PARTS_MAX:
+            return await _media(screen.parts(first, last), call)
+    raise Refused(R.NOT_FOUND, what="media")
+
+
+async def _screen(call: Call) -> Screen:
+    show_id, word = call.path("show_id"), call.path("word")
+    if word == OPEN:
+        facts = await call.parts.shows.public_facts(show_id)
+        if facts.access != "public":
+            raise Refused(R.FORBIDDEN)
+    elif not call.parts.studio.opens(word, show_id):
+        raise Refused(R.FORBIDDEN)
+    return call.parts.studio.screen(show_id)
+
+
+async def _media(found: "Awaitable[bytes | None]", call: Call) -> Response:
+    data = await found
+    if data is None:
+        raise Refused(R.NOT_FOUND, what="media")
+    kept_by = "public" if call.path("word") == OPEN else "private"
+    return Response(data, media_type="video/mp4", headers={"cache-control": f"{kept_by}, max-age=31536000, immutable"})
+
+
+def _playlist(text: bytes) -> Response:
+    return Response(text, media_type=PLAYLIST_TYPE, headers={"cache-control": "no-store"})
+
+
+def _asked(call: Call, name: str) -> int | None:
+    text = call.query(name)
+    if not text:
+        return None
+    if not _NUMBER.fullmatch(text):
+        raise Refused(R.MALFORMED, expected=f"a number for {name}")
+    return int(text)
