@@ -49,7 +49,13 @@ class Source:
 
 
 # By the name before the semicolon; which codecs are in it decides whether the picture must be made anew.
-_CONTAINERS: dict[str, Container] = {"video/webm": "matroska", "video/x-matroska": "matroska", "video/mp4": "mp4"}
+_CONTAINERS: dict[str, Container] = {
+    "video/webm": "matroska",
+    "video/x-matroska": "matroska",
+    "video/mp4": "mp4",
+    "audio/webm": "matroska",
+    "audio/mp4": "mp4",
+}
 _COPIED = ("h264", "avc1", "avc3")
 
 
@@ -60,7 +66,7 @@ def source_of(mime: str) -> Source | None:
     if container is None:
         return None
     codecs = rest.removeprefix("codecs=").strip('"')
-    copied = any(word in codecs for word in _COPIED) or (container == "mp4" and not codecs)
+    copied = any(word in codecs for word in _COPIED) or (container == "mp4" and not codecs) or name.startswith("audio/")
     return Source(container, transcode=not copied)
 
 

@@ -112,6 +112,7 @@ async def test_without_ffmpeg_it_says_so(monkeypatch: pytest.MonkeyPatch) -> Non
         ("video/mp4", Source("mp4")),
         ("video/webm;codecs=vp8,opus", Source("matroska", transcode=True)),
         ("video/webm", Source("matroska", transcode=True)),
+        ("audio/webm;codecs=opus", Source("matroska")),
         ("image/gif", None),
         ("", None),
     ],

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from livecommerce.errors import R, Refused
 from livecommerce.gateway.api import Call, Table
+from livecommerce.people.links import qr_svg
 from livecommerce.video.screen import Screen, TooFarAhead
 from livecommerce.video.studio import OPEN
 
@@ -23,6 +24,13 @@ _NUMBER = re.compile(r"\d{1,9}")
 # Longer than any segment: nobody fetches an evening in one piece.
 _PARTS_MAX = 240
 PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
+
+
+class CameraLink(msgspec.Struct, frozen=True):
+    """Opens the camera page on a phone and signs it in as whoever asked: once, and for ten minutes."""
+
+    url: str
+    qr_svg: str
 
 
 class Picture(msgspec.Struct, frozen=True):
@@ -44,6 +52,24 @@ async def picture_of_show(call: Call) -> Picture:
             await parts.shows.may_look(show_id, call.viewer)
         word = parts.studio.word(show_id)
     return Picture(f"/video/{show_id}/{word}/live.m3u8", f"/video/{show_id}/{word}/replay.m3u8")
+
+
+@table.post(
+    "/api/staff/shows/{show_id}/camera",
+    auth="staff",
+    roles=("admin", "manager", "advisor"),
+    answer=CameraLink,
+    refuses=(R.NOT_FOUND, R.FORBIDDEN),
+)
+async def camera_link(call: Call) -> CameraLink:
+    """A link for the phone that films, with its QR code."""
+    parts, staff, show_id = call.parts, call.the_staff(), call.path("show_id")
+    await parts.shows.for_staff(staff, show_id)
+    target = f"/camera/{show_id}"
+    code = await parts.people.codes.issue("account", staff.account_id, target)
+    # In the fragment: no log and no Referer header ever has it.
+    url = f"{parts.settings.base_url}{target}#code={code}"
+    return CameraLink(url, qr_svg(url))
 
 
 @table.get("/video/{show_id}/{word}/live.m3u8", answer=Response, refuses=(R.NOT_FOUND, R.FORBIDDEN, R.MALFORMED))

@@ -171,6 +171,13 @@ export interface ShareLink {
 export const shareLink = (showId: string, label = ""): Promise<ShareLink> =>
   staffRequest("POST", "/api/staff/links", { show_id: showId, label });
 
+export interface CameraLink {
+  url: string;
+  qr_svg: string;
+}
+
+export const cameraLink = (showId: string): Promise<CameraLink> => staffRequest("POST", at(showId, "/camera"), {});
+
 export interface Invitation {
   invitation_id: string;
   label: string;
