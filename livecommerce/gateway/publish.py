@@ -1,7 +1,8 @@
 """The socket on which a camera sends: a page of ours, or any program that speaks the same few messages.
 
     camera:  {"type":"begin","epoch":"…","mime":"video/webm;codecs=h264,opus","t0_ms":…}   a recorder has started
-             <binary: 4 bytes chunk number, big-endian, then the chunk>
+             <binary: chunk number in 4 bytes, when it was made in 8 (a double, ms of the server's clock; 0: no
+             word of it), both big-endian; then the chunk>
              {"type":"finish"}                                                            it has stopped
     server:  {"type":"ready","next":0}        send from this chunk on
              {"type":"ack","next":17}         everything before is with us; keep what is not until then
@@ -35,6 +36,7 @@ log = structlog.get_logger(__name__)
 SUBPROTOCOL = "livecommerce.camera.v1"
 _ROLES = ("host", "manager", "admin")
 _HEALTH_SECONDS = 1.0
+_HEAD = struct.Struct(">Id")
 _Short = Annotated[str, msgspec.Meta(max_length=120)]
 
 
@@ -135,10 +137,10 @@ class _Line:
     async def _answer(self, publisher: Publisher, data: bytes | None, text: str | None) -> None:
         try:
             if data is not None:
-                if len(data) < 5:
-                    raise Refused(R.MALFORMED, expected="4 bytes of chunk number and a chunk")
-                (number,) = struct.unpack_from(">I", data)
-                await self._send(Ack(await publisher.push(number, data[4:])))
+                if len(data) <= _HEAD.size:
+                    raise Refused(R.MALFORMED, expected=f"{_HEAD.size} bytes of number and time, and a chunk")
+                number, made_ms = _HEAD.unpack_from(data)
+                await self._send(Ack(await publisher.push(number, data[_HEAD.size :], made_ms or None)))
             elif text is not None:
                 await self._obey(publisher, text)
         except Refused as refused:

@@ -36,6 +36,9 @@ CHUNK_BYTES_MAX = 1 << 20
 # No encoder of a show sends ten times what a phone's camera makes; a burst after a cut may.
 _BYTES_PER_SECOND_MAX = 4_000_000
 _BURST_BYTES = 24_000_000
+# A chunk that was kept over a cut is old; one from the future comes from a clock that is not ours.
+_MADE_BEFORE_MS_MAX = 120_000
+_MADE_AFTER_MS_MAX = 1_000
 
 State = Literal["idle", "sending", "cut", "over"]
 MOVES: dict[State, tuple[State, ...]] = {
@@ -103,6 +106,7 @@ class _Epoch:
     fed_at: float = 0.0
     made_at: float = 0.0
     header: Header | None = None
+    made_ms: float | None = None  # when the newest chunk was made, by a camera that says so
     begun: bool = False  # it has its row and its file
     broke: Refused | None = None
 
@@ -178,8 +182,9 @@ class Publisher:
             self._move("sending")
             return 0
 
-    async def push(self, number: int, data: bytes) -> int:
-        """One chunk of the epoch. Returns the chunk that is missing: one that came before changes nothing.
+    async def push(self, number: int, data: bytes, made_ms: float | None = None) -> int:
+        """One chunk of the epoch, made at `made_ms` of the server's clock by the camera's word. Returns the chunk that
+        is missing: one that came before changes nothing.
 
         Waits while ffmpeg is behind. Refuses MALFORMED for a gap, VIDEO_BROKEN where the stream can go on no more,
         VIDEO_QUOTA, TOO_MANY for more bytes than any camera makes.
@@ -195,6 +200,9 @@ class Publisher:
             return epoch.next_chunk
         self._spend(len(data))
         epoch.next_chunk += 1
+        now_ms = self._clock.now_ms()
+        believed = made_ms is not None and now_ms - _MADE_BEFORE_MS_MAX < made_ms < now_ms + _MADE_AFTER_MS_MAX
+        epoch.made_ms = made_ms if believed else None
         try:
             await epoch.remuxer.feed(data)
         except RemuxFailed as failed:
@@ -277,7 +285,8 @@ class Publisher:
                     epoch.header = found
                     continue
                 epoch.made_at = self._clock.monotonic()
-                moved = epoch.clock.arrived(found.at_ms + found.duration_ms, self._clock.now_ms())
+                made, end_ms = epoch.made_ms is not None, found.at_ms + found.duration_ms
+                moved = epoch.clock.there(end_ms, epoch.made_ms or self._clock.now_ms(), made=made)
                 if not epoch.begun:
                     assert epoch.header is not None
                     await asyncio.to_thread(self._writer.begin, epoch.header, epoch.clock.t0_ms)

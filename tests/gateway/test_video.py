@@ -114,7 +114,7 @@ async def send(camera: ClientConnection, kind: str = "webm-h264", first: int = 0
     """The rest of a film from a chunk on. Returns the chunk that the server waits for."""
     acked = first
     for number, chunk in list(enumerate(chunks(film(kind))))[first:]:
-        await camera.send(struct.pack(">I", number) + chunk)
+        await camera.send(struct.pack(">Id", number, 0) + chunk)
         acked = (await heard(camera, "ack"))["next"]
     return acked
 
@@ -156,7 +156,7 @@ async def test_a_player_that_waits_is_answered_when_the_part_is_there(house: Hou
         await begin(camera)
         everything = list(enumerate(chunks(film("webm-h264"))))
         for number, chunk in everything[:-4]:
-            await camera.send(struct.pack(">I", number) + chunk)
+            await camera.send(struct.pack(">Id", number, 0) + chunk)
         await heard(camera, "ack")
         screen = house.studio.screen(show.show_id)
         while not screen.timeline.parts:
@@ -166,7 +166,7 @@ async def test_a_player_that_waits_is_answered_when_the_part_is_there(house: Hou
         url = f"/video/{show.show_id}/open/live.m3u8?_HLS_msn={segment}&_HLS_part={part}"
         waiting = asyncio.create_task(house.http.get(url, timeout=30))
         for number, chunk in everything[-4:]:
-            await camera.send(struct.pack(">I", number) + chunk)
+            await camera.send(struct.pack(">Id", number, 0) + chunk)
         await camera.send(json.dumps({"type": "finish"}))
         answer = await waiting
 
@@ -179,7 +179,7 @@ async def test_a_line_that_broke_goes_on_where_it_was(house: House) -> None:
     async with house.camera(show.show_id) as camera:
         await begin(camera)
         for number, chunk in list(enumerate(chunks(film("webm-h264"))))[:3]:
-            await camera.send(struct.pack(">I", number) + chunk)
+            await camera.send(struct.pack(">Id", number, 0) + chunk)
             await heard(camera, "ack")
         camera.transport.abort()
     publisher = house.studio.publishing(show.show_id)
@@ -219,7 +219,7 @@ async def test_only_hosts_of_the_show_send(house: House) -> None:
 
 @pytest.mark.parametrize(
     "message",
-    [b"", b"\0\0\0", "", "nonsense", "{}", '{"type":"begin"}', '{"type":"begin","epoch":"x","mime":"y"}', "[1]"],
+    [b"", b"\0" * 12, "", "nonsense", "{}", '{"type":"begin"}', '{"type":"begin","epoch":"x","mime":"y"}', "[1]"],
 )
 async def test_what_is_no_message_is_refused_by_number_and_the_camera_goes_on(
     house: House, message: bytes | str

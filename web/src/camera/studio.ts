@@ -40,6 +40,7 @@ export class CameraStudio {
       url: `${scheme}://${location.host}/publish/${encodeURIComponent(showId)}`,
       token,
       renewToken: renewStaffToken,
+      serverNow: () => serverClock.now(),
       onStatus: (status) => this.lineIs(status),
       onHealth: (health) => (this.health.value = health),
       onRestart: () => void (this.sending.value && this.recorder.again()),

@@ -50,6 +50,8 @@ export interface UplinkParts {
   WebSocket?: typeof WebSocket;
   random?: () => number;
   local?: () => number;
+  /** The server's clock, for when a chunk was made. */
+  serverNow: () => number;
   newId?: () => string;
 }
 
@@ -57,6 +59,7 @@ interface Chunk {
   number: number;
   data: ArrayBuffer;
   atMs: number;
+  madeMs: number;
 }
 
 /** A minute at 2.5 Mb/s: a longer break begins a new epoch in any case. */
@@ -67,7 +70,7 @@ const SLOW_MS = 2_000;
 const SLOW_AGAIN_MS = 8_000;
 const FIRST_CODE_THAT_FORBIDS = 4500;
 const STEADY_MS = 5_000;
-const NUMBER_BYTES = 4;
+const HEAD_BYTES = 12;
 
 export class Uplink {
   private socket: WebSocket | null = null;
@@ -110,7 +113,7 @@ export class Uplink {
 
   /** The next chunk of the epoch. */
   push(data: ArrayBuffer): void {
-    this.kept.push({ number: this.made++, data, atMs: this.local() });
+    this.kept.push({ number: this.made++, data, atMs: this.local(), madeMs: this.parts.serverNow() });
     this.keptBytes += data.byteLength;
     if (this.keptBytes > KEPT_BYTES_MAX) this.forgetKept(); // what is missing now shows at the next `ready`
     this.flush();
@@ -257,8 +260,10 @@ export class Uplink {
 }
 
 function framed(chunk: Chunk): ArrayBuffer {
-  const frame = new Uint8Array(NUMBER_BYTES + chunk.data.byteLength);
-  new DataView(frame.buffer).setUint32(0, chunk.number);
-  frame.set(new Uint8Array(chunk.data), NUMBER_BYTES);
+  const frame = new Uint8Array(HEAD_BYTES + chunk.data.byteLength);
+  const head = new DataView(frame.buffer);
+  head.setUint32(0, chunk.number);
+  head.setFloat64(4, chunk.madeMs);
+  frame.set(new Uint8Array(chunk.data), HEAD_BYTES);
   return frame.buffer;
 }

@@ -67,6 +67,7 @@ function Picture({ show, onFailed }: { show: ShowFacts; onFailed: () => void }) 
     const player = mount(video, show.video, show.show_id);
     picture.video = video;
     picture.player = player;
+    Object.assign(video, { programmeMs: () => player.programmeMs() }); // for whoever measures the picture's delay
     setPictureClock(() => player.programmeMs());
     void video.play().catch((error: DOMException) => error.name === "NotAllowedError" && setState("blocked"));
     const timer = setInterval(() => setBehind((player.behindSeconds() ?? 0) > BEHIND_SECONDS_MAX), 1000);

@@ -22,7 +22,7 @@ class FakeSocket {
   }
   send(data: string | ArrayBuffer): void {
     if (typeof data === "string") this.words.push(JSON.parse(data));
-    else this.chunks.push({ number: new DataView(data).getUint32(0), text: new TextDecoder().decode(data.slice(4)) });
+    else this.chunks.push({ number: new DataView(data).getUint32(0), text: new TextDecoder().decode(data.slice(12)) });
   }
   close(code: number): void {
     this.closedWith = code;
@@ -70,6 +70,7 @@ beforeEach(() => {
     onSlow: () => (slow += 1),
     WebSocket: FakeSocket as unknown as typeof WebSocket,
     random: () => 0.5,
+    serverNow: () => 5_000_000 + FakeSocket.all.length,
     newId: () => `epoch-${++epochs}`,
   });
 });
