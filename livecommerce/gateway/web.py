@@ -46,6 +46,7 @@ PAGES: dict[str, str] = {
     "/console": "console.html",
     "/console/{rest:path}": "console.html",
     "/camera/{show_id}": "camera.html",
+    "/replay/{show_id}": "replay.html",
     "/login": "login.html",
     "/pay/test/{ref}": "pay.html",
     "/demo": "demo.html",

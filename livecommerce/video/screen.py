@@ -6,6 +6,7 @@ text. So who publishes may be another process, and Redis may be away. It does no
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,10 +54,11 @@ class Screen:
             self._live = state, live_playlist(timeline).encode()
         return self._live[1]
 
-    async def replay(self) -> bytes:
-        """All of it, as it stands."""
+    async def replay(self, from_ms: float | None = None, to_ms: float | None = None) -> bytes:
+        """All of it as it stands, or the stretch between two programme times."""
         self.look()
-        return (await asyncio.to_thread(replay_playlist, self.timeline)).encode()
+        begin, end = -math.inf if from_ms is None else from_ms, math.inf if to_ms is None else to_ms
+        return replay_playlist(self.timeline, begin, end).encode()
 
     async def header(self, epoch: int) -> bytes | None:
         self.look()

@@ -95,6 +95,11 @@ class Studio:
             found = self._screens[show_id] = Screen(self._of(show_id), self._clock, _WAIT_SECONDS_MAX)
         return found
 
+    def file(self, show_id: str, epoch: int) -> Path | None:
+        """The file of one epoch; None where it is not there."""
+        path = self._of(show_id) / f"{epoch}.mp4" if is_id(show_id) else None
+        return path if path is not None and path.exists() else None
+
     def word(self, show_id: str) -> str:
         """A word that opens this show's picture for some hours."""
         until = (self._clock.now_ms() // 1000 + WORD_HOURS * 3600) // 3600 * 3600

@@ -2,7 +2,7 @@
 
 import asyncio
 import statistics
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -84,9 +84,22 @@ async def sees(viewer: Person) -> None:
 
 async def plays_on(viewer: Person, seconds: float) -> None:
     """The picture moves on by so much."""
-    asks = "document.querySelector('video.stage-video').currentTime"
-    began = float(await viewer.page.evaluate(asks))
-    while float(await viewer.page.evaluate(asks)) < began + seconds:
+    began = await place(viewer)
+    await insist_on(lambda: _beyond(viewer, began + seconds))
+
+
+async def place(viewer: Person, video: str = "video.stage-video") -> float:
+    """Seconds into what her player plays."""
+    return float(await viewer.page.evaluate(f"document.querySelector('{video}').currentTime"))
+
+
+async def _beyond(viewer: Person, seconds: float, video: str = "video.stage-video") -> bool:
+    return await place(viewer, video) >= seconds
+
+
+async def insist_on(true: Callable[[], Awaitable[bool]]) -> None:
+    """Ask a page again and again; the test's own deadline is the bound."""
+    while not await true():  # noqa: ASYNC110 - a page is asked
         await asyncio.sleep(0.2)
 
 
@@ -200,3 +213,47 @@ async def test_a_server_that_is_killed_loses_no_fragment_and_filming_goes_on(
     await until(lambda: index.read_bytes().count(b'"epoch"') > before.count(b'"epoch"'), "a new epoch")
 
     assert index.read_bytes().startswith(before)
+
+
+async def test_a_show_that_is_over_is_watched_again_with_its_cards_and_words(people: People, filmed: Show) -> None:
+    """The picture plays, its card and chat stand at their moments, today's price beside them."""
+    await filmed.add_card(Deal(5), title="Velvet Lip")
+    host = await camera(people, filmed)
+    await sends(host)
+    viewer = await people.person("Ana")
+    await viewer.enter(await share_url(filmed))
+    await sees(viewer)
+    await viewer.say("I love this red")
+    await host.page.locator(".camera-next").click()
+    await expect(viewer.card).to_contain_text("Velvet Lip")
+    await plays_on(viewer, 4.0)
+    await filmed.command(do="end")
+    await viewer.page.get_by_role("link", name="Watch again").click()
+    page = viewer.page
+    await expect(page.locator(".replay-card")).to_contain_text("No card")
+    await page.get_by_role("button", name="Velvet Lip").click()
+    await expect(page.locator(".replay-card")).to_contain_text("€19.00 in the show")
+    await expect(page.locator(".replay-card")).to_contain_text("today")
+    await expect(page.locator(".replay-lines")).to_contain_text("I love this red")
+    await insist_on(lambda: _has_picture(viewer))
+    await viewer.photograph("phone-replay", whole=True)
+    desk = await people.person("Bea", desk=True)
+    await desk.open(f"/replay/{filmed.show_id}")
+    await expect(desk.page.get_by_role("heading", name="The evening reds")).to_be_visible()
+    await desk.page.get_by_role("button", name="Velvet Lip").click()
+    await insist_on(lambda: _has_picture(desk))
+    await desk.photograph("desk-replay")
+    await desk.page.get_by_role("link", name="See it in the shop").first.click()
+    await expect(desk.page.get_by_role("heading", name="Velvet Lip").first).to_be_visible()
+
+
+async def _has_picture(viewer: Person) -> bool:
+    return bool(await viewer.page.evaluate("document.querySelector('.replay-picture video').videoWidth > 0"))
+
+
+async def test_a_show_that_is_not_over_leads_to_its_room(people: People, filmed: Show) -> None:
+    viewer = await people.person("Ana")
+    await viewer.open(f"/replay/{filmed.show_id}")
+    await viewer.page.wait_for_url(f"**/watch/{filmed.show_id}")
+    await viewer.open("/replay/shw_nothing0000")
+    await expect(viewer.page.get_by_text("There is no replay here")).to_be_visible()

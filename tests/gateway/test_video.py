@@ -20,11 +20,13 @@ from livecommerce.clock import RealClock, TestClock
 from livecommerce.errors import R
 from livecommerce.gateway.api import routes_of
 from livecommerce.gateway.door import Door
+from livecommerce.gateway.http.replay import table as replays
 from livecommerce.gateway.http.video import PLAYLIST_TYPE, table
 from livecommerce.gateway.publish import SUBPROTOCOL, publish_endpoint
 from livecommerce.ledger.database import Database
 from livecommerce.people.identity import StaffIdentity
 from livecommerce.people.service import People
+from livecommerce.protocol import from_host as c
 from livecommerce.protocol.facts import ShowFacts
 from livecommerce.reservations.engine import ReservationEngine
 from livecommerce.settings import Settings
@@ -78,9 +80,14 @@ async def house(database: Database, redis: Redis, settings: Settings, clock: Tes
     door = Door(people, database, settings, clock)
     studio = Studio(settings, RealClock())
     parts: Any = SimpleNamespace(
-        settings=settings, clock=RealClock(), people=people, door=door, shows=world.shows, studio=studio
-    )
-    routes = [*routes_of(table.endpoints, parts), WebSocketRoute("/publish/{show_id}", publish_endpoint(parts))]
+        settings=settings, clock=RealClock(), people=people, door=door, shows=world.shows, studio=studio,
+        database=database,
+    )  # fmt: skip
+    routes = [
+        *routes_of(table.endpoints, parts),
+        *routes_of(replays.endpoints, parts),
+        WebSocketRoute("/publish/{show_id}", publish_endpoint(parts)),
+    ]
     config = uvicorn.Config(
         Starlette(routes=routes), port=0, lifespan="off", log_config=None, ws="websockets-sansio", loop="asyncio"
     )
@@ -310,3 +317,70 @@ async def test_a_show_may_be_planned_with_a_picture_of_our_own(house: House) -> 
     show = await house.show()
     facts = await house.world.shows.edit(HOST, show.show_id, EditShow(video=NewVideo("own")))
     assert facts.video.kind == "own"
+
+
+async def test_a_show_that_is_over_is_told_again_with_its_recording(house: House) -> None:
+    show = await house.show()
+    await published(house, show.show_id)
+    card = await house.world.card(show.show_id)
+    await house.world.do(show.show_id, c.ShowCard(card.card_id))
+    path = f"/api/shows/{show.show_id}/replay"
+    assert (await house.http.get(path)).json()["number"] == R.WRONG_STATE.value.number
+    await house.world.do(show.show_id, c.End())
+
+    told = (await house.http.get(path)).json()
+    assert [chapter["card_id"] for chapter in told["chapters"]] == [card.card_id]
+    assert told["length_ms"] == pytest.approx(4000, abs=150)
+    assert told["begins_at_ms"] is not None
+    assert (await house.http.get(told["picture"])).text.endswith("#EXT-X-ENDLIST\n")
+    whole, begins = (await house.http.get(told["picture"])).text, int(told["begins_at_ms"])
+    assert (await house.http.get(f"{told['picture']}?from=0&to={begins + 60_000}")).text == whole
+    assert "#EXTINF" not in (await house.http.get(f"{told['picture']}?from={begins + 60_000}")).text
+    assert (await house.http.get(f"{told['picture']}?from=x")).status_code == 400
+    assert (await house.http.get(f"/api/shows/{show.show_id}/chapters.vtt")).text.startswith("WEBVTT")
+
+
+@pytest.mark.parametrize("query", ["", "?from=1", "?from=x&to=2", "?from=5&to=5", "?from=0&to=600001", "?from=-1&to=5"])
+async def test_talk_is_asked_for_by_a_stretch(house: House, query: str) -> None:
+    show = await house.show()
+    await house.world.do(show.show_id, c.End())
+    path = f"/api/shows/{show.show_id}/replay/lines"
+
+    assert (await house.http.get(path + query)).json()["number"] == R.MALFORMED.value.number
+    assert (await house.http.get(f"{path}?from=0&to=1000")).json() == {"lines": [], "more": False}
+
+
+async def test_a_show_that_was_not_filmed_is_told_again_without_a_picture(house: House) -> None:
+    show = await house.show()
+    await house.world.do(show.show_id, c.End())
+
+    told = (await house.http.get(f"/api/shows/{show.show_id}/replay")).json()
+    assert (told["picture"], told["begins_at_ms"], told["length_ms"]) == ("", None, 0)
+    assert (await house.http.get(f"/api/shows/{show.show_id}/chapters.vtt")).status_code == 404
+
+
+async def test_the_replay_of_an_invited_show_is_for_the_invited(house: House) -> None:
+    show = await house.show(access="invited")
+    await house.world.do(show.show_id, c.End())
+    path = f"/api/shows/{show.show_id}/replay"
+
+    assert (await house.http.get(path)).json()["number"] == R.NOT_INVITED.value.number
+    assert (await house.http.get(f"{path}/lines?from=0&to=9")).json()["number"] == R.NOT_INVITED.value.number
+    host = {"authorization": f"Bearer {house.token(HOST)}"}
+    assert (await house.http.get(path, headers=host)).status_code == 200
+
+
+async def test_the_merchant_takes_the_recording_home(house: House) -> None:
+    show = await house.show()
+    await published(house, show.show_id)
+    path = f"/api/staff/shows/{show.show_id}/recording"
+    host = {"authorization": f"Bearer {house.token(HOST)}"}
+
+    file = await house.http.get(f"{path}/0.mp4", headers=host)
+    assert file.content[4:8] == b"ftyp"
+    assert f'filename="{show.show_id}-0.mp4"' in file.headers["content-disposition"]
+    assert (await house.http.get(f"{path}/0.mp4")).status_code == 401
+    for name in ("1", "x", "9999999999"):
+        assert (await house.http.get(f"{path}/{name}.mp4", headers=host)).status_code == 404
+    stranger = {"authorization": f"Bearer {house.token(STRANGER)}"}
+    assert (await house.http.get(f"{path}/0.mp4", headers=stranger)).status_code == R.FORBIDDEN.value.status

@@ -21,6 +21,7 @@ table = Table()
 _MEDIA = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?\.m4s")
 _HEADER = re.compile(r"(\d{1,9})\.mp4")
 _NUMBER = re.compile(r"\d{1,9}")
+_INSTANT = re.compile(r"\d{1,15}")
 # Longer than any segment: nobody fetches an evening in one piece.
 _PARTS_MAX = 240
 PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
@@ -85,10 +86,11 @@ async def live_playlist(call: Call) -> Response:
         raise Refused(R.MALFORMED, expected="a segment that comes next") from None
 
 
-@table.get("/video/{show_id}/{word}/replay.m3u8", answer=Response, refuses=(R.NOT_FOUND, R.FORBIDDEN))
+@table.get("/video/{show_id}/{word}/replay.m3u8", answer=Response, refuses=(R.NOT_FOUND, R.FORBIDDEN, R.MALFORMED))
 async def replay_playlist(call: Call) -> Response:
-    """Everything that was filmed, as HLS."""
-    return _playlist(await (await _screen(call)).replay())
+    """Everything that was filmed, as HLS; with `from` and `to` (milliseconds of the programme) a clip of it."""
+    from_ms, to_ms = _asked(call, "from", _INSTANT), _asked(call, "to", _INSTANT)
+    return _playlist(await (await _screen(call)).replay(from_ms, to_ms))
 
 
 @table.get("/video/{show_id}/{word}/{name}", answer=Response, refuses=(R.NOT_FOUND, R.FORBIDDEN))
@@ -127,10 +129,10 @@ def _playlist(text: bytes) -> Response:
     return Response(text, media_type=PLAYLIST_TYPE, headers={"cache-control": "no-store"})
 
 
-def _asked(call: Call, name: str) -> int | None:
+def _asked(call: Call, name: str, shape: "re.Pattern[str]" = _NUMBER) -> int | None:
     text = call.query(name)
     if not text:
         return None
-    if not _NUMBER.fullmatch(text):
+    if not shape.fullmatch(text):
         raise Refused(R.MALFORMED, expected=f"a number for {name}")
     return int(text)
