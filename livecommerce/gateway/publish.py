@@ -99,13 +99,13 @@ class _Line:
         self._socket = socket
         self._token = token
         self._show_id: str = socket.path_params["show_id"]
-        self._publisher: Publisher | None = None
+        self._over = False
 
     async def run(self) -> None:
         """Until the camera goes. Raises `Refused` where it may not be here, `WebSocketDisconnect` where it left."""
         until_ms = (await self._prove()).until_ms
         studio = self._parts.studio
-        self._publisher = publisher = await studio.publisher(self._show_id)
+        publisher = await studio.publisher(self._show_id)
         if publisher.line_taken:
             raise Refused(R.VIDEO_TAKEN)
         publisher.line_taken = True
@@ -117,6 +117,9 @@ class _Line:
                     raise WebSocketDisconnect(message.get("code", 1006))
                 if self._parts.clock.now_ms() >= until_ms:
                     until_ms = (await self._prove()).until_ms
+                if self._over:
+                    await publisher.finish()
+                    raise Refused(R.SHOW_OVER)
                 await self._answer(publisher, message.get("bytes"), message.get("text"))
         finally:
             telling.cancel()
@@ -132,7 +135,12 @@ class _Line:
         )
         if admitted.role not in _ROLES:
             raise Refused(R.FORBIDDEN)
+        await self._refuse_over()
         return admitted
+
+    async def _refuse_over(self) -> None:
+        if (await self._parts.shows.facts(self._show_id)).status in ("ended", "cancelled"):
+            raise Refused(R.SHOW_OVER)
 
     async def _answer(self, publisher: Publisher, data: bytes | None, text: str | None) -> None:
         try:
@@ -162,6 +170,15 @@ class _Line:
             while True:
                 await self._parts.clock.sleep(_HEALTH_SECONDS)
                 await self._send(HealthTold(publisher.health))
+                self._over = await self._is_over()
+
+    async def _is_over(self) -> bool:
+        """Nobody films on after the end. Where the ledger is away, nobody knows, and filming goes on."""
+        try:
+            await self._refuse_over()
+        except Refused as refused:
+            return refused.why is R.SHOW_OVER
+        return False
 
     async def _send(self, told: _Told) -> None:
         await self._socket.send_text(msgspec.json.encode(told).decode())

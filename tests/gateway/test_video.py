@@ -17,7 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from livecommerce.clock import RealClock, TestClock
-from livecommerce.errors import R
+from livecommerce.errors import Close, R
 from livecommerce.gateway.api import routes_of
 from livecommerce.gateway.door import Door
 from livecommerce.gateway.http.replay import table as replays
@@ -246,6 +246,23 @@ async def test_a_format_that_cannot_be_taken_says_so(house: House) -> None:
         told = await heard(camera, "refused")
     assert told["number"] == R.VIDEO_FORMAT.value.number
     assert not told["again"]
+
+
+async def test_nobody_films_on_after_the_end_of_the_show(house: House) -> None:
+    show = await house.show()
+    async with house.camera(show.show_id) as camera:
+        await begin(camera)
+        await send(camera)
+        await house.world.do(show.show_id, c.End())
+        numbers = []
+        with pytest.raises(ConnectionClosed) as closed:
+            while True:
+                await camera.send("{}")
+                numbers.append((await heard(camera, "refused"))["number"])
+    assert numbers[-1] == R.SHOW_OVER.value.number
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == Close.FORBIDDEN
+    assert (await house.refusal(show.show_id, HOST))[0] == R.SHOW_OVER.value.number
 
 
 async def test_health_is_told_every_second(house: House) -> None:

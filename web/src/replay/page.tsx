@@ -33,13 +33,15 @@ export function ReplayPage({ replay }: { replay: ReplayFacts }): JSX.Element {
   const nowMs = useSignal(begins);
   const loaded = useSignal(0);
   const player = useRef<ReplayPlayer | null>(null);
+  const wanted = useRef<number | null>(null); // a chapter that was tapped before the player was there
   const story = useMemo(() => new Story(replay.events), [replay]);
   const talk = useMemo(
     () => new Talk((from, to) => api.get(`/api/shows/${encodeURIComponent(show.show_id)}/replay/lines?from=${from}&to=${to}`), () => (loaded.value += 1)),
     [replay],
   );
   const go = (ms: number): void => {
-    player.current?.seekTo(ms);
+    if (player.current) player.current.seekTo(ms);
+    else wanted.current = ms;
     nowMs.value = ms;
   };
   void loaded.value;
@@ -61,7 +63,7 @@ export function ReplayPage({ replay }: { replay: ReplayFacts }): JSX.Element {
       </header>
       <section class="replay-picture" aria-label={t("replay.picture")}>
         {replay.picture ? (
-          <Recording url={replay.picture} poster={show.video.poster} player={player} onTime={(ms) => (nowMs.value = ms)} />
+          <Recording url={replay.picture} poster={show.video.poster} player={player} wanted={wanted} onTime={(ms) => (nowMs.value = ms)} />
         ) : (
           <p class="replay-none">{t("replay.not_filmed")}</p>
         )}
@@ -85,15 +87,18 @@ interface RecordingProps {
   url: string;
   poster: string;
   player: { current: ReplayPlayer | null };
+  wanted: { current: number | null };
   onTime: (ms: number) => void;
 }
 
-function Recording({ url, poster, player, onTime }: RecordingProps): JSX.Element {
+function Recording({ url, poster, player, wanted, onTime }: RecordingProps): JSX.Element {
   const element = useRef<HTMLVideoElement>(null);
   useEffect(() => {
     let gone = false;
     void import("./player").then(({ playReplay }) => {
-      if (!gone && element.current) player.current = playReplay(element.current, url);
+      if (gone || !element.current) return;
+      player.current = playReplay(element.current, url);
+      if (wanted.current !== null) player.current.seekTo(wanted.current);
     });
     const look = (): void => {
       const ms = player.current?.programmeMs();

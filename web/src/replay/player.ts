@@ -40,7 +40,7 @@ export function playReplay(video: HTMLVideoElement, url: string): ReplayPlayer {
   };
   hls.on(Hls.Events.LEVEL_LOADED, () => setTimeout(go));
   return {
-    programmeMs: () => hls.playingDate?.getTime() ?? null,
+    programmeMs: () => wanted ?? hls.playingDate?.getTime() ?? null,
     seekTo: (ms) => {
       wanted = ms;
       go();
