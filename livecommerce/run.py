@@ -23,6 +23,7 @@ from livecommerce.background.worker import Worker
 from livecommerce.catalogue.importer import import_bytes
 from livecommerce.certificate import certificate_for
 from livecommerce.clock import RealClock
+from livecommerce.gateway.encoders import Encoders
 from livecommerce.gateway.web import build_app
 from livecommerce.ledger.migrate import migrate
 from livecommerce.logs import set_up_logs
@@ -72,9 +73,13 @@ async def _web(settings: Settings, listener: socket.socket) -> None:
             timeout_keep_alive=30,
             backlog=4096,
         )
+        encoders = Encoders(parts)
+        if settings.rtmp_port:
+            await encoders.start(settings.host, settings.rtmp_port)
         _spare_the_collector()
         log.info("web_ready", url=settings.base_url)
         await uvicorn.Server(config).serve(sockets=[listener])
+        await encoders.aclose()
         await parts.hub.aclose()
 
 

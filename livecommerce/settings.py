@@ -120,6 +120,7 @@ class Settings:
     video_part_ms: int = _setting(
         "VIDEO_PART_MS", "length of a part of live video; 500 for near viewers, 1000 for a public shop", 500
     )
+    rtmp_port: int = _setting("RTMP_PORT", "port for OBS and other encoders (usually 1935); 0: none", 0)
     video_keep_seconds: int = _setting("VIDEO_KEEP_SECONDS", "a camera whose line broke may come back for so long", 10)
     video_hours_max: int = _setting("VIDEO_HOURS", "the longest that one show may be filmed", 12)
     video_transcodes_max: int = _setting(
@@ -229,6 +230,8 @@ def _problems(settings: Settings) -> list[str]:
         problems.append("LIVECOMMERCE_MODE must be demo, development or production.")
     if not 0 <= settings.port <= 65535:
         problems.append("PORT must be from 0 to 65535.")
+    if not 0 <= settings.rtmp_port <= 65535:
+        problems.append("RTMP_PORT must be from 0 to 65535.")
     if len(settings.currency) != 3 or not settings.currency.isalpha() or not settings.currency.isupper():
         problems.append("CURRENCY must be three capital letters, such as EUR, CNY or USD.")
     if settings.time_zone not in zoneinfo.available_timezones():

@@ -55,7 +55,10 @@ _CONTAINERS: dict[str, Container] = {
     "video/mp4": "mp4",
     "audio/webm": "matroska",
     "audio/mp4": "mp4",
+    "video/x-flv": "flv",
 }
+# What RTMP carries: its own codecs stand in the stream, and H.264 and AAC are what encoders send.
+FLV_MIME = "video/x-flv;codecs=h264,aac"
 _COPIED = ("h264", "avc1", "avc3")
 
 

@@ -115,6 +115,16 @@ class Studio:
         genuine = hmac.compare_digest(self._signed(show_id, until_s).encode(), signature.encode())
         return genuine and until_s * 1000 > self._clock.now_ms()
 
+    def stream_key(self, show_id: str) -> str:
+        """What an encoder is told to open this show with. The same for as long as the server's secret is."""
+        return f"{show_id}.{hmac.new(self._key, f'key:{show_id}'.encode(), hashlib.sha256).hexdigest()[:24]}"
+
+    def show_of_key(self, key: str) -> str:
+        """The show that a key opens; "" for a wrong one."""
+        show_id = key.partition(".")[0]
+        genuine = is_id(show_id) and hmac.compare_digest(self.stream_key(show_id).encode(), key.encode())
+        return show_id if genuine else ""
+
     async def aclose(self) -> None:
         publishers, self._publishers = list(self._publishers.values()), {}
         for publisher in publishers:

@@ -20,6 +20,7 @@ from livecommerce.clock import RealClock, TestClock
 from livecommerce.errors import Close, R
 from livecommerce.gateway.api import routes_of
 from livecommerce.gateway.door import Door
+from livecommerce.gateway.encoders import Encoders
 from livecommerce.gateway.http.replay import table as replays
 from livecommerce.gateway.http.video import PLAYLIST_TYPE, table
 from livecommerce.gateway.publish import SUBPROTOCOL, publish_endpoint
@@ -39,11 +40,12 @@ pytestmark = [needs_ffmpeg, pytest.mark.parametrize("database", ["sqlite"], indi
 
 
 class House:
-    def __init__(self, world: World, people: People, studio: Studio, port: int) -> None:
+    def __init__(self, world: World, people: People, studio: Studio, port: int, rtmp_port: int) -> None:
         self.world = world
         self.people = people
         self.studio = studio
         self.port = port
+        self.rtmp_port = rtmp_port
         self.http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}")
 
     def token(self, who: Any) -> str:
@@ -95,9 +97,12 @@ async def house(database: Database, redis: Redis, settings: Settings, clock: Tes
     serving = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 - uvicorn tells it by a flag alone
         await asyncio.sleep(0.01)
-    found = House(world, people, studio, server.servers[0].sockets[0].getsockname()[1])
+    encoders = Encoders(parts)
+    rtmp_port = await encoders.start("127.0.0.1", 0)
+    found = House(world, people, studio, server.servers[0].sockets[0].getsockname()[1], rtmp_port)
     yield found
     await found.http.aclose()
+    await encoders.aclose()
     server.should_exit = True
     await serving
     await studio.aclose()
@@ -403,3 +408,54 @@ async def test_the_merchant_takes_the_recording_home(house: House) -> None:
         assert (await house.http.get(f"{path}/{name}.mp4", headers=host)).status_code == 404
     stranger = {"authorization": f"Bearer {house.token(STRANGER)}"}
     assert (await house.http.get(f"{path}/0.mp4", headers=stranger)).status_code == R.FORBIDDEN.value.status
+
+
+async def encoded(house: House, key: str, seconds: float = 3.0) -> int:
+    """The exit code of a real encoder that sends a film with this key."""
+    encoder = await asyncio.create_subprocess_exec(
+        "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=160x284:rate=15", "-f", "lavfi", "-i", "sine",
+        "-t", str(seconds), "-c:v", "libx264", "-preset", "ultrafast", "-g", "15", "-c:a", "aac", "-f", "flv",
+        f"rtmp://127.0.0.1:{house.rtmp_port}/live/{key}", stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    return await encoder.wait()
+
+
+async def nobody_films(house: House, show_id: str) -> None:
+    while house.studio.publishing(show_id) is not None:  # noqa: ASYNC110 - ffmpeg's last fragment is waited for
+        await asyncio.sleep(0.01)
+
+
+async def test_an_encoder_with_the_shows_key_films_it(house: House) -> None:
+    show = await house.show()
+    host = {"authorization": f"Bearer {house.token(HOST)}"}
+    key = (await house.http.get(f"/api/staff/shows/{show.show_id}/encoder", headers=host)).json()["key"]
+
+    assert await encoded(house, key) == 0
+    await nobody_films(house, show.show_id)
+    screen = house.studio.screen(show.show_id)
+    screen.look()
+    assert screen.timeline.duration_ms == pytest.approx(3000, abs=200)
+    assert await encoded(house, key) == 0  # and again, as a new epoch
+    await nobody_films(house, show.show_id)
+    screen.look()
+    assert list(screen.timeline.epochs) == [0, 1]
+
+
+async def test_a_wrong_key_films_nothing(house: House) -> None:
+    show, other = await house.show(), await house.show()
+    key = house.studio.stream_key(show.show_id)
+    for wrong in ("x", key[:-1], key.replace(show.show_id, other.show_id), f"{show.show_id}."):
+        assert await encoded(house, wrong) != 0
+    for each in (show, other):
+        assert (await house.http.get(f"/video/{each.show_id}/open/live.m3u8")).status_code == 404
+
+
+async def test_an_encoder_is_refused_where_somebody_films_and_after_the_end(house: House) -> None:
+    show = await house.show()
+    key = house.studio.stream_key(show.show_id)
+    async with house.camera(show.show_id) as camera:
+        await begin(camera)
+        assert await encoded(house, key) != 0
+        assert await send(camera) == len(chunks(film("webm-h264")))
+    await house.world.do(show.show_id, c.End())
+    assert await encoded(house, key) != 0

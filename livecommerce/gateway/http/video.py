@@ -6,6 +6,7 @@ What leaves: playlists that wait for what comes next, and media that any cache m
 
 import re
 from collections.abc import Awaitable
+from urllib.parse import urlsplit
 
 import msgspec
 from starlette.responses import Response
@@ -32,6 +33,13 @@ class CameraLink(msgspec.Struct, frozen=True):
 
     url: str
     qr_svg: str
+
+
+class EncoderFacts(msgspec.Struct, frozen=True):
+    """What OBS asks for. `server` is empty where this server takes no encoders (RTMP_PORT)."""
+
+    server: str
+    key: str
 
 
 class Picture(msgspec.Struct, frozen=True):
@@ -71,6 +79,22 @@ async def camera_link(call: Call) -> CameraLink:
     # In the fragment: no log and no Referer header ever has it.
     url = f"{parts.settings.base_url}{target}#code={code}"
     return CameraLink(url, qr_svg(url))
+
+
+@table.get(
+    "/api/staff/shows/{show_id}/encoder",
+    auth="staff",
+    roles=("admin", "manager", "advisor"),
+    answer=EncoderFacts,
+    refuses=(R.NOT_FOUND, R.FORBIDDEN),
+)
+async def encoder_facts(call: Call) -> EncoderFacts:
+    """Address and stream key for OBS or another encoder. Whoever has the key films this show."""
+    parts, show_id = call.parts, call.path("show_id")
+    await parts.shows.for_staff(call.the_staff(), show_id)
+    port = parts.settings.rtmp_port
+    host = urlsplit(parts.settings.base_url).hostname
+    return EncoderFacts(f"rtmp://{host}:{port}/live" if port else "", parts.studio.stream_key(show_id))
 
 
 @table.get("/video/{show_id}/{word}/live.m3u8", answer=Response, refuses=(R.NOT_FOUND, R.FORBIDDEN, R.MALFORMED))

@@ -176,6 +176,12 @@ export interface CameraLink {
   qr_svg: string;
 }
 
+export interface EncoderFacts {
+  server: string;
+  key: string;
+}
+
+export const encoderOf = (showId: string): Promise<EncoderFacts> => staffRequest("GET", at(showId, "/encoder"));
 export const cameraLink = (showId: string): Promise<CameraLink> => staffRequest("POST", at(showId, "/camera"), {});
 
 export interface Invitation {

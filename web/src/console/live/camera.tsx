@@ -5,7 +5,7 @@ import { Refusal } from "../../shared/api";
 import { refusalText, t } from "../../shared/i18n";
 import { Icon, Sheet } from "../../shared/ui";
 import { Complaint } from "../parts";
-import { cameraLink, type CameraLink } from "../server";
+import { cameraLink, encoderOf, type CameraLink, type EncoderFacts } from "../server";
 
 export function CameraButton({ showId }: { showId: string }): JSX.Element {
   const [open, setOpen] = useState(false);
@@ -43,6 +43,39 @@ function Ways({ showId }: { showId: string }): JSX.Element {
       <a class="button button-soft" href={`/camera/${encodeURIComponent(showId)}`} target="_blank" rel="noopener">
         {t("console.cam_here_do")}
       </a>
+      <Encoder showId={showId} />
     </div>
+  );
+}
+
+/** What OBS asks for; the key is hidden until it is wanted, since whoever has it films this show. */
+function Encoder({ showId }: { showId: string }): JSX.Element | null {
+  const [facts, setFacts] = useState<EncoderFacts | null>(null);
+  const [shown, setShown] = useState(false);
+  useEffect(() => void encoderOf(showId).then(setFacts, () => undefined), [showId]);
+  if (!facts?.server) return null;
+  return (
+    <>
+      <h3>{t("console.cam_obs")}</h3>
+      <label class="labelled">
+        <span class="labelled-name">{t("console.cam_obs_server")}</span>
+        <input class="input" readOnly value={facts.server} onFocus={(event) => event.currentTarget.select()} />
+      </label>
+      <label class="labelled">
+        <span class="labelled-name">{t("console.cam_obs_key")}</span>
+        <input
+          class="input"
+          readOnly
+          type={shown ? "text" : "password"}
+          autocomplete="off"
+          value={facts.key}
+          onFocus={(event) => {
+            setShown(true);
+            event.currentTarget.select();
+          }}
+        />
+      </label>
+      <p class="muted">{t("console.cam_obs_text")}</p>
+    </>
   );
 }
