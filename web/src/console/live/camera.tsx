@@ -66,7 +66,7 @@ function Encoder({ showId }: { showId: string }): JSX.Element | null {
         <input
           class="input"
           readOnly
-          type={shown ? "text" : "password"}
+          type={(shown ? "text" : "password") as "text"}
           autocomplete="off"
           value={facts.key}
           onFocus={(event) => {
