@@ -14,6 +14,7 @@ from starlette.responses import Response
 from livecommerce.errors import R, Refused
 from livecommerce.gateway.api import Call, Table
 from livecommerce.people.links import qr_svg
+from livecommerce.video.remux import find_ffmpeg
 from livecommerce.video.screen import Screen, TooFarAhead
 from livecommerce.video.studio import OPEN
 
@@ -36,10 +37,12 @@ class CameraLink(msgspec.Struct, frozen=True):
 
 
 class EncoderFacts(msgspec.Struct, frozen=True):
-    """What OBS asks for. `server` is empty where this server takes no encoders (RTMP_PORT)."""
+    """What OBS asks for. `server` is empty where this server takes no encoders (RTMP_PORT); `films` is false where it can
+    film nothing, since there is no ffmpeg."""
 
     server: str
     key: str
+    films: bool
 
 
 class Picture(msgspec.Struct, frozen=True):
@@ -94,7 +97,8 @@ async def encoder_facts(call: Call) -> EncoderFacts:
     await parts.shows.for_staff(call.the_staff(), show_id)
     port = parts.settings.rtmp_port
     host = urlsplit(parts.settings.base_url).hostname
-    return EncoderFacts(f"rtmp://{host}:{port}/live" if port else "", parts.studio.stream_key(show_id))
+    server = f"rtmp://{host}:{port}/live" if port else ""
+    return EncoderFacts(server, parts.studio.stream_key(show_id), find_ffmpeg() is not None)
 
 
 @table.get("/video/{show_id}/{word}/live.m3u8", answer=Response, refuses=(R.NOT_FOUND, R.FORBIDDEN, R.MALFORMED))

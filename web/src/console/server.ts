@@ -179,6 +179,7 @@ export interface CameraLink {
 export interface EncoderFacts {
   server: string;
   key: string;
+  films: boolean;
 }
 
 export const encoderOf = (showId: string): Promise<EncoderFacts> => staffRequest("GET", at(showId, "/encoder"));

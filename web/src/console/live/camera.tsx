@@ -29,6 +29,9 @@ function Ways({ showId }: { showId: string }): JSX.Element {
       setComplaint(error instanceof Refusal ? refusalText(error) : String(error)),
     );
   }, [showId]);
+  const [encoder, setEncoder] = useState<EncoderFacts | null>(null);
+  useEffect(() => void encoderOf(showId).then(setEncoder, () => undefined), [showId]);
+  if (encoder && !encoder.films) return <p role="alert">{t("console.cam_no_ffmpeg")}</p>;
   return (
     <div class="camera-ways">
       <h3>{t("console.cam_phone")}</h3>
@@ -43,17 +46,14 @@ function Ways({ showId }: { showId: string }): JSX.Element {
       <a class="button button-soft" href={`/camera/${encodeURIComponent(showId)}`} target="_blank" rel="noopener">
         {t("console.cam_here_do")}
       </a>
-      <Encoder showId={showId} />
+      {encoder?.server && <Encoder facts={encoder} />}
     </div>
   );
 }
 
 /** What OBS asks for; the key is hidden until it is wanted, since whoever has it films this show. */
-function Encoder({ showId }: { showId: string }): JSX.Element | null {
-  const [facts, setFacts] = useState<EncoderFacts | null>(null);
+function Encoder({ facts }: { facts: EncoderFacts }): JSX.Element {
   const [shown, setShown] = useState(false);
-  useEffect(() => void encoderOf(showId).then(setFacts, () => undefined), [showId]);
-  if (!facts?.server) return null;
   return (
     <>
       <h3>{t("console.cam_obs")}</h3>
