@@ -37,8 +37,8 @@ class CameraLink(msgspec.Struct, frozen=True):
 
 
 class EncoderFacts(msgspec.Struct, frozen=True):
-    """What OBS asks for. `server` is empty where this server takes no encoders (RTMP_PORT); `films` is false where it can
-    film nothing, since there is no ffmpeg."""
+    """What OBS asks for. `server` is empty where this server takes no encoders (RTMP_PORT); `films` is false where there
+    is no ffmpeg, and so no filming."""
 
     server: str
     key: str
