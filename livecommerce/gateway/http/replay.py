@@ -9,11 +9,11 @@ from starlette.responses import FileResponse, Response
 
 from livecommerce.errors import R, Refused
 from livecommerce.gateway.api import Call, Table
+from livecommerce.gateway.http.video import address_of, watchable
 from livecommerce.protocol.facts import Line, ShowFacts, Stamped
 from livecommerce.shows import replay
 from livecommerce.shows.replay import LINES_MAX, Chapter
 from livecommerce.video.screen import Screen
-from livecommerce.video.studio import OPEN
 
 table = Table()
 
@@ -48,13 +48,12 @@ async def replay_of_show(call: Call) -> Replay:
     screen = _screen(call, facts.show_id)
     if screen is None:
         return Replay(facts, told.events, told.chapters, "", None, 0)
-    word = OPEN if facts.access == "public" else call.parts.studio.word(facts.show_id)
     timeline = screen.timeline
     return Replay(
         facts,
         told.events,
         told.chapters,
-        f"/video/{facts.show_id}/{word}/replay.m3u8",
+        f"{address_of(call, facts)}/replay.m3u8",
         timeline.parts[0].programme_ms,
         timeline.duration_ms,
     )
@@ -106,12 +105,7 @@ async def recording_file(call: Call) -> Response:
 
 async def _over(call: Call) -> ShowFacts:
     """The facts of a show that is over and that the caller could have watched."""
-    parts, show_id = call.parts, call.path("show_id")
-    facts = await parts.shows.public_facts(show_id)
-    if facts.access != "public":
-        await parts.door.look(call)
-        if call.staff is None:
-            await parts.shows.may_look(show_id, call.viewer)
+    facts = await watchable(call)
     if facts.status != "ended":
         raise Refused(R.WRONG_STATE, state=facts.status)
     return facts

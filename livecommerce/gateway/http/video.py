@@ -14,6 +14,7 @@ from starlette.responses import Response
 from livecommerce.errors import R, Refused
 from livecommerce.gateway.api import Call, Table
 from livecommerce.people.links import qr_svg
+from livecommerce.protocol.facts import ShowFacts
 from livecommerce.video.remux import find_ffmpeg
 from livecommerce.video.screen import Screen, TooFarAhead
 from livecommerce.video.studio import OPEN
@@ -37,8 +38,8 @@ class CameraLink(msgspec.Struct, frozen=True):
 
 
 class EncoderFacts(msgspec.Struct, frozen=True):
-    """What OBS asks for. `server` is empty where this server takes no encoders (RTMP_PORT); `films` is false where there
-    is no ffmpeg, and so no filming."""
+    """What OBS asks for. `server` is empty where this server takes no encoders (RTMP_PORT); without ffmpeg `films` is
+    false."""
 
     server: str
     key: str
@@ -55,15 +56,25 @@ class Picture(msgspec.Struct, frozen=True):
 @table.get("/api/shows/{show_id}/picture", answer=Picture, refuses=(R.NOT_FOUND, R.NOT_INVITED, R.BANNED))
 async def picture_of_show(call: Call) -> Picture:
     """Where a player finds the picture of a show that this server films itself."""
-    parts, show_id = call.parts, call.path("show_id")
-    facts = await parts.shows.public_facts(show_id)
-    word = OPEN
+    at = address_of(call, await watchable(call))
+    return Picture(f"{at}/live.m3u8", f"{at}/replay.m3u8")
+
+
+async def watchable(call: Call) -> ShowFacts:
+    """The show of the call, for who may watch it. Refuses NOT_FOUND, NOT_INVITED, BANNED."""
+    shows, show_id = call.parts.shows, call.path("show_id")
+    facts = await shows.public_facts(show_id)
     if facts.access != "public":
-        await parts.door.look(call)
+        await call.parts.door.look(call)
         if call.staff is None:
-            await parts.shows.may_look(show_id, call.viewer)
-        word = parts.studio.word(show_id)
-    return Picture(f"/video/{show_id}/{word}/live.m3u8", f"/video/{show_id}/{word}/replay.m3u8")
+            await shows.may_look(show_id, call.viewer)
+    return facts
+
+
+def address_of(call: Call, facts: ShowFacts) -> str:
+    """Where the picture of a show is, for who may watch it; a word opens what is not for everybody."""
+    word = OPEN if facts.access == "public" else call.parts.studio.word(facts.show_id)
+    return f"/video/{facts.show_id}/{word}"
 
 
 @table.post(
