@@ -27,6 +27,7 @@ from livecommerce.shelves.service import Shelves
 from livecommerce.shows.news import News
 from livecommerce.shows.offer_books import OfferBooks
 from livecommerce.shows.service import Shows
+from livecommerce.video.studio import Studio
 
 
 @dataclass(slots=True)
@@ -48,6 +49,7 @@ class Parts:
     hub: Hub
     shelves: Shelves
     channels: Channels
+    studio: Studio
 
 
 @contextlib.asynccontextmanager
@@ -75,12 +77,14 @@ async def open_parts(settings: Settings, clock: Clock | None = None) -> AsyncIte
             offers = OfferBooks(database, clock)
             judge, close_judge = judge_of(settings, clock)
             hub = Hub(settings, clock, redis, door, shows, engine, orders, offers, judge)
+            studio = Studio(settings, clock)
             try:
                 yield Parts(
                     settings, clock, database, redis, people, door, catalogue, engine, news, shows, orders, offers, hub,
-                    shelves, channels,
+                    shelves, channels, studio,
                 )  # fmt: skip
             finally:
+                await studio.aclose()
                 await orders.aclose()
                 await close_judge()
                 witness.cancel()

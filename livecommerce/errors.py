@@ -23,7 +23,7 @@ class Refusal:
 
 class R(enum.Enum):
     """The refusals. 100 shape of a request, 200 who is asking, 300 shows, 400 stock, 500 money, 600 catalogue,
-    900 us."""
+    700 video, 900 us."""
 
     # shape
     MALFORMED = Refusal(100, "malformed", "This could not be read. Expected: {expected}.", False, 400)
@@ -125,6 +125,25 @@ class R(enum.Enum):
     IMPORT = Refusal(600, "import", "The file could not be read: {why}", False, 422)
     IMAGE = Refusal(601, "image", "This is not a picture that can be used: {why}", False, 422)
     IN_USE = Refusal(602, "in_use", "This {what} is in use, so it stays.", False, 409)
+    # video
+    VIDEO_TAKEN = Refusal(700, "video_taken", "Somebody else is sending the picture of this show.", True, 409)
+    VIDEO_FORMAT = Refusal(701, "video_format", "This kind of video cannot be taken: {what}.", False, 415)
+    NO_FFMPEG = Refusal(
+        702,
+        "no_ffmpeg",
+        "This server has no ffmpeg, which live video needs. Install it; everything else works without.",
+        False,
+        501,
+    )
+    VIDEO_BROKEN = Refusal(703, "video_broken", "The picture could not be read any further: {said}.", True, 422)
+    VIDEO_TRANSCODES = Refusal(
+        704,
+        "video_transcodes",
+        "This browser's video must be converted, and this server already converts {most}. Use Chrome or Safari.",
+        True,
+        503,
+    )
+    VIDEO_QUOTA = Refusal(705, "video_quota", "No more can be filmed: {why}.", False, 507)
     # us
     INTERNAL = Refusal(900, "internal", "Something went wrong on our side. It was noted; try again.", True, 500)
     UNAVAILABLE = Refusal(

@@ -25,6 +25,7 @@ from livecommerce.catalogue.importer import import_bytes
 from livecommerce.certificate import certificate_for
 from livecommerce.clock import RealClock
 from livecommerce.gateway import fan_out, seats
+from livecommerce.gateway.encoders import Encoders
 from livecommerce.gateway.judge import refuse_unknown_judge
 from livecommerce.gateway.web import build_app
 from livecommerce.host_measures import HostMeasures
@@ -83,8 +84,12 @@ async def _web(settings: Settings, listener: socket.socket) -> None:
             timeout_keep_alive=30,
             backlog=4096,
         )
+        encoders = Encoders(parts)
+        if settings.rtmp_port:
+            await encoders.start(settings.host, settings.rtmp_port)
         _spare_the_collector()
         await _Server(config, settings).serve(sockets=[listener])
+        await encoders.aclose()
         await measures.aclose()
         await parts.hub.aclose()
 

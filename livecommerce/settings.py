@@ -135,6 +135,15 @@ class Settings:
     hello_seconds: int = _setting("HELLO_SECONDS", "time for a new socket to say who it is", 10)
     drain_seconds: int = _setting("DRAIN_SECONDS", "a stopping process spreads its viewers' return over this time", 10)
     token_minutes: int = _setting("TOKEN_MINUTES", "life of a socket token; renewed on the live socket", 10)
+    video_part_ms: int = _setting(
+        "VIDEO_PART_MS", "length of a part of live video; 500 for near viewers, 1000 for a public shop", 500
+    )
+    rtmp_port: int = _setting("RTMP_PORT", "port for OBS and other encoders (usually 1935); 0: none", 0)
+    video_keep_seconds: int = _setting("VIDEO_KEEP_SECONDS", "a camera whose line broke may come back for so long", 10)
+    video_hours_max: int = _setting("VIDEO_HOURS", "the longest that one show may be filmed", 12)
+    video_transcodes_max: int = _setting(
+        "VIDEO_TRANSCODES", "videos converted at once per web process (VP8, VP9); each takes a third of a core", 2
+    )
     rehearsals: bool = _setting("REHEARSALS", "in production: hand out passes for simulated viewers", False)
     embedded: bool = _setting("LIVECOMMERCE_EMBEDDED", "set by the supervisor: Redis is its own child", False)
     restarts: int = _setting("LIVECOMMERCE_RESTARTS", "set by the supervisor: how often this process was replaced", 0)
@@ -232,7 +241,8 @@ _AT_LEAST = {
     "talk_lines_per_second": 0, "talk_lines_per_second_phone": 0, "drain_seconds": 0, "retry_seconds": 0,
     "offer_seconds": 1, "sockets_per_address_max": 0, "rebuild_seconds": 1, "shop_hold_seconds": 60, "shop_limit": 1,
     "bag_minutes_max": 1, "basket_hours_max": 1, "try_on_hours": 24, "try_on_limit": 1, "no_shows_max": 0,
-    "no_show_days": 1, "http_lines_max": 16, "moderation_hook_ms": 1,
+    "no_show_days": 1, "http_lines_max": 16, "moderation_hook_ms": 1, "video_part_ms": 200, "video_keep_seconds": 1,
+    "video_hours_max": 1, "video_transcodes_max": 0,
 }  # fmt: skip
 # A shelf is not a cloakroom: an article that waits longer than this is not tried any more.
 _AT_MOST = {"try_on_hours": 48}
@@ -256,6 +266,8 @@ def _problems(settings: Settings) -> list[str]:
         problems.append("LIVECOMMERCE_MODE must be demo, development or production.")
     if not 0 <= settings.port <= 65535:
         problems.append("PORT must be from 0 to 65535.")
+    if not 0 <= settings.rtmp_port <= 65535:
+        problems.append("RTMP_PORT must be from 0 to 65535.")
     if len(settings.currency) != 3 or not settings.currency.isalpha() or not settings.currency.isupper():
         problems.append("CURRENCY must be three capital letters, such as EUR, CNY or USD.")
     if settings.time_zone not in zoneinfo.available_timezones():

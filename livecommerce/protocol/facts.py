@@ -79,9 +79,10 @@ class CardFacts(msgspec.Struct, frozen=True):
 
 
 class VideoFacts(msgspec.Struct, frozen=True):
-    """Where the picture comes from. `loop` is a clip that starts over; `started_at_ms` is its programme's zero."""
+    """Where the picture comes from: `own` is filmed by this server, at `/api/shows/{show_id}/picture`. `loop` is a clip
+    that starts over; `started_at_ms` is its programme's zero."""
 
-    kind: Literal["none", "hls", "file"]
+    kind: Literal["none", "hls", "file", "own"]
     url: str = ""
     alternates: tuple[str, ...] = ()  # the same picture in other containers
     poster: str = ""

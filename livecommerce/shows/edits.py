@@ -75,7 +75,7 @@ def _now(state: ShowState, name: str) -> Any:
 
 
 def video_of(new: NewVideo, started_at_ms: int | None = None) -> dict[str, Any]:
-    if new.kind != "none" and not new.url:
+    if new.kind in ("hls", "file") and not new.url:
         raise Refused(R.MALFORMED, expected="the address of the picture")
     plain: dict[str, Any] = msgspec.to_builtins(new)
     del plain["restart"]  # a wish, not a fact

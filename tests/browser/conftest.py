@@ -41,7 +41,8 @@ DESK = {"width": 1440, "height": 900}
 CHROMIUM_ARGUMENTS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
+    "--autoplay-policy=no-user-gesture-required", "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
 )  # fmt: skip
 # A bound for a page that hangs, not a measure: a machine that does other work takes seconds for a frame.
 WAIT_MS = 60_000

@@ -171,6 +171,20 @@ export interface ShareLink {
 export const shareLink = (showId: string, label = ""): Promise<ShareLink> =>
   staffRequest("POST", "/api/staff/links", { show_id: showId, label });
 
+export interface CameraLink {
+  url: string;
+  qr_svg: string;
+}
+
+export interface EncoderFacts {
+  server: string;
+  key: string;
+  films: boolean;
+}
+
+export const encoderOf = (showId: string): Promise<EncoderFacts> => staffRequest("GET", at(showId, "/encoder"));
+export const cameraLink = (showId: string): Promise<CameraLink> => staffRequest("POST", at(showId, "/camera"), {});
+
 export interface Invitation {
   invitation_id: string;
   label: string;

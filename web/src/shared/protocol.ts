@@ -216,9 +216,9 @@ export interface ShowFacts {
   claims: ClaimRules;
 }
 
-/** Where the picture comes from. `loop` is a clip that starts over; `started_at_ms` is its programme's zero. */
+/** Where the picture comes from: `own` is filmed by this server, at `/api/shows/{show_id}/picture`. `loop` is a clip that starts over; `started_at_ms` is its programme's zero. */
 export interface VideoFacts {
-  kind: "file" | "hls" | "none";
+  kind: "file" | "hls" | "none" | "own";
   url: string;
   alternates: string[];
   poster: string;
