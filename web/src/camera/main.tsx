@@ -10,7 +10,8 @@ import { startI18n, t } from "../shared/i18n";
 import { CameraPage } from "./page";
 
 await startI18n("console");
-document.title = t("console.cam_title");
+await startI18n("camera");
+document.title = t("camera.title");
 
 const showId = decodeURIComponent(/^\/camera\/([^/]+)/.exec(location.pathname)?.[1] ?? "");
 

@@ -41,7 +41,7 @@ export function CameraPage({ showId }: { showId: string }): JSX.Element {
 
   if (desk.trouble.value && !desk.show.value)
     return (
-      <EmptyState icon="video" title={t("console.cam_no_show")}>
+      <EmptyState icon="video" title={t("camera.no_show")}>
         <p>{refusalText(desk.trouble.value)}</p>
       </EmptyState>
     );
@@ -78,15 +78,15 @@ function Viewfinder({ studio }: { studio: CameraStudio }): JSX.Element {
         muted
         autoplay
         playsInline
-        aria-label={t("console.cam_preview")}
+        aria-label={t("camera.preview")}
       />
       {trouble && (
         <div class="camera-trouble" role="alert">
-          <p class="display">{t(`console.cam_${trouble}`)}</p>
-          <p>{t(`console.cam_${trouble}_do`)}</p>
+          <p class="display">{t(`camera.${trouble}`)}</p>
+          <p>{t(`camera.${trouble}_do`)}</p>
           {trouble !== "insecure" && trouble !== "no_recorder" && (
             <Button icon="refresh" kind="soft" onClick={() => void studio.open()}>
-              {t("console.cam_again")}
+              {t("camera.again")}
             </Button>
           )}
         </div>
@@ -121,13 +121,13 @@ function LineWords({ studio }: { studio: CameraStudio }): JSX.Element {
   const words =
     line.word === "sending"
       ? weak
-        ? t("console.cam_weak")
-        : t("console.cam_sending", { rate: ((health?.kbps ?? 0) / 1000).toFixed(1) })
+        ? t("camera.weak")
+        : t("camera.sending", { rate: ((health?.kbps ?? 0) / 1000).toFixed(1) })
       : line.word === "returning"
-        ? t("console.cam_returning")
+        ? t("camera.returning")
         : line.word === "refused"
           ? line.text
-          : t(`console.cam_${line.word}`);
+          : t(`camera.${line.word}`);
   return (
     <div class="camera-line">
       <span class={`line line-${tone}`} role="status">
@@ -146,7 +146,7 @@ function Microphone({ studio }: { studio: CameraStudio }): JSX.Element {
       min={0}
       max={1}
       value={on ? studio.level.value : 0}
-      aria-label={t(on ? "console.cam_mic_level" : "console.cam_mic_off")}
+      aria-label={t(on ? "camera.mic_level" : "camera.mic_off")}
     />
   );
 }
@@ -157,8 +157,8 @@ function Alerts({ desk, studio }: { desk: Desk; studio: CameraStudio }): JSX.Ele
   const alert = desk.alerts.value.at(-1);
   return (
     <div class="camera-alerts" aria-live="polite">
-      {lowered && <p class="camera-alert">{t(`console.cam_lowered_${lowered}`)}</p>}
-      {studio.converted.value && !studio.sending.value && <p class="camera-alert">{t("console.cam_converted")}</p>}
+      {lowered && <p class="camera-alert">{t(`camera.lowered_${lowered}`)}</p>}
+      {studio.converted.value && !studio.sending.value && <p class="camera-alert">{t("camera.converted")}</p>}
       {alert && <p class={`camera-alert tone-${alert.tone}`}>{t(alert.says, alert.params)}</p>}
       {desk.toast.value && <p class="camera-alert">{t(desk.toast.value.says, desk.toast.value.params)}</p>}
     </div>
@@ -207,18 +207,18 @@ function Controls({ desk, studio }: { desk: Desk; studio: CameraStudio }): JSX.E
   const waits = desk.status.value === "draft" || desk.status.value === "scheduled" || desk.status.value === "interrupted";
   return (
     <div class="camera-controls" role="toolbar" aria-label={t("console.actions")}>
-      <IconButton icon="refresh" label={t("console.cam_flip")} onClick={() => void studio.flip()} />
+      <IconButton icon="refresh" label={t("camera.flip")} onClick={() => void studio.flip()} />
       <IconButton
         icon={studio.micOn.value ? "mic" : "muted"}
-        label={t(studio.micOn.value ? "console.cam_mute" : "console.cam_unmute")}
+        label={t(studio.micOn.value ? "camera.mute" : "camera.unmute")}
         aria-pressed={!studio.micOn.value}
         onClick={() => studio.setMic(!studio.micOn.value)}
       />
       {sending ? (
-        <TwoStep label={t("console.cam_stop")} sure={t("console.cam_stop_sure")} onSure={() => studio.stop()} />
+        <TwoStep label={t("camera.stop")} sure={t("camera.stop_sure")} onSure={() => studio.stop()} />
       ) : (
         <Button icon="video" disabled={!studio.stream.value} onClick={() => void studio.start()}>
-          {t("console.cam_start")}
+          {t("camera.start")}
         </Button>
       )}
       {sending && waits && (

@@ -10,7 +10,7 @@ import { serverClock } from "../shared/time";
 import { bestKind, Recorder } from "./recorder";
 import { Uplink, type Health, type UplinkStatus } from "./uplink";
 
-/** Why there is no picture; a key of `console.cam_…`. */
+/** Why there is no picture; a key of `camera.…`. */
 export type Trouble = "" | "insecure" | "denied" | "missing" | "busy" | "no_recorder";
 
 const PORTRAIT = { width: { ideal: 720 }, height: { ideal: 1280 } };

@@ -1,5 +1,5 @@
 /**
- * Parts of the page that nobody needs at first sight: a phone's first load has a budget. The till (bag and checkout)
+ * Parts of the page that nobody needs at first sight: a phone's first load has a budget. The till (bag, checkout, and what else no card needs)
  * comes as soon as she is in the room, so it is there before her first tap; what is told to her alone, with the first
  * such word. Each is one file, fetched once; a fetch that failed is tried again when it is next needed.
  */
@@ -41,6 +41,26 @@ export function Bag(props: ComponentProps<Till["Bag"]>) {
 
 export function Checkout() {
   const Part = till.value?.Checkout;
+  return Part ? <Part /> : null;
+}
+
+export function Drawer(props: ComponentProps<Till["Drawer"]>) {
+  const Part = till.value?.Drawer;
+  return Part ? <Part {...props} /> : null;
+}
+
+export function Hearts() {
+  const Part = till.value?.Hearts;
+  return Part ? <Part /> : null;
+}
+
+export function HeartButton() {
+  const Part = till.value?.HeartButton;
+  return Part ? <Part /> : null;
+}
+
+export function Verify() {
+  const Part = till.value?.Verify;
   return Part ? <Part /> : null;
 }
 
