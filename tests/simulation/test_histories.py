@@ -26,6 +26,8 @@ pytestmark = [
 # What fits into some twenty seconds of one core; the long form takes the seeds from 10,000 on.
 SHORT = 288
 LONG = range(10_000, 40_000)
+# What is rare happens in whole shops: what the short campaign has not met by then is looked for in these alone.
+MORE_SHOPS = range(SHORT + SHOP_EVERY, 4 * SHORT, SHOP_EVERY)
 # What a short campaign must have met, or it proves nothing.
 MET = (
     "held", "sold_out", "waiting", "offered", "expired", "lapsed", "released", "paying", "confirmed", "hold_gone",
@@ -45,7 +47,9 @@ def histories() -> Iterator[Campaign]:
 @pytest.mark.timeout(1200)
 def test_every_seed_of_the_short_campaign_keeps_every_promise(histories: Campaign) -> None:
     happened: dict[str, int] = {}
-    for seed in range(1, SHORT + 1):
+    for seed in (*range(1, SHORT + 1), *MORE_SHOPS):
+        if seed > SHORT and all(happened.get(what) for what in MET):
+            break
         for what, times in histories.tell(seed).happened.items():
             happened[what] = happened.get(what, 0) + times
     assert not [what for what in MET if not happened.get(what)], happened
