@@ -57,7 +57,7 @@ _METHODS = {
     "config_get": "CONFIG", "delete": "DEL", "execute": "EXEC", "execute_command": "PING", "hscan_iter": "HSCAN",
     "pipeline": "MULTI",
 }  # fmt: skip
-_NO_COMMANDS = {"aclose", "pubsub", "client_of", "connection_pool"}
+_NO_COMMANDS = {"aclose", "close", "pubsub", "client_of", "connection_pool"}
 
 
 def test_the_package_calls_only_commands_of_that_list() -> None:
