@@ -1,7 +1,8 @@
 """The load test's report, opened from a disk as its reader opens it: no network, no complaint, no barrier."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min
 RUN = """async () => (await axe.run(document, {resultTypes: ['violations']})).violations
     .map(one => `${one.id}: ${one.nodes.map(node => node.target.join(' ') + ' — ' +
         [...node.any, ...node.all].map(check => check.message).join('; ')).slice(0, 6).join(' | ')}`)"""
+
+
+Report = Callable[[Callable[[], Result]], str]
 
 
 class Reader:
@@ -63,9 +67,17 @@ async def reader(browser: Browser) -> AsyncIterator[Reader]:
     await reader.aclose()
 
 
-def report(result: Result, folder: Path) -> str:
-    write_all(result, folder)
-    return (folder / "report.html").as_uri()
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """Where the report of such a result lies; each is written once, which takes a second."""
+
+    @cache
+    def written(of: Callable[[], Result]) -> str:
+        folder = tmp_path_factory.mktemp("report")
+        write_all(of(), folder)
+        return (folder / "report.html").as_uri()
+
+    return written
 
 
 async def fits(page: Page) -> bool:
@@ -84,17 +96,17 @@ async def fits(page: Page) -> bool:
     ],
 )
 async def test_each_verdict_stands_at_the_top_and_nothing_is_asked_of_the_network(
-    reader: Reader, tmp_path: Path, result: Any, headline: str
+    reader: Reader, report: Report, result: Any, headline: str
 ) -> None:
-    page = await reader.open(report(result(), tmp_path))
+    page = await reader.open(report(result))
 
     await expect(page.get_by_role("heading", level=1)).to_have_text(headline)
     await expect(page).to_have_title(re.compile(re.escape(headline)))
     assert (reader.troubles, reader.asked) == ([], [])
 
 
-async def test_the_report_has_its_plots_and_each_has_its_table(reader: Reader, tmp_path: Path) -> None:
-    page = await reader.open(report(sample.evening(), tmp_path))
+async def test_the_report_has_its_plots_and_each_has_its_table(reader: Reader, report: Report) -> None:
+    page = await reader.open(report(sample.evening))
 
     for title in (
         "Latency spectrum", "Card to screen, over time", "Chat to screen, over time", "Frames delivered",
@@ -108,9 +120,9 @@ async def test_the_report_has_its_plots_and_each_has_its_table(reader: Reader, t
 
 
 async def test_the_checker_tells_every_kind_and_the_first_counter_example_as_text(
-    reader: Reader, tmp_path: Path
+    reader: Reader, report: Report
 ) -> None:
-    page = await reader.open(report(sample.wrong_stock(), tmp_path))
+    page = await reader.open(report(sample.wrong_stock))
     check = page.locator("#check")
 
     assert await check.locator("tbody tr").count() == len(sample.KINDS)
@@ -118,15 +130,15 @@ async def test_the_checker_tells_every_kind_and_the_first_counter_example_as_tex
     await expect(check.locator(".history").first).to_contain_text("ticket 402 </script><script>alert(1)</script>")
 
 
-async def test_where_nothing_was_measured_the_report_says_so(reader: Reader, tmp_path: Path) -> None:
-    page = await reader.open(report(sample.fan_out_only(), tmp_path))
+async def test_where_nothing_was_measured_the_report_says_so(reader: Reader, report: Report) -> None:
+    page = await reader.open(report(sample.fan_out_only))
 
     for words in ("No deal in this run", "Not checked", "No threshold was set", "Nothing was refused, nothing failed"):
         await expect(page.get_by_role("heading", name=words)).to_be_visible()
 
 
-async def test_a_series_can_be_put_away_and_a_moment_can_be_read(reader: Reader, tmp_path: Path) -> None:
-    page = await reader.open(report(sample.evening(), tmp_path))
+async def test_a_series_can_be_put_away_and_a_moment_can_be_read(reader: Reader, report: Report) -> None:
+    page = await reader.open(report(sample.evening))
     figure = page.locator("figure", has=page.get_by_role("heading", name="Frames delivered", exact=True))
     lines = figure.locator(".plot-line")
     await expect(lines).to_have_count(2)
@@ -149,12 +161,12 @@ async def test_a_series_can_be_put_away_and_a_moment_can_be_read(reader: Reader,
     ],
 )
 async def test_the_report_has_no_barriers_and_fits(
-    reader: Reader, tmp_path: Path, result: Any, scheme: str, viewport: Any
+    reader: Reader, report: Report, result: Any, scheme: str, viewport: Any
 ) -> None:
     if not AXE.exists():
         pytest.skip("axe-core is not installed (make web)")
     page = await reader.open(
-        report(result(), tmp_path), viewport=viewport, color_scheme=scheme, bypass_csp=True, reduced_motion="reduce"
+        report(result), viewport=viewport, color_scheme=scheme, bypass_csp=True, reduced_motion="reduce"
     )
     await expect(page.get_by_role("heading", level=1)).to_be_visible()
     # One table behind a plot stands for all of them: they are of one kind, and axe takes a second for each.
@@ -165,8 +177,8 @@ async def test_the_report_has_no_barriers_and_fits(
     assert await page.evaluate(RUN) == []
 
 
-async def test_on_paper_nothing_is_cut_off(reader: Reader, tmp_path: Path) -> None:
-    page = await reader.open(report(sample.evening(), tmp_path), viewport={"width": 794, "height": 1123})
+async def test_on_paper_nothing_is_cut_off(reader: Reader, report: Report) -> None:
+    page = await reader.open(report(sample.evening), viewport={"width": 794, "height": 1123})
     await page.emulate_media(media="print")
 
     assert await fits(page)
