@@ -26,6 +26,11 @@ _decode = msgspec.json.Decoder(Row).decode
 _READ_BYTES = 1 << 20
 
 
+def is_recorded(folder: Path) -> bool:
+    """Whether anybody ever filmed there."""
+    return (folder / _INDEX).exists()
+
+
 class SomebodyElse(Exception):
     """Another encoder has this show."""
 
@@ -129,30 +134,36 @@ def open_writer(folder: Path) -> Writer:
 
 
 class Recording:
-    """A show's recording as it is read here. `refresh` takes in what was appended since."""
+    """A show's recording as it is read here. `refresh` takes in what was appended since; `close` it at the end."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._index = -1  # kept open: every question of a player looks there first
         self._read = 0  # bytes of the index taken in
         self._half = b""
         self.timeline = Timeline()
 
-    @property
-    def exists(self) -> bool:
-        return (self._folder / _INDEX).exists()
-
     def refresh(self) -> bool:
         """Whether anything was new. A recording that is not there yet, or no longer, is an empty one."""
+        if self._index < 0:
+            with contextlib.suppress(FileNotFoundError):
+                self._index = os.open(self._folder / _INDEX, os.O_RDONLY)
+            if self._index < 0:
+                return False
         grown = False
-        with contextlib.suppress(FileNotFoundError), (self._folder / _INDEX).open("rb") as index:
-            index.seek(self._read)
-            while data := index.read(_READ_BYTES):
-                self._read += len(data)
-                *lines, self._half = (self._half + data).split(b"\n")
-                for row in _rows(lines):
-                    self.timeline.add(row)
-                    grown = True
+        while data := os.pread(self._index, _READ_BYTES, self._read):
+            self._read += len(data)
+            *lines, self._half = (self._half + data).split(b"\n")
+            for row in _rows(lines):
+                self.timeline.add(row)
+                grown = True
         return grown
+
+    def close(self) -> None:
+        """Let go of the index. Calling it twice does nothing."""
+        if self._index >= 0:
+            os.close(self._index)
+            self._index = -1
 
     def header(self, epoch: int) -> bytes | None:
         """What a player needs before parts of this epoch; None for one that is not there."""

@@ -1,14 +1,18 @@
 """What players fetch of one show, in this process: playlists that wait for what comes next, headers, parts.
 
 What arrives: questions of any number of players. What leaves: text and bytes. The recording is read once for all of
-them: while somebody waits, one task looks at the disk every few hundredths of a second, and everybody gets the same
-text. So who publishes may be another process, and Redis may be away. It does not know requests or who may watch.
+them: while somebody waits, one task looks at the disk every few hundredths of a second, everybody gets the same text,
+packed once, and the newest parts from memory. So who publishes may be another process, and Redis may be away. It does
+not know requests or who may watch.
 """
 
 import asyncio
+import gzip
 import math
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from livecommerce.clock import Clock
 from livecommerce.video.playlist import live_playlist, replay_playlist
@@ -18,14 +22,23 @@ from livecommerce.video.timeline import Timeline
 LOOK_SECONDS = 0.04
 # Beyond this nobody asks in good faith: what comes next is never further away (RFC 8216bis, 6.2.5.2).
 AHEAD_SEGMENTS_MAX = 2
+# A thousand players want the same part within a tenth of a second: it is read once. Some 25 s of a show.
+KEPT_BYTES_MAX = 8_000_000
 
 
 class TooFarAhead(Exception):
     """A player asks for what cannot come next."""
 
 
+class Playlist(NamedTuple):
+    """One text for everybody, plain and packed."""
+
+    plain: bytes
+    packed: bytes
+
+
 class Screen:
-    """One show's. Every answer is as new as the disk."""
+    """One show's. Every answer is as new as the disk. `open` it before anything else, `close` it at the end."""
 
     def __init__(self, folder: Path, clock: Clock, wait_seconds_max: float) -> None:
         self._recording = Recording(folder)
@@ -33,14 +46,24 @@ class Screen:
         self._wait_seconds_max = wait_seconds_max
         self._waiting: dict[asyncio.Future[None], Callable[[Timeline], bool]] = {}
         self._looking: asyncio.Task[None] | None = None
-        self._live: tuple[tuple[int, int, bool], bytes] | None = None
+        self._live: tuple[tuple[int, int, bool], Playlist] | None = None
+        self._whole: tuple[int, Playlist] | None = None
+        self._kept: OrderedDict[tuple[int, int], asyncio.Future[bytes | None]] = OrderedDict()
+        self._kept_bytes = 0
         self.used_at = clock.monotonic()
 
     @property
     def timeline(self) -> Timeline:
         return self._recording.timeline
 
-    async def live(self, segment: int | None = None, part: int | None = None) -> bytes:
+    async def open(self) -> None:
+        """Take in what was filmed so far: an evening's rows take a tenth of a second, in which others are served."""
+        await asyncio.to_thread(self._recording.refresh)
+
+    def close(self) -> None:
+        self._recording.close()
+
+    async def live(self, segment: int | None = None, part: int | None = None) -> Playlist:
         """The live playlist; with `segment` (and `part`) as soon as it has that, or after a while as it is.
         Raises `TooFarAhead`."""
         self.look()
@@ -51,14 +74,18 @@ class Screen:
         timeline = self.timeline
         state = (len(timeline.parts), len(timeline.segments), timeline.ended)
         if self._live is None or self._live[0] != state:
-            self._live = state, live_playlist(timeline).encode()
+            self._live = state, _playlist(live_playlist(timeline))
         return self._live[1]
 
-    async def replay(self, from_ms: float | None = None, to_ms: float | None = None) -> bytes:
+    async def replay(self, from_ms: float | None = None, to_ms: float | None = None) -> Playlist:
         """All of it as it stands, or the stretch between two programme times."""
         self.look()
-        begin, end = -math.inf if from_ms is None else from_ms, math.inf if to_ms is None else to_ms
-        return replay_playlist(self.timeline, begin, end).encode()
+        if from_ms is not None or to_ms is not None:
+            begin, end = -math.inf if from_ms is None else from_ms, math.inf if to_ms is None else to_ms
+            return _playlist(replay_playlist(self.timeline, begin, end))
+        if self._whole is None or self._whole[0] != len(self.timeline.parts):
+            self._whole = len(self.timeline.parts), _playlist(replay_playlist(self.timeline))
+        return self._whole[1]
 
     async def header(self, epoch: int) -> bytes | None:
         self.look()
@@ -69,7 +96,14 @@ class Screen:
         self.look()
         if first == last == len(self.timeline.parts) and not self.timeline.ended:
             await self._until(lambda timeline: timeline.ended or len(timeline.parts) > first)
-        return await asyncio.to_thread(self._recording.parts, first, last)
+        if self.timeline.span(first, last) is None:
+            return None
+        reading = self._kept.get((first, last))
+        if reading is None:
+            reading = asyncio.ensure_future(asyncio.to_thread(self._recording.parts, first, last))
+            self._keep((first, last), reading)
+        # Nobody who leaves takes it away from the others.
+        return await asyncio.shield(reading)
 
     def look(self) -> None:
         """Take in what was filmed since."""
@@ -78,6 +112,27 @@ class Screen:
             for waiting, enough in list(self._waiting.items()):
                 if enough(self.timeline) and not waiting.done():
                     waiting.set_result(None)
+
+    def _keep(self, span: tuple[int, int], reading: "asyncio.Future[bytes | None]") -> None:
+        """Until newer ones need the room. A reading that failed is not kept: the disk may be well the next time."""
+        size = self._size(span)
+        self._kept[span] = reading
+        self._kept_bytes += size
+        while self._kept_bytes > KEPT_BYTES_MAX and len(self._kept) > 1:
+            oldest, _ = self._kept.popitem(last=False)
+            self._kept_bytes -= self._size(oldest)
+
+        def failed(done: "asyncio.Future[bytes | None]") -> None:
+            bad = done.cancelled() or done.exception() is not None or done.result() is None
+            if bad and self._kept.get(span) is done:
+                del self._kept[span]
+                self._kept_bytes -= size
+
+        reading.add_done_callback(failed)
+
+    def _size(self, span: tuple[int, int]) -> int:
+        found = self.timeline.span(*span)
+        return found[2] if found else 0
 
     async def _until(self, enough: Callable[[Timeline], bool]) -> None:
         if enough(self.timeline):
@@ -98,3 +153,8 @@ class Screen:
         while self._waiting:
             await self._clock.sleep(LOOK_SECONDS)
             self.look()
+
+
+def _playlist(text: str) -> Playlist:
+    plain = text.encode()
+    return Playlist(plain, gzip.compress(plain, 6))

@@ -16,7 +16,7 @@ from livecommerce.errors import R, Refused
 from livecommerce.ids import is_id
 from livecommerce.settings import Settings
 from livecommerce.video.publisher import Limits, Publisher, Transcodes, open_publisher
-from livecommerce.video.recording import Recording
+from livecommerce.video.recording import is_recorded
 from livecommerce.video.screen import Screen
 
 OPEN = "open"
@@ -85,14 +85,18 @@ class Studio:
 
     # --- watching ---------------------------------------------------------------------------------------------------
 
-    def screen(self, show_id: str) -> Screen:
+    async def screen(self, show_id: str) -> Screen:
         """What players fetch of this show. Refuses NOT_FOUND where it never had a picture of ours."""
         found = self._screens.get(show_id)
         if found is None:
-            if not is_id(show_id) or not Recording(self._of(show_id)).exists:
+            if not is_id(show_id) or not is_recorded(self._of(show_id)):
                 raise Refused(R.NOT_FOUND, what="picture")
             self._forget_unused()
-            found = self._screens[show_id] = Screen(self._of(show_id), self._clock, _WAIT_SECONDS_MAX)
+            opened = Screen(self._of(show_id), self._clock, _WAIT_SECONDS_MAX)
+            await opened.open()
+            found = self._screens.setdefault(show_id, opened)
+            if found is not opened:
+                opened.close()
         return found
 
     def file(self, show_id: str, epoch: int) -> Path | None:
@@ -130,6 +134,9 @@ class Studio:
         for publisher in publishers:
             await publisher.aclose()
         await asyncio.gather(*self._leaving, return_exceptions=True)
+        for screen in self._screens.values():
+            screen.close()
+        self._screens.clear()
 
     def _of(self, show_id: str) -> Path:
         assert is_id(show_id), "a show's id names its folder"
@@ -141,4 +148,4 @@ class Studio:
     def _forget_unused(self) -> None:
         since = self._clock.monotonic() - _UNUSED_SECONDS_MAX
         for show_id in [each for each, screen in self._screens.items() if screen.used_at < since]:
-            del self._screens[show_id]
+            self._screens.pop(show_id).close()

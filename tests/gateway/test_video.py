@@ -142,8 +142,8 @@ async def published(house: House, show_id: str, who: Any = HOST) -> None:
         assert (await begin(camera))["next"] == 0
         await send(camera)
         await camera.send(json.dumps({"type": "finish"}))
-        while house.studio.screen(show_id).timeline.duration_ms < 3800:
-            house.studio.screen(show_id).look()
+        while (screen := await house.studio.screen(show_id)).timeline.duration_ms < 3800:
+            screen.look()
             await asyncio.sleep(0.01)
 
 
@@ -176,7 +176,7 @@ async def test_a_player_that_waits_is_answered_when_the_part_is_there(house: Hou
         for number, chunk in everything[:-4]:
             await camera.send(struct.pack(">Id", number, 0) + chunk)
         await heard(camera, "ack")
-        screen = house.studio.screen(show.show_id)
+        screen = await house.studio.screen(show.show_id)
         while not screen.timeline.parts:
             screen.look()
             await asyncio.sleep(0.01)
@@ -208,7 +208,7 @@ async def test_a_line_that_broke_goes_on_where_it_was(house: House) -> None:
         assert (await begin(camera))["next"] == 3
         await send(camera, first=3)
         await camera.send(json.dumps({"type": "finish"}))
-        screen = house.studio.screen(show.show_id)
+        screen = await house.studio.screen(show.show_id)
         while screen.timeline.duration_ms < 3800:
             screen.look()
             await asyncio.sleep(0.01)
@@ -432,7 +432,7 @@ async def test_an_encoder_with_the_shows_key_films_it(house: House) -> None:
 
     assert await encoded(house, key) == 0
     await nobody_films(house, show.show_id)
-    screen = house.studio.screen(show.show_id)
+    screen = await house.studio.screen(show.show_id)
     screen.look()
     assert screen.timeline.duration_ms == pytest.approx(3000, abs=200)
     assert await encoded(house, key) == 0  # and again, as a new epoch

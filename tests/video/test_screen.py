@@ -1,7 +1,8 @@
 """What players fetch: playlists that wait for what comes next, parts that are served when they are there."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import gzip
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,15 +25,18 @@ async def writer(tmp_path: Path) -> AsyncIterator[Writer]:
 
 
 @pytest.fixture
-def screen(tmp_path: Path) -> Screen:
-    return Screen(tmp_path, RealClock(), 20.0)
+def screen(tmp_path: Path) -> Iterator[Screen]:
+    screen = Screen(tmp_path, RealClock(), 20.0)
+    yield screen
+    screen.close()
 
 
 async def test_a_playlist_is_as_new_as_the_disk(screen: Screen, writer: Writer) -> None:
-    assert b"4.m4s" in await screen.live()
+    assert b"4.m4s" in (await screen.live()).plain
     writer.add(fragment(5))
-    assert b'URI="5.m4s"\n' in await screen.live()
-    assert (await screen.live()).decode() == live_playlist(screen.timeline)
+    assert b'URI="5.m4s"\n' in (await screen.live()).plain
+    assert (await screen.live()).plain.decode() == live_playlist(screen.timeline)
+    assert gzip.decompress((await screen.live()).packed) == (await screen.live()).plain
 
 
 async def test_who_asks_for_what_comes_next_gets_it_when_it_is_there(screen: Screen, writer: Writer) -> None:
@@ -44,14 +48,14 @@ async def test_who_asks_for_what_comes_next_gets_it_when_it_is_there(screen: Scr
 
     playlists = await asyncio.gather(*waiting)
     assert len({id(each) for each in playlists}) == 1  # one text for all
-    assert b'URI="5.m4s"\n' in playlists[0]
+    assert b'URI="5.m4s"\n' in playlists[0].plain
     assert await part == fragment(5).data
 
 
 async def test_what_is_there_is_answered_at_once(screen: Screen, writer: Writer) -> None:
-    assert b"0-3.m4s" in await screen.live(0)
-    assert b"0-3.m4s" in await screen.live(0, 9)
-    assert b"4.m4s" in await screen.live(1, 0)
+    assert b"0-3.m4s" in (await screen.live(0)).plain
+    assert b"0-3.m4s" in (await screen.live(0, 9)).plain
+    assert b"4.m4s" in (await screen.live(1, 0)).plain
     assert await screen.header(0) == b"HEADER"
     assert await screen.parts(0, 3) == b"".join(fragment(number).data for number in range(4))
 
@@ -66,7 +70,7 @@ async def test_who_asks_for_what_cannot_come_next_is_refused(screen: Screen, wri
 async def test_nobody_waits_for_ever(tmp_path: Path, writer: Writer) -> None:
     screen = Screen(tmp_path, RealClock(), 0.05)
 
-    assert b'URI="4.m4s"' in await screen.live(2, 0)
+    assert b'URI="4.m4s"' in (await screen.live(2, 0)).plain
     assert await screen.parts(5, 5) is None
 
 
@@ -75,12 +79,51 @@ async def test_the_end_of_a_show_is_told_to_who_waits(screen: Screen, writer: Wr
     await asyncio.sleep(0)
     writer.end(1)
 
-    assert (await waiting).endswith(b"#EXT-X-ENDLIST\n")
+    assert (await waiting).plain.endswith(b"#EXT-X-ENDLIST\n")
     assert await part is None
 
 
 async def test_a_show_that_filmed_nothing_has_an_empty_playlist(tmp_path: Path) -> None:
     screen = Screen(tmp_path / "nothing", RealClock(), 0.05)
 
-    assert b"#EXTINF" not in await screen.live()
-    assert (await screen.replay()).endswith(b"#EXT-X-ENDLIST\n")
+    assert b"#EXTINF" not in (await screen.live()).plain
+    assert (await screen.replay()).plain.endswith(b"#EXT-X-ENDLIST\n")
+
+
+async def test_a_part_that_many_want_is_read_once(
+    screen: Screen, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[tuple[int, int]] = []
+    read = screen._recording.parts
+    monkeypatch.setattr(screen._recording, "parts", lambda *span: reads.append(span) or read(*span))
+
+    answers = await asyncio.gather(*(screen.parts(2, 2) for _ in range(50)), screen.parts(0, 3))
+
+    assert sorted(reads) == [(0, 3), (2, 2)]
+    assert set(answers[:50]) == {fragment(2).data}
+
+
+async def test_parts_are_kept_within_a_bound_and_come_from_the_disk_again(
+    screen: Screen, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livecommerce.video.screen.KEPT_BYTES_MAX", 2500)
+    for number in (0, 1, 2, 3, 0):
+        assert await screen.parts(number, number) == fragment(number).data
+        assert screen._kept_bytes == 1000 * len(screen._kept) <= 2500
+
+
+async def test_a_part_that_could_not_be_read_is_asked_of_the_disk_again(
+    screen: Screen, writer: Writer, tmp_path: Path
+) -> None:
+    film = tmp_path / "0.mp4"
+    film.rename(tmp_path / "away")
+    assert await screen.parts(1, 1) is None
+    (tmp_path / "away").rename(film)
+    assert await screen.parts(1, 1) == fragment(1).data
+
+
+async def test_a_whole_replay_is_written_once_for_all(screen: Screen, writer: Writer) -> None:
+    assert (await screen.replay()).plain is (await screen.replay()).plain
+    writer.add(fragment(5))
+    assert b"4-5.m4s" not in (await screen.replay()).plain
+    assert b"0-5.m4s" in (await screen.replay()).plain

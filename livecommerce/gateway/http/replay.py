@@ -45,7 +45,7 @@ async def replay_of_show(call: Call) -> Replay:
     """A show that is over: its events, its chapters, its recording."""
     facts = await _over(call)
     told = await replay.events_of(call.parts.database, facts.show_id)
-    screen = _screen(call, facts.show_id)
+    screen = await _screen(call, facts.show_id)
     if screen is None:
         return Replay(facts, told.events, told.chapters, "", None, 0)
     timeline = screen.timeline
@@ -78,7 +78,7 @@ async def chapters_file(call: Call) -> Response:
     """The chapters as WebVTT, timed from the recording's beginning."""
     facts = await _over(call)
     told = await replay.events_of(call.parts.database, facts.show_id)
-    screen = _screen(call, facts.show_id)
+    screen = await _screen(call, facts.show_id)
     if screen is None:
         raise Refused(R.NOT_FOUND, what="recording")
     parts = screen.timeline.parts
@@ -111,10 +111,10 @@ async def _over(call: Call) -> ShowFacts:
     return facts
 
 
-def _screen(call: Call, show_id: str) -> Screen | None:
+async def _screen(call: Call, show_id: str) -> Screen | None:
     """The show's recording, if anything was filmed."""
     try:
-        screen = call.parts.studio.screen(show_id)
+        screen = await call.parts.studio.screen(show_id)
     except Refused:
         return None
     screen.look()

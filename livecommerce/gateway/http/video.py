@@ -16,7 +16,7 @@ from livecommerce.gateway.api import Call, Table
 from livecommerce.people.links import qr_svg
 from livecommerce.protocol.facts import ShowFacts
 from livecommerce.video.remux import find_ffmpeg
-from livecommerce.video.screen import Screen, TooFarAhead
+from livecommerce.video.screen import Playlist, Screen, TooFarAhead
 from livecommerce.video.studio import OPEN
 
 table = Table()
@@ -120,7 +120,7 @@ async def live_playlist(call: Call) -> Response:
     if part is not None and segment is None:
         raise Refused(R.MALFORMED, expected="_HLS_msn beside _HLS_part")
     try:
-        return _playlist(await screen.live(segment, part))
+        return _playlist(call, await screen.live(segment, part))
     except TooFarAhead:
         raise Refused(R.MALFORMED, expected="a segment that comes next") from None
 
@@ -129,7 +129,7 @@ async def live_playlist(call: Call) -> Response:
 async def replay_playlist(call: Call) -> Response:
     """Everything that was filmed, as HLS; with `from` and `to` (milliseconds of the programme) a clip of it."""
     from_ms, to_ms = _asked(call, "from", _INSTANT), _asked(call, "to", _INSTANT)
-    return _playlist(await (await _screen(call)).replay(from_ms, to_ms))
+    return _playlist(call, await (await _screen(call)).replay(from_ms, to_ms))
 
 
 @table.get("/video/{show_id}/{word}/{name}", answer=Response, refuses=(R.NOT_FOUND, R.FORBIDDEN))
@@ -153,7 +153,7 @@ async def _screen(call: Call) -> Screen:
             raise Refused(R.FORBIDDEN)
     elif not call.parts.studio.opens(word, show_id):
         raise Refused(R.FORBIDDEN)
-    return call.parts.studio.screen(show_id)
+    return await call.parts.studio.screen(show_id)
 
 
 async def _media(found: "Awaitable[bytes | None]", call: Call) -> Response:
@@ -164,8 +164,12 @@ async def _media(found: "Awaitable[bytes | None]", call: Call) -> Response:
     return Response(data, media_type="video/mp4", headers={"cache-control": f"{kept_by}, max-age=31536000, immutable"})
 
 
-def _playlist(text: bytes) -> Response:
-    return Response(text, media_type=PLAYLIST_TYPE, headers={"cache-control": "no-store"})
+def _playlist(call: Call, text: Playlist) -> Response:
+    """Packed by us, once for all: the middleware would do it again for each of a thousand players."""
+    headers = {"cache-control": "no-store", "vary": "accept-encoding"}
+    if "gzip" in call.request.headers.get("accept-encoding", ""):
+        return Response(text.packed, media_type=PLAYLIST_TYPE, headers={**headers, "content-encoding": "gzip"})
+    return Response(text.plain, media_type=PLAYLIST_TYPE, headers=headers)
 
 
 def _asked(call: Call, name: str, shape: "re.Pattern[str]" = _NUMBER) -> int | None:
