@@ -132,11 +132,13 @@ class _Encoder:
             raise Refused(R.FORBIDDEN)
         await self._refuse_over()
         publisher = await studio.publisher(show_id)
-        if publisher.line_taken:
-            raise Refused(R.VIDEO_TAKEN)
-        await publisher.begin(secrets.token_hex(8), FLV_MIME, None)
-        publisher.line_taken = True
+        publisher.take_line(self._hang_up)
         self._publisher = publisher
+        try:
+            await publisher.begin(secrets.token_hex(8), FLV_MIME, None)
+        except Refused:
+            await self._leave()
+            raise
         await self._push(FLV_HEADER)
         log.info("encoder_began", show_id=show_id)
 
@@ -155,10 +157,15 @@ class _Encoder:
         if (await self._parts.shows.facts(self._show_id)).status in ("ended", "cancelled"):
             raise Refused(R.SHOW_OVER)
 
+    def _hang_up(self) -> None:
+        """Nobody takes an encoder's place: its epochs have no name that another could know."""
+        self._writer.close()
+
     async def _leave(self) -> None:
         """An encoder that comes back begins anew, so nobody waits for the rest of this epoch."""
-        if self._publisher is None:
+        publisher, self._publisher = self._publisher, None
+        if publisher is None:
             return
-        self._publisher.line_taken = False
-        await self._publisher.finish()
+        await publisher.finish()
+        publisher.leave_line(self._hang_up)
         await self._parts.studio.let_go(self._show_id)

@@ -4,13 +4,16 @@
              <binary: chunk number in 4 bytes, when it was made in 8 (a double, ms of the server's clock; 0: no
              word of it), both big-endian; then the chunk>
              {"type":"finish"}                                                            it has stopped
+             {"type":"token","token":"…"}                                                  a fresh pass, when asked for
     server:  {"type":"ready","next":0}        send from this chunk on
              {"type":"ack","next":17}         everything before is with us; keep what is not until then
              {"type":"health",…}              every second
+             {"type":"renew"}                 the pass of this line runs out in a minute
              {"type":"refused","number":…}    what cannot be; `again`: begin a new epoch, else stop
 
 What arrives: one WebSocket of a member of staff whose scope the show is in. What leaves: chunks for the show's
-publisher. A line that breaks leaves its publisher waiting for the next. It does not know containers or playlists.
+publisher. A line that breaks leaves its publisher waiting for the next; a camera that comes back while its old line
+still seems alive names its epoch, and takes its place. It does not know containers or playlists.
 """
 
 import asyncio
@@ -36,6 +39,7 @@ log = structlog.get_logger(__name__)
 SUBPROTOCOL = "livecommerce.camera.v1"
 _ROLES = ("host", "manager", "admin")
 _HEALTH_SECONDS = 1.0
+_RENEW_BEFORE_MS = 60_000
 _HEAD = struct.Struct(">Id")
 _Short = Annotated[str, msgspec.Meta(max_length=120)]
 
@@ -48,6 +52,14 @@ class Begin(msgspec.Struct, frozen=True, tag="begin", forbid_unknown_fields=True
 
 class Finish(msgspec.Struct, frozen=True, tag="finish", forbid_unknown_fields=True):
     """The recorder has stopped; another may begin."""
+
+
+class Renewed(msgspec.Struct, frozen=True, tag="token", forbid_unknown_fields=True):
+    token: Annotated[str, msgspec.Meta(max_length=4096)]
+
+
+class Renew(msgspec.Struct, frozen=True, tag="renew"):
+    """Nothing else: the camera knows how."""
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
@@ -70,8 +82,8 @@ class RefusedTold(msgspec.Struct, frozen=True, tag="refused"):
     after_ms: int | None = None
 
 
-_decode = msgspec.json.Decoder(Begin | Finish).decode
-_Told = Ready | Ack | HealthTold | RefusedTold
+_decode = msgspec.json.Decoder(Begin | Finish | Renewed).decode
+_Told = Ready | Ack | HealthTold | Renew | RefusedTold
 
 
 def publish_endpoint(parts: "Parts") -> Callable[[WebSocket], Awaitable[None]]:
@@ -99,36 +111,46 @@ class _Line:
         self._socket = socket
         self._token = token
         self._show_id: str = socket.path_params["show_id"]
+        self._until_ms = 0
+        self._asked_to_renew = False
         self._over = False
+        self._mine = False  # this line speaks for the encoder
+        self._closing: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Until the camera goes. Raises `Refused` where it may not be here, `WebSocketDisconnect` where it left."""
-        until_ms = (await self._prove()).until_ms
+        self._until_ms = (await self._prove()).until_ms
         studio = self._parts.studio
         publisher = await studio.publisher(self._show_id)
-        if publisher.line_taken:
-            raise Refused(R.VIDEO_TAKEN)
-        publisher.line_taken = True
         telling = asyncio.create_task(self._tell_health(publisher), name="camera-health")
         try:
             while True:
                 message = await self._socket.receive()
                 if message["type"] == "websocket.disconnect":
                     raise WebSocketDisconnect(message.get("code", 1006))
-                if self._parts.clock.now_ms() >= until_ms:
-                    until_ms = (await self._prove()).until_ms
+                if self._closing is not None:
+                    return  # its camera has come back on another line
+                if self._parts.clock.now_ms() >= self._until_ms:
+                    self._until_ms = (await self._prove()).until_ms
                 if self._over:
                     await publisher.finish()
                     raise Refused(R.SHOW_OVER)
                 await self._answer(publisher, message.get("bytes"), message.get("text"))
         finally:
             telling.cancel()
-            publisher.line_taken = False
-            publisher.lost()
+            if publisher.leave_line(self._replaced):
+                publisher.lost()
             await studio.let_go(self._show_id)
+            if self._closing is not None:
+                await asyncio.gather(self._closing, return_exceptions=True)
+
+    def _replaced(self) -> None:
+        """Its camera has come back on another line before we noticed that this one is dead."""
+        self._mine = False
+        self._closing = asyncio.create_task(self._socket.close(Close.RESYNC, "another line"), name="camera-replaced")
 
     async def _prove(self) -> Admitted:
-        """By cookie the session may be asked again and again; a short token is proved once, at the beginning."""
+        """By cookie the session is asked again and again; a short token must be a fresh one by then."""
         headers = self._socket.headers
         admitted = await self._parts.door.verify_socket(
             self._token, headers.get("cookie", ""), headers.get("origin", ""), self._show_id, headers.get("host", "")
@@ -147,6 +169,8 @@ class _Line:
             if data is not None:
                 if len(data) <= _HEAD.size:
                     raise Refused(R.MALFORMED, expected=f"{_HEAD.size} bytes of number and time, and a chunk")
+                if not self._mine:
+                    raise Refused(R.MALFORMED, expected="an epoch that has begun")
                 number, made_ms = _HEAD.unpack_from(data)
                 await self._send(Ack(await publisher.push(number, data[_HEAD.size :], made_ms or None)))
             elif text is not None:
@@ -161,8 +185,14 @@ class _Line:
         except msgspec.DecodeError as error:
             raise Refused(R.MALFORMED, expected=str(error)[:200]) from None
         if isinstance(wish, Begin):
+            if not self._mine:
+                publisher.take_line(self._replaced, wish.epoch)
+                self._mine = True
             await self._send(Ready(await publisher.begin(wish.epoch, wish.mime, wish.t0_ms)))
-        else:
+        elif isinstance(wish, Renewed):
+            self._token, self._asked_to_renew = wish.token, False
+            self._until_ms = (await self._prove()).until_ms
+        elif self._mine:
             await publisher.finish()
 
     async def _tell_health(self, publisher: Publisher) -> None:
@@ -171,6 +201,15 @@ class _Line:
                 await self._parts.clock.sleep(_HEALTH_SECONDS)
                 await self._send(HealthTold(publisher.health))
                 self._over = await self._is_over()
+                await self._ask_to_renew()
+
+    async def _ask_to_renew(self) -> None:
+        if self._token and not self._asked_to_renew and self._left_ms() < _RENEW_BEFORE_MS:
+            self._asked_to_renew = True
+            await self._send(Renew())
+
+    def _left_ms(self) -> int:
+        return self._until_ms - self._parts.clock.now_ms()
 
     async def _is_over(self) -> bool:
         """Nobody films on after the end. Where the ledger is away, nobody knows, and filming goes on."""

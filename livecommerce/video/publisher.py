@@ -120,7 +120,7 @@ class Publisher:
     ) -> None:  # fmt: skip
         self.show_id = show_id
         self.state: State = "idle"
-        self.line_taken = False  # a connection speaks for the encoder
+        self._line: Callable[[], None] | None = None  # ends the connection that speaks for the encoder
         self._writer = writer
         self._limits = limits
         self._transcodes = transcodes
@@ -161,6 +161,31 @@ class Publisher:
         )
 
     # --- the line's side --------------------------------------------------------------------------------------------
+
+    @property
+    def has_line(self) -> bool:
+        """Whether a connection speaks for the encoder."""
+        return self._line is not None
+
+    def take_line(self, end: Callable[[], None], key: str = "") -> None:
+        """From here on the caller's connection speaks for the encoder; `end` is called where another takes its place.
+
+        Whoever names the epoch that is running is its camera, come back before we noticed that its old line is dead (a
+        phone that changed networks): the old one ends. Refuses VIDEO_TAKEN to everybody else.
+        """
+        before = self._line
+        if before is not None:
+            if self._epoch is None or not key or self._epoch.key != key:
+                raise Refused(R.VIDEO_TAKEN)
+            before()
+        self._line = end
+
+    def leave_line(self, end: Callable[[], None]) -> bool:
+        """The connection has gone; False where another speaks for the encoder by now."""
+        if self._line != end:
+            return False
+        self._line = None
+        return True
 
     async def begin(self, key: str, mime: str, told_t0_ms: float | None) -> int:
         """An encoder begins an epoch, or comes back to it with the same `key`. Returns the chunk that is missing.

@@ -89,7 +89,7 @@ class RtmpReceiver:
         self._chunk_bytes = 128
         self._streams: dict[int, _Stream] = {}
         self._app = ""
-        self._wants: tuple[float, int] | None = None  # a publish that is not answered yet: transaction, message stream
+        self._wants: int | None = None  # the message stream of a publish that is not answered yet
         self._accepted = False
         self._read = 0
         self._told_read = 0
@@ -127,7 +127,7 @@ class RtmpReceiver:
     def _answer(self, level: str, code: str, text: str) -> None:
         if self._wants is None:
             return
-        (_, stream), self._wants = self._wants, None
+        stream, self._wants = self._wants, None
         facts = {"level": level, "code": code, "description": text}
         self._send(5, _Type.COMMAND, stream, encode_amf("onStatus", 0.0, None, facts))
 
@@ -273,7 +273,7 @@ class RtmpReceiver:
             key = values[3] if len(values) > 3 and isinstance(values[3], str) else ""
             if self._accepted or self._wants is not None:
                 raise BadRtmp("a second publish in one connection")
-            self._wants = transaction, message_stream
+            self._wants = message_stream
             events.append(Publish(self._app, key[:400]))
         elif name in ("FCUnpublish", "deleteStream", "closeStream"):
             if self._accepted:

@@ -72,13 +72,13 @@ class Studio:
         """Whoever publishes this show leaves it to others, where no camera is there or about to come back."""
         async with self._opening:
             found = self._publishers.get(show_id)
-            if found is not None and not found.line_taken and found.state == "idle":
+            if found is not None and not found.has_line and found.state == "idle":
                 del self._publishers[show_id]
                 await found.aclose()
 
     def _changed(self, show_id: str) -> None:
         found = self._publishers.get(show_id)
-        if found is not None and found.state == "idle" and not found.line_taken:
+        if found is not None and found.state == "idle" and not found.has_line:
             task = asyncio.create_task(self.let_go(show_id))
             self._leaving.add(task)
             task.add_done_callback(self._leaving.discard)

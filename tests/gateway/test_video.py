@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed
 
 from livecommerce.clock import RealClock, TestClock
 from livecommerce.errors import Close, R
+from livecommerce.gateway import publish
 from livecommerce.gateway.api import routes_of
 from livecommerce.gateway.door import Door
 from livecommerce.gateway.encoders import Encoders
@@ -200,10 +201,6 @@ async def test_a_line_that_broke_goes_on_where_it_was(house: House) -> None:
             await camera.send(struct.pack(">Id", number, 0) + chunk)
             await heard(camera, "ack")
         camera.transport.abort()
-    publisher = house.studio.publishing(show.show_id)
-    assert publisher is not None
-    while publisher.line_taken:  # noqa: ASYNC110 - the server hears of it when it does
-        await asyncio.sleep(0.01)
     async with house.camera(show.show_id) as camera:
         assert (await begin(camera))["next"] == 3
         await send(camera, first=3)
@@ -217,9 +214,46 @@ async def test_a_line_that_broke_goes_on_where_it_was(house: House) -> None:
 
 async def test_a_show_has_one_camera_at_a_time(house: House) -> None:
     show = await house.show()
+    async with house.camera(show.show_id) as camera, house.camera(show.show_id) as second:
+        await begin(camera)
+        assert (await begin(second, epoch="epoch-02"))["number"] == R.VIDEO_TAKEN.value.number
+        await second.send(struct.pack(">Id", 0, 0) + b"not yours")
+        assert (await heard(second, "refused"))["number"] == R.MALFORMED.value.number
+        await second.send(json.dumps({"type": "finish"}))
+        assert await send(camera) == len(chunks(film("webm-h264")))
+
+
+async def test_a_camera_that_comes_back_takes_the_place_of_its_own_dead_line(house: House) -> None:
+    """A phone that changed networks: the server still takes the old line for alive."""
+    show = await house.show()
+    async with house.camera(show.show_id) as old, house.camera(show.show_id) as new:
+        await begin(old)
+        for number, chunk in list(enumerate(chunks(film("webm-h264"))))[:3]:
+            await old.send(struct.pack(">Id", number, 0) + chunk)
+            await heard(old, "ack")
+        assert (await begin(new))["next"] == 3
+        with pytest.raises(ConnectionClosed):
+            await heard(old, "never")
+        assert await send(new, first=3) == len(chunks(film("webm-h264")))
+        await new.send(json.dumps({"type": "finish"}))
+        screen = await house.studio.screen(show.show_id)
+        while screen.timeline.duration_ms < 3800:
+            screen.look()
+            await asyncio.sleep(0.01)
+    assert list(screen.timeline.epochs) == [0]
+
+
+async def test_a_pass_is_renewed_on_the_live_line(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish, "_RENEW_BEFORE_MS", 10**13)
+    show = await house.show()
     async with house.camera(show.show_id) as camera:
         await begin(camera)
-        assert (await house.refusal(show.show_id, HOST))[0] == R.VIDEO_TAKEN.value.number
+        await heard(camera, "renew")
+        await camera.send(json.dumps({"type": "token", "token": "nonsense"}))
+        assert (await heard(camera, "refused"))["number"] == R.TOKEN_INVALID.value.number
+        await camera.send(json.dumps({"type": "token", "token": house.token(ANA)}))
+        assert (await heard(camera, "refused"))["number"] == R.FORBIDDEN.value.number
+        await camera.send(json.dumps({"type": "token", "token": house.token(HOST)}))
         assert await send(camera) == len(chunks(film("webm-h264")))
 
 

@@ -6,7 +6,6 @@
  * recorder helps. A line that breaks comes back by full jitter and goes on with the chunk that is missing; where the
  * server no longer has what came before, a new epoch begins. It does not know cameras or the screen.
  */
-import { CLOSE } from "../shared/protocol";
 import { returnDelayMs } from "../shared/socket";
 
 export const SUBPROTOCOL = "livecommerce.camera.v1";
@@ -34,6 +33,7 @@ type Told =
   | { type: "ready"; next: number }
   | { type: "ack"; next: number }
   | { type: "health"; health: Health }
+  | { type: "renew" }
   | { type: "refused"; number: number; word: string; text: string; again: boolean; after_ms: number | null };
 
 export interface UplinkParts {
@@ -86,7 +86,6 @@ export class Uplink {
   private kept: Chunk[] = [];
   private keptBytes = 0;
   private slowAtMs = -Infinity;
-  private renewFirst = false;
   private timers = new Set<ReturnType<typeof setTimeout>>();
   private readonly Socket: typeof WebSocket;
   private readonly random: () => number;
@@ -173,6 +172,7 @@ export class Uplink {
     if (told.type === "ready") this.begun(told.next);
     else if (told.type === "ack") this.has(told.next);
     else if (told.type === "health") this.parts.onHealth(told.health);
+    else if (told.type === "renew") void this.renew();
     else this.refused(told);
   }
 
@@ -194,10 +194,22 @@ export class Uplink {
     this.flush();
   }
 
+  /** A fresh pass for the live line: it goes on without a break. A failure shows when the server hangs up. */
+  private async renew(): Promise<void> {
+    const socket = this.socket;
+    const token = await this.parts.renewToken().catch(() => "");
+    if (token && socket === this.socket && this.isOpen()) socket!.send(JSON.stringify({ type: "token", token }));
+  }
+
   private refused(told: Extract<Told, { type: "refused" }>): void {
+    const wasRunning = this.ready;
     this.ready = false;
     if (told.again) {
-      this.later(told.after_ms ?? 1000, () => this.parts.onRestart());
+      // What was running cannot go on. What had not begun may later, and loses nothing until then.
+      this.later(told.after_ms ?? 1000, () => {
+        if (wasRunning) this.parts.onRestart();
+        else if (this.isOpen()) this.sayBegin();
+      });
       return;
     }
     this.wanted = false;
@@ -229,14 +241,13 @@ export class Uplink {
     this.socket = null;
     this.ready = false;
     if (!this.wanted || code >= FIRST_CODE_THAT_FORBIDS) return;
-    this.renewFirst = code === CLOSE.TOKEN_EXPIRED || this.parts.token() !== "";
     const delayMs = returnDelayMs(this.tries++, this.random);
     this.parts.onStatus({ word: "returning", nextTryAtMs: this.local() + delayMs });
     this.later(delayMs, () => void this.comeBack());
   }
 
   private async comeBack(): Promise<void> {
-    if (this.renewFirst) await this.parts.renewToken().catch(() => "");
+    if (this.parts.token()) await this.parts.renewToken().catch(() => "");
     if (this.wanted && !this.socket) this.connect();
   }
 

@@ -8,7 +8,7 @@ class FakeSocket {
   readyState = 0;
   binaryType = "";
   bufferedAmount = 0;
-  words: { type: string; epoch?: string; mime?: string }[] = [];
+  words: { type: string; epoch?: string; mime?: string; token?: string }[] = [];
   chunks: { number: number; text: string }[] = [];
   closedWith: number | null = null;
   onopen: (() => void) | null = null;
@@ -210,7 +210,28 @@ describe("a line that breaks", () => {
   });
 });
 
+test("a pass that runs out is renewed on the live line", async () => {
+  token = "old";
+  begin();
+  last().says({ type: "renew" });
+  await vi.advanceTimersByTimeAsync(0);
+  expect(last().words.at(-1)).toEqual({ type: "token", token: "fresh" });
+  expect(FakeSocket.all).toHaveLength(1);
+});
+
 describe("what the server refuses", () => {
+  test("while another camera is there: the same epoch is offered again, and nothing that was kept is lost", async () => {
+    uplink.begin("video/mp4", 5);
+    last().open();
+    uplink.push(bytes("a"));
+    last().says({ type: "refused", number: 700, word: "video_taken", text: "Taken.", again: true, after_ms: null });
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(last().words.map((word) => word.epoch)).toEqual(["epoch-1", "epoch-1"]);
+    expect(restarts).toBe(0);
+    last().says({ type: "ready", next: 0 });
+    expect(last().chunks).toEqual([{ number: 0, text: "a" }]);
+  });
+
   test("for now: the recorder begins anew after a while", async () => {
     begin();
     last().says({ type: "refused", number: 703, word: "video_broken", text: "Broken.", again: true, after_ms: null });
