@@ -78,6 +78,10 @@ class Stagehand:
         done = self._ask(do="hammer", show_id=show_id, askers=askers, each=each, core=core)
         return done["seconds"], done["cpu_seconds"]
 
+    def script(self) -> str:
+        """The text of the version's script that reserves."""
+        return str(self._ask(do="script")["text"])
+
     def tokens(self, count: int) -> list[str]:
         """Tokens of so many new viewers."""
         tokens: list[str] = self._ask(do="tokens", count=count)["tokens"]

@@ -17,7 +17,6 @@ from functools import partial
 import msgpack
 
 from livecommerce.reservations import keys
-from livecommerce.reservations.store import RESERVE
 from loadtest.bench.lab import Lab, LabFailed
 from loadtest.bench.sides import redis_benchmark
 from loadtest.bench.stagehand import DEAL, deal_name
@@ -76,7 +75,7 @@ class Books:
     def __init__(self, lab: Lab, show_id: str, deals: int = 1) -> None:
         self._lab, self._deals, self._asked = lab, deals, 0
         self._names = keys.engine_keys(show_id)
-        self._sha = lab.redis.script_load(RESERVE.body.decode())
+        self._sha = lab.redis.script_load(lab.stagehand.script())
 
     def reserve(self, asked: int, requests_a_call: int, code: int = _OK) -> Called:
         """`asked` more requests. Raises `LabFailed` where one is not answered as it should be."""
@@ -121,7 +120,7 @@ def _call_by_redis_benchmark(lab: Lab, show_id: str, asked: int, sold_out: bool)
     assert program is not None
     assert not sold_out
     names = keys.engine_keys(show_id)
-    sha = lab.redis.script_load(RESERVE.body.decode())
+    sha = lab.redis.script_load(lab.stagehand.script())
     request: list[object] = [_RESERVE_VERB, f"vwr_{_RANDOM}", f"rid-{_RANDOM}", 1, "", "", "", DEAL, 1]
     command = [
         program, "-s", str(lab.valkey_socket), "-n", str(asked), "-c", str(_CONNECTIONS), "-r", str(_RANDOM_BELOW),

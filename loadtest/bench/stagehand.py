@@ -22,6 +22,7 @@ from livecommerce.people.identity import ViewerIdentity
 from livecommerce.protocol.facts import CardFacts, CardShown, DealFacts
 from livecommerce.protocol.from_host import GoLive
 from livecommerce.reservations.engine import DealStock
+from livecommerce.reservations.store import RESERVE
 from livecommerce.settings import read_settings, with_secrets
 from livecommerce.shows.plans import NewShow
 
@@ -81,6 +82,10 @@ class Stagehand:
         finally:
             os.sched_setaffinity(0, before)
 
+    async def script(self) -> dict[str, Any]:
+        """The text of the script that reserves, as this version sends it."""
+        return {"text": RESERVE.body.decode()}
+
     async def tokens(self, count: int) -> dict[str, Any]:
         """New viewers, as the site of a merchant would mint them."""
         self._made += 1
@@ -100,6 +105,7 @@ async def _main(answer: Callable[[dict[str, Any]], None]) -> None:
         stagehand = Stagehand(parts)
         questions: dict[str, Callable[..., Awaitable[dict[str, Any]]]] = {
             "show": stagehand.show, "tokens": stagehand.tokens, "card": stagehand.card, "hammer": stagehand.hammer,
+            "script": stagehand.script,
         }  # fmt: skip
         reader = asyncio.StreamReader()
         await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

@@ -1,14 +1,17 @@
 """Two versions beside each other: what exceeds the noise, what is a failure, and where the other version comes from."""
 
+import hashlib
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from loadtest.bench import raw
 from loadtest.bench.commands import WORSE, compare
 from loadtest.bench.compare import NoSuchVersion, checkout, differences, told, too_much_worse
-from loadtest.bench.lab import OUR_TREE
+from loadtest.bench.lab import OUR_TREE, open_lab
 from loadtest.bench.page import Figures, Series
 
 needs_git = pytest.mark.skipif(not (OUR_TREE / ".git").exists(), reason="this tree is no git checkout")
@@ -97,6 +100,20 @@ def test_the_version_before_runs_beside_this_one() -> None:
     assert done.exit_code in (0, WORSE), done.output
     assert "This version beside HEAD: 2 rounds in turn" in done.stdout
     assert done.stdout.count("other ") >= 5
+
+
+def test_the_script_that_is_called_straight_is_the_version_s_own(tmp_path: Path) -> None:
+    shutil.copytree(OUR_TREE / "livecommerce", tmp_path / "livecommerce")
+    script = tmp_path / "livecommerce" / "reservations" / "lua" / "reserve.lua"
+    script.write_text("-- of another version\n" + script.read_text())
+
+    with open_lab(tmp_path) as lab:
+        text = lab.stagehand.script()
+        raw.Books(lab, "shw_of_nobody")
+        loaded = lab.redis.script_exists(hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+    assert text.startswith("-- of another version\n")
+    assert loaded == [True]
 
 
 def test_a_version_that_cannot_be_prepared_is_named(tmp_path: Path) -> None:
