@@ -33,9 +33,11 @@ from livecommerce.protocol.facts import ShowFacts
 from livecommerce.reservations.engine import ReservationEngine
 from livecommerce.settings import Settings
 from livecommerce.shows.plans import EditShow, NewVideo
-from livecommerce.video.studio import WORD_HOURS, Studio
+from livecommerce.video.keys import WORD_HOURS
+from livecommerce.video.studio import Studio
 from tests.shows.world import ANA, BEA, HOST, STRANGER, World
 from tests.video.films import MIMES, chunks, film, needs_ffmpeg
+from tests.video.sources import adapters
 
 pytestmark = [needs_ffmpeg, pytest.mark.parametrize("database", ["sqlite"], indirect=True)]
 
@@ -84,7 +86,7 @@ async def house(database: Database, redis: Redis, settings: Settings, clock: Tes
     studio = Studio(settings, RealClock())
     parts: Any = SimpleNamespace(
         settings=settings, clock=RealClock(), people=people, door=door, shows=world.shows, studio=studio,
-        database=database,
+        database=database, adapters=adapters(settings, RealClock(), world.shows.facts),
     )  # fmt: skip
     routes = [
         *routes_of(table.endpoints, parts),
@@ -334,17 +336,17 @@ async def test_the_picture_of_an_invited_show_opens_by_a_signed_word_alone(house
     other = await house.show(access="invited")
     for bad in ("open", "x", "-", f"{int(until, 16) + 3600:x}-{signature}", f"{until}-{signature[:-1]}0" + "0"):
         assert (await house.http.get(live.replace(word, bad))).status_code == 403, bad
-    assert not house.studio.opens(word, other.show_id)
-    assert house.studio.opens(word, show.show_id)
+    assert not house.studio.keys.opens(word, other.show_id)
+    assert house.studio.keys.opens(word, show.show_id)
 
 
 async def test_a_signed_word_ends(house: House, settings: Settings) -> None:
     clock = TestClock()
     studio = Studio(settings, clock)
-    word = studio.word("shw_000000000001")
-    assert studio.opens(word, "shw_000000000001")
+    word = studio.keys.word("shw_000000000001")
+    assert studio.keys.opens(word, "shw_000000000001")
     await clock.advance(WORD_HOURS * 3600)
-    assert not studio.opens(word, "shw_000000000001")
+    assert not studio.keys.opens(word, "shw_000000000001")
 
 
 @pytest.mark.parametrize(
@@ -477,7 +479,7 @@ async def test_an_encoder_with_the_shows_key_films_it(house: House) -> None:
 
 async def test_a_wrong_key_films_nothing(house: House) -> None:
     show, other = await house.show(), await house.show()
-    key = house.studio.stream_key(show.show_id)
+    key = house.studio.keys.stream_key(show.show_id)
     for wrong in ("x", key[:-1], key.replace(show.show_id, other.show_id), f"{show.show_id}."):
         assert await encoded(house, wrong) != 0
     for each in (show, other):
@@ -486,7 +488,7 @@ async def test_a_wrong_key_films_nothing(house: House) -> None:
 
 async def test_an_encoder_is_refused_where_somebody_films_and_after_the_end(house: House) -> None:
     show = await house.show()
-    key = house.studio.stream_key(show.show_id)
+    key = house.studio.keys.stream_key(show.show_id)
     async with house.camera(show.show_id) as camera:
         await begin(camera)
         assert await encoded(house, key) != 0
