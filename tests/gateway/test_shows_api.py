@@ -152,7 +152,7 @@ PRIVATE = {"kind": "hls", "url": "https://inside.example.com/x.m3u8"}
     [
         PRIVATE,
         {"kind": "file", "url": "https://10.0.0.1/x.mp4"},
-        {"kind": "file", "url": "/clip.mp4", "alternates": ["https://[::1]/x.webm"]},
+        {"kind": "file", "url": "/clip.mp4", "alternates": ["https://[fd00::1]/x.webm"]},
         {"kind": "own", "poster": "https://169.254.169.254/latest/meta-data"},
         {"source": "youtube", "url": "https://evil.example/watch?v=dQw4w9WgXcQ"},
     ],

@@ -127,9 +127,9 @@ async def test_a_film_without_a_picture_is_refused_and_a_sounds_cover_is_none(fi
 
 
 async def test_a_film_that_was_cut_off_is_refused(films: Films) -> None:
-    whole = whole(films, film("mp4", 2.0))
+    data = whole(films, film("mp4", 2.0))
 
-    await refused(films, whole[: len(whole) // 2], "unreadable")  # its table stands at its end
+    await refused(films, data[: len(data) // 2], "unreadable")  # its table stands at its end
 
 
 async def test_a_film_that_does_not_say_how_long_it_is_is_refused(films: Films) -> None:
