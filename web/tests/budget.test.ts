@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { build, type Manifest } from "vite";
 
 const KB = 1024;
@@ -13,11 +13,16 @@ let manifest: Manifest;
 
 beforeAll(async () => {
   const root = fileURLToPath(new URL("..", import.meta.url));
+  // As it is shipped: in a test's own environment the libraries would keep what only developers read.
+  vi.stubEnv("NODE_ENV", "production");
   await build({ root, configFile: join(root, "vite.config.ts"), logLevel: "error", build: { outDir: out, emptyOutDir: true } });
   manifest = JSON.parse(readFileSync(join(out, ".vite/manifest.json"), "utf8")) as Manifest;
 }, 60_000);
 
-afterAll(() => rmSync(out, { recursive: true, force: true }));
+afterAll(() => {
+  vi.unstubAllEnvs();
+  rmSync(out, { recursive: true, force: true });
+});
 
 /** An entry's own files and those it imports at once; not what it fetches later. */
 function firstLoad(entry: string, seen = new Set<string>()): Set<string> {

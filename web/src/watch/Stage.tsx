@@ -4,7 +4,9 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../shared/i18n";
 import type { ShowFacts } from "../shared/protocol";
 import { Icon } from "../shared/ui";
+import { useMoved } from "../shared/moved";
 import { hasPicture, mount, type Player } from "../shared/player";
+import { YouTubePicture } from "./later";
 import { room, setPictureClock } from "./room";
 
 export const muted = signal(true);
@@ -28,10 +30,21 @@ export function Stage({ show }: { show: ShowFacts }) {
   const [wanted, setWanted] = useState(!savesData());
   const [tries, setTries] = useState(0);
   const usable = onAir && hasPicture(video);
+  const moved = useMoved(video.url);
   return (
     <div class="stage on-video" data-corner={show.corner}>
       <div class="stage-ground" style={video.poster ? { backgroundImage: `url("${encodeURI(video.poster)}")` } : undefined} />
-      {usable && wanted && <Picture show={show} key={`${video.url} ${tries}`} onFailed={() => setTries(tries + 1)} />}
+      {usable && wanted && video.kind === "youtube" && (
+        <YouTubePicture key={video.url} show={show} muted={muted.value} toggleSound={toggleSound} onClock={elsewhereClock} />
+      )}
+      {moved && (
+        <div class="stage-words">
+          <button type="button" class="glass-pill" onClick={() => location.reload()}>
+            <Icon name="back" size={18} /> {t("video.moved")}
+          </button>
+        </div>
+      )}
+      {usable && wanted && !moved && video.kind !== "youtube" && <Picture show={show} key={`${video.kind} ${video.url} ${tries}`} onFailed={() => setTries(tries + 1)} />}
       {usable && !wanted && (
         <button type="button" class="glass-pill stage-centre" onClick={() => setWanted(true)}>
           <Icon name="play" size={18} /> {t("video.show_picture")}
@@ -41,6 +54,12 @@ export function Stage({ show }: { show: ShowFacts }) {
       <div class="stage-scrim" />
     </div>
   );
+}
+
+/** The clock of a picture that somebody else's player shows; null once it is gone. */
+function elsewhereClock(clock: (() => number | null) | null): void {
+  playing.value = clock !== null;
+  setPictureClock(clock ?? (() => null));
 }
 
 function Slate({ text }: { text: string }) {

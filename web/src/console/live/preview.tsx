@@ -7,6 +7,7 @@ import { formatLocale, t } from "../../shared/i18n";
 import { money, percentOff } from "../../shared/money";
 import type { VideoFacts } from "../../shared/protocol";
 import { Picture } from "../../shared/ui";
+import { YouTubeFrame } from "../../shared/youtube";
 import type { Desk } from "../desk";
 import { hasPicture, mount } from "../../shared/player";
 import { currency } from "../server";
@@ -67,10 +68,11 @@ function Moving({ video, showId }: { video: VideoFacts; showId: string }): JSX.E
   const element = useRef<HTMLVideoElement>(null);
   const moves = hasPicture(video);
   useEffect(() => {
-    if (!moves || !element.current) return;
+    if (!moves || !element.current) return; // YouTube's own player has no element of ours
     const player = mount(element.current, video, showId);
     return () => player.destroy();
-  }, [moves, video.kind, video.url, video.started_at_ms]);
+  }, [moves, video.kind, video.url, video.source, video.started_at_ms]);
+  if (video.kind === "youtube") return <YouTubeFrame class="preview-moving" video={video} title={t("console.preview")} muted />;
   if (moves)
     return (
       <video
