@@ -109,7 +109,7 @@ export function FilmPanel({ show, megabytesMax }: { show: ShowFacts; megabytesMa
           <Button kind={film ? "quiet" : "primary"} onClick={() => picker.current?.click()}>
             {t(film ? "source.film_other" : "source.film_choose")}
           </Button>
-          {film && onAir && (
+          {film && onAir && show.video.source === "film" && (
             <TwoStep
               class={began ? "button-quiet" : "button-primary"}
               label={t(began ? "source.film_again" : "source.film_start")}

@@ -40,7 +40,7 @@ export function Stage({ show }: { show: ShowFacts }) {
       {moved && (
         <div class="stage-words">
           <button type="button" class="glass-pill" onClick={() => location.reload()}>
-            <Icon name="back" size={18} /> {t("video.moved")}
+            <Icon name="video" size={18} /> {t("video.moved")}
           </button>
         </div>
       )}

@@ -101,7 +101,7 @@ export function PictureFields({ show, picture, onChange }: Props): JSX.Element {
       </fieldset>
       {here && sources && !sources.films && <p class="notice">{t("console.cam_no_ffmpeg")}</p>}
       {asks && (
-        <Field label={t(picture.from === "youtube" ? "source.youtube_link" : "console.picture_url")} help={t(picture.from === "youtube" ? "source.youtube_help" : "source.url_help")}>
+        <Field label={t(picture.from === "youtube" ? "source.youtube_link" : "source.address")} help={t(picture.from === "youtube" ? "source.youtube_help" : "source.url_help")}>
           <input
             class="input"
             id="show-picture"

@@ -153,8 +153,8 @@ function Elsewhere({ show, ways }: { show: ShowFacts; ways: readonly Ingest[] })
         <p>{t(show.video.kind === "youtube" ? "source.at_youtube" : "source.at_elsewhere")}</p>
       )}
       {!show.video.signed && show.video.url && (
-        <Named name={t("console.picture_url")}>
-          <CopyLine text={show.video.url} label={t("console.picture_url")} />
+        <Named name={t("source.address")}>
+          <CopyLine text={show.video.url} label={t("source.address")} />
         </Named>
       )}
       <p class="muted">
