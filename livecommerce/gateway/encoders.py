@@ -123,10 +123,10 @@ class _Encoder:
         return b""
 
     async def _begin(self, key: str) -> None:
-        """Refuses FORBIDDEN for a wrong key, and as `Feed.begin`."""
+        """Refuses NOT_FOUND for a wrong key, and as `Feed.begin`."""
         show_id = key.partition(".")[0]
         if not await self._parts.adapters.named("own").authorize(MediaRequest("publish", show_id, key)):
-            raise Refused(R.FORBIDDEN)
+            raise Refused(R.NOT_FOUND, what="stream key")
         # Nobody takes an encoder's place: its epochs have no name that another could know.
         feed = Feed(self._parts, show_id, self._writer.close)
         await feed.begin(FLV_MIME)

@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 _LOOK_SECONDS = 1.0
 # A film that is nearly over is not begun again for its last moment.
 _LEFT_MS_MIN = 1500
+# One that has just begun is shown from its first picture, though it took a moment until somebody looked.
+_BEGINNING_MS_MAX = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ class Showings:
             at_ms = place_ms(running, film, self._parts.clock.now_ms())
             if at_ms is None:
                 return
+            at_ms = at_ms if at_ms > _BEGINNING_MS_MAX else 0
             await self._tell(feed.show_id, "")
             log.info("film_began", show_id=feed.show_id, at_ms=at_ms)
             await self._pump(feed, Showing(self._films.path(feed.show_id, film), film, at_ms), running)

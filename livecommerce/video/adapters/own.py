@@ -22,7 +22,7 @@ class Own:
         self._keys = foundation.keys
 
     async def playback(self, wish: Wish) -> Playback:
-        return Playback("own", clock="pdt", signed=True)
+        return Playback("own", clock="pdt")
 
     def address(self, show_id: str, video: VideoFacts, word: str) -> str:
         return f"/video/{show_id}/{word or 'open'}/live.m3u8"
