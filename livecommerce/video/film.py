@@ -14,6 +14,7 @@ import itertools
 import os
 import secrets
 import shutil
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -34,6 +35,8 @@ _WRITE_BYTES = 1 << 20
 _HEAD_BYTES = 16
 _LOOK_SECONDS_MAX = 40.0
 _SAID_CHARACTERS_MAX = 300
+# Without a byte for so long, an upload is none any more.
+_UPLOAD_SECONDS_MAX = 3600.0
 _READ_BYTES = 1 << 16
 _SILENCE_SECONDS_MAX = 20.0
 
@@ -126,6 +129,7 @@ class Films:
         self.tell(show_id, "")
         if before is not None:
             self.path(show_id, before).unlink(missing_ok=True)
+        _sweep(folder, path)
         return facts
 
     def forget(self, show_id: str) -> None:
@@ -193,6 +197,14 @@ class Films:
             sound=any(each.get("codec_type") == "audio" for each in seen.get("streams", ())),
             uploaded_at_ms=now_ms,
         )
+
+
+def _sweep(folder: Path, kept: Path) -> None:
+    """Remove what uploads left that were under way when their process was killed."""
+    for path in folder.glob("film-*"):
+        with contextlib.suppress(OSError):
+            if path != kept and time.time() - path.stat().st_mtime > _UPLOAD_SECONDS_MAX:
+                path.unlink()
 
 
 def demuxer_of(head: bytes) -> Demuxer:

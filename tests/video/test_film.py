@@ -1,5 +1,6 @@
 """A film that a host uploads: what is taken, what is refused in words, and how it is read at its own pace."""
 
+import os
 import shutil
 import struct
 import subprocess
@@ -196,6 +197,20 @@ async def test_a_new_film_takes_the_place_of_the_one_before_and_goes_with_it(fil
     films.forget(SHOW)
     assert films.film(SHOW) is None
     assert list((films._folder / SHOW).iterdir()) == []
+
+
+async def test_what_a_killed_upload_left_goes_with_the_next_one_and_one_under_way_stays(films: Films) -> None:
+    data = whole(films, film("mp4", 2.0))
+    folder = films._folder / SHOW
+    folder.mkdir(parents=True)
+    left, under_way = folder / "film-left", folder / "film-underway"
+    left.write_bytes(b"half")
+    os.utime(left, (0, 0))
+    under_way.write_bytes(b"half")
+
+    kept = await keep(films, data)
+
+    assert sorted(path.name for path in folder.glob("film-*")) == sorted([f"film-{kept.film_id}", "film-underway"])
 
 
 async def test_a_full_disk_is_told_before_anything_is_written(films: Films, monkeypatch: pytest.MonkeyPatch) -> None:

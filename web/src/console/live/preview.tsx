@@ -9,6 +9,7 @@ import type { VideoFacts } from "../../shared/protocol";
 import { Picture } from "../../shared/ui";
 import { YouTubeFrame } from "../../shared/youtube";
 import type { Desk } from "../desk";
+import { useMoved } from "../../shared/moved";
 import { hasPicture, mount } from "../../shared/player";
 import { currency } from "../server";
 
@@ -67,11 +68,20 @@ function OnAir({ desk }: { desk: Desk }): JSX.Element | null {
 function Moving({ video, showId }: { video: VideoFacts; showId: string }): JSX.Element {
   const element = useRef<HTMLVideoElement>(null);
   const moves = hasPicture(video);
+  const moved = useMoved(video.url);
   useEffect(() => {
     if (!moves || !element.current) return; // YouTube's own player has no element of ours
     const player = mount(element.current, video, showId);
     return () => player.destroy();
   }, [moves, video.kind, video.url, video.source, video.started_at_ms]);
+  if (moved)
+    return (
+      <div class="preview-moving preview-none">
+        <button type="button" class="button button-quiet button-small" onClick={() => location.reload()}>
+          {t("source.moved")}
+        </button>
+      </div>
+    );
   if (video.kind === "youtube") return <YouTubeFrame class="preview-moving" video={video} title={t("console.preview")} muted />;
   if (moves)
     return (
