@@ -35,6 +35,7 @@ from livecommerce.orders.payments.registry import refuse_unknown_provider
 from livecommerce.people.identity import StaffRole
 from livecommerce.settings import Settings
 from livecommerce.supervisor import Supervisor, listen
+from livecommerce.video.publisher import CHUNK_BYTES_MAX
 
 log = structlog.get_logger(__name__)
 
@@ -71,6 +72,9 @@ async def _web(settings: Settings, listener: socket.socket) -> None:
             build_app(parts),
             ws=parts.hub.protocol_class,
             http=parts.hub.http_class,
+            # Of cameras: their chunks are compressed already, and to be unpacked is no stranger's right.
+            ws_max_size=CHUNK_BYTES_MAX + 1024,
+            ws_per_message_deflate=False,
             loop="uvloop",
             lifespan="off",
             log_config=None,
