@@ -101,7 +101,8 @@ class RtmpReceiver:
         """Raises `BadRtmp`; the connection is of no use after that."""
         self._in += data
         self._read += len(data)
-        if len(self._in) > CHUNK_BYTES_MAX + len(data) + HANDSHAKE_BYTES:
+        most = CHUNK_BYTES_MAX if self._accepted else UNPROVED_BYTES_MAX
+        if len(self._in) > most + len(data) + HANDSHAKE_BYTES:
             raise BadRtmp("more than one message may hold")
         events: list[Event] = []
         while self._step(events):
