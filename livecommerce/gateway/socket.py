@@ -22,6 +22,7 @@ import msgspec
 from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
+from websockets.exceptions import WebSocketException
 from websockets.frames import Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import OPEN
@@ -85,7 +86,10 @@ class _Elsewhere(WebSocketsSansIOProtocol):
             # A client has to wait for the answer to its handshake; the class fails over one that does not.
             self.transport.abort()
             return
-        super().data_received(data)
+        try:
+            super().data_received(data)
+        except WebSocketException:  # it answers a second broken text in one segment on a line that it has closed
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
