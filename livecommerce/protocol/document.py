@@ -66,8 +66,8 @@ come back. The server pings; answer as the WebSocket standard says. A browser, w
 messages.
 
 **Refused handshakes** are plain HTTP: 403 (origin), 400 (subprotocol, or no handshake of WebSocket 13), 431 (more than
-32 KiB of head), 429 or 503 with `Retry-After` (too many, full). Who opens a socket and says nothing may be asked to make
-room before its time is over (4005). See [doors](doors.md), [conformance](conformance.md) and [memory](memory.md).
+32 KiB of head), 429 or 503 with `Retry-After` (too many, full). Who opens a socket and says nothing may be asked to
+make room before its time is over (4005). See [doors](doors.md), [conformance](conformance.md), [memory](memory.md).
 
 Money is in minor units of the shop's currency. Instants (`…_ms`) are UTC milliseconds of the server.
 """
