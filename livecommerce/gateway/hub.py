@@ -290,12 +290,12 @@ class Hub:
         self.admission.enter(socket.address, self.clock.monotonic())
         socket.admitted = True
         self._sockets.add(socket)
-        if len(self._strangers) >= self._strangers_max:
-            next(iter(self._strangers)).give_way()
 
     def is_stranger(self, socket: LiveSocket) -> None:
         """It has opened and has yet to say who it is; or it could not, and has yet to go."""
         self._strangers[socket] = None
+        if len(self._strangers) > self._strangers_max:
+            next(iter(self._strangers)).give_way()
 
     def is_no_stranger(self, socket: LiveSocket) -> None:
         self._strangers.pop(socket, None)
