@@ -733,6 +733,24 @@ async def test_books_that_are_well_are_left_alone(shop: Shop) -> None:
     assert await photograph(world) == before
 
 
+async def test_a_show_that_opens_while_a_rebuild_has_found_its_books_missing_waits_for_it(shop: Shop) -> None:
+    """SQL says that a show has books a moment before Redis has them. A rebuild that looked in between once went on
+    beside the show, and wrote into the log that holds of its first customers had ended."""
+    world = shop.world
+    await world.redis.flushall()
+    task = asyncio.create_task(shop.leader().rebuild(SHOW, "missing", 1))
+    await shop.window()
+    assert (await refusal(world.engine.open_show(SHOW))).why is R.REBUILDING
+    assert not await world.engine.has_books(SHOW)
+    await world.clock.advance(world.settings.rebuild_seconds)
+    rebuilt = await task
+    assert rebuilt is not None
+    await world.engine.open_show(SHOW, 5)
+    assert await world.redis.hget(keys.meta(SHOW), "limit") == b"5"
+    assert (await tap(world, 1)).state == "held"
+    assert await shop.states() == {1: "held"}
+
+
 async def test_the_duty_finds_what_is_missing_or_paused_and_leaves_quiet_shows_alone(shop: Shop) -> None:
     world = shop.world
     await world.redis.flushall()
