@@ -67,7 +67,7 @@ class Oracle:
         self._paused = False
         self._fence = Fence(0)
         self._last_ms = 0
-        self._truth = Model(0)  # as it was when history was lost
+        self._truth, self._truth_at_ms = Model(0), 0  # as it was when history was lost, and when its clock stood there
         self.is_undetected = False
         # Testimony of one rebuild → hold → (state, ticket) as living processes told it.
         self._heard: dict[bytes, dict[tuple[str, str], set[tuple[int, int]]]] = {}
@@ -94,7 +94,7 @@ class Oracle:
     def lost(self, left: "Remembered | None" = None) -> None:
         """The server lost everything, or what came after `left`."""
         if self.model is not None and not self._paused:
-            self._truth = copy.deepcopy(self.model)
+            self._truth, self._truth_at_ms = copy.deepcopy(self.model), self._last_ms
         self.model, self._paused, self._fence, self._last_ms = copy.deepcopy(left) or (None, False, Fence(0), 0)
         self.is_undetected = left is not None
 
@@ -128,8 +128,9 @@ class Oracle:
             return False
         now = new.holds.get(key)
         if now is not None and (now.state in LIVE or now.state == State.CONFIRMED):
-            # Where nobody knew how far the hold clock was it went back: then what counts is how long is left.
-            no_earlier = now.due >= was.due or now.due - new.now >= was.due - self._truth.now
+            # Where nobody knows how far the hold clock was it goes back; the end is no earlier by the server's time.
+            promised_ms = self._truth_at_ms + was.due - self._truth.now
+            no_earlier = now.due >= was.due or self._now_ms() + now.due - new.now >= promised_ms
             _must(now.ticket == was.ticket and no_earlier, f"{key} was {was} and lives again as {now}")
             return True
         ghosts = {
