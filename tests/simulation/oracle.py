@@ -124,13 +124,17 @@ class Oracle:
     def _none_forgotten(self, new: Model, key: tuple[str, str], was: ModelHold) -> bool:
         """True where it could have been forgotten. Units may be short only where a hold lives again whose end nobody
         could prove, or that began since."""
-        if was.state != State.HELD or was.due <= new.now:
+        # Its end as it was told, by the server's time; the clock of the books may have gone back since.
+        promised_ms = self._truth_at_ms + was.due - self._truth.now
+        # Where nobody noticed the loss at once, the time of those who were told goes on while others are served.
+        if was.state != State.HELD or was.due <= new.now or promised_ms <= self._last_ms:
             return False
+        if self.model is not None and (since := self.model.holds.get(key)) is not None and since.state > State.HELD:
+            return False  # it went on in what is left of history, and SQL may have judged it by now
         now = new.holds.get(key)
         if now is not None and (now.state in LIVE or now.state == State.CONFIRMED):
-            # Where nobody knows how far the hold clock was it goes back; the end is no earlier by the server's time.
-            promised_ms = self._truth_at_ms + was.due - self._truth.now
             no_earlier = now.due >= was.due or self._now_ms() + now.due - new.now >= promised_ms
+            no_earlier = no_earlier or now.state == State.CONFIRMED  # that does not end
             _must(now.ticket == was.ticket and no_earlier, f"{key} was {was} and lives again as {now}")
             return True
         ghosts = {
