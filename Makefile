@@ -52,7 +52,7 @@ test-web: $(STAMP)/web
 
 test-python: setup
 	@echo "— pytest"
-	@$(BIN)/pytest -n 2 --dist loadfile
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 bench: setup  ## measure, beside the comparators; writes docs/benchmarks.md
 	@$(BIN)/python -m loadtest bench

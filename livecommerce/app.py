@@ -9,11 +9,13 @@ from dataclasses import dataclass
 import httpx
 from redis.asyncio import Redis
 
+from livecommerce.background.journal import JournalToLedger
 from livecommerce.catalogue.service import Catalogue
 from livecommerce.channels.service import Channels, channels_over
 from livecommerce.clock import Clock, RealClock
 from livecommerce.gateway.door import Door
 from livecommerce.gateway.hub import Hub
+from livecommerce.gateway.judge import judge_of
 from livecommerce.hot_state import connect
 from livecommerce.ledger.database import Database
 from livecommerce.orders.payments.registry import Foundation, providers_for
@@ -25,6 +27,7 @@ from livecommerce.shelves.service import Shelves
 from livecommerce.shows.news import News
 from livecommerce.shows.offer_books import OfferBooks
 from livecommerce.shows.service import Shows
+from livecommerce.video.studio import Studio
 
 
 @dataclass(slots=True)
@@ -46,6 +49,7 @@ class Parts:
     hub: Hub
     shelves: Shelves
     channels: Channels
+    studio: Studio
 
 
 @contextlib.asynccontextmanager
@@ -64,20 +68,25 @@ async def open_parts(settings: Settings, clock: Clock | None = None) -> AsyncIte
         witness = asyncio.create_task(engine.testify_forever(), name="reservation-witness")
         news = News(redis)
         shelves = Shelves(database, engine, catalogue, settings, clock)
-        shows = Shows(database, engine, catalogue, news, clock, settings, shelves)
+        journal = JournalToLedger(redis, database, engine, clock)
+        shows = Shows(database, engine, catalogue, news, clock, settings, shelves, journal.drain)
         async with httpx.AsyncClient(verify=own_trust(settings)) as client:
             foundation = Foundation(settings, database, clock, f"{_own_url(settings)}/webhooks/test", client)
             orders = Orders(database, engine, news, catalogue, providers_for(foundation), settings, clock)
             channels = channels_over(database, engine, shelves, orders, people, catalogue, settings, clock)
             offers = OfferBooks(database, clock)
-            hub = Hub(settings, clock, redis, door, shows, engine, orders, offers)
+            judge, close_judge = judge_of(settings, clock)
+            hub = Hub(settings, clock, redis, door, shows, engine, orders, offers, judge)
+            studio = Studio(settings, clock)
             try:
                 yield Parts(
                     settings, clock, database, redis, people, door, catalogue, engine, news, shows, orders, offers, hub,
-                    shelves, channels,
+                    shelves, channels, studio,
                 )  # fmt: skip
             finally:
+                await studio.aclose()
                 await orders.aclose()
+                await close_judge()
                 witness.cancel()
                 await asyncio.gather(witness, return_exceptions=True)
                 await engine.aclose()

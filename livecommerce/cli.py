@@ -130,6 +130,23 @@ def _needs_redis(settings: Settings) -> Settings:
 
 @main.command()
 @_DATA
+@_reports_failures
+def reload(**given: Any) -> None:
+    """Replace the processes of a running `livecommerce serve`, one after another, without closing its port.
+
+    A deploy: each new process serves before the old one sends its viewers over. Exit 1 where a new one does not come
+    up; then the old ones serve on. SIGHUP to `serve` does the same. Settings stay as they were at its start.
+
+    \b
+    livecommerce reload --data /srv/shop
+    """
+    from livecommerce.reload import reload as run
+
+    sys.exit(0 if run(_settings(**given).data, click.echo) else 1)
+
+
+@main.command()
+@_DATA
 @click.option("--host", default="0.0.0.0", show_default=True, help="Address to listen on; phones need the network's.")
 @click.option("--port", type=int, help="Port to listen on (default 8080).")
 @click.option("--tls", is_flag=True, default=None, help="https with a certificate of our own, for phones' cameras.")

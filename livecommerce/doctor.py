@@ -1,7 +1,8 @@
 """`livecommerce doctor`: looks at everything the server needs and says, for each, what is so and what to do.
 
 What arrives: settings. What leaves: one `Finding` per check; `bad` means that the server will not work, `warn` that a
-part of it will not. It changes nothing: where a server already runs on the data folder, it asks that server's Valkey.
+part of it will not. It changes nothing but the cache of compiled files: where a server already runs on the data folder,
+it asks that server's Valkey.
 """
 
 import asyncio
@@ -44,7 +45,7 @@ async def examine(settings: Settings) -> list[Finding]:
     """All checks, in the order in which a server start would meet them. Never raises for what it finds."""
     running = is_running(settings)
     findings = [_data_folder(settings, running), _port(settings, running), _secrets(settings), _clock(), _ffmpeg()]
-    findings += [_pages(), _descriptors(settings), _network(settings)]
+    findings += [_pages(), _descriptors(settings), _fan_out(), _network(settings)]
     findings += await _redis(settings, running)
     findings.append(await _database(settings))
     return findings
@@ -137,14 +138,24 @@ def _pages() -> Finding:
     return Finding("web pages", "ok", str(folder))
 
 
+def _fan_out() -> Finding:
+    from livecommerce.gateway.fan_out import best
+
+    _, why_in_python = best()
+    if not why_in_python:
+        return Finding("fan-out loop", "ok", "compiled")
+    do = "install a C compiler (Debian: gcc and libc6-dev): a frame to thousands costs the web process less"
+    return Finding("fan-out loop", "ok", f"in Python: {why_in_python}", do)
+
+
 def _descriptors(settings: Settings) -> Finding:
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = settings.sockets_max + 256
+    needed = settings.sockets_max + settings.http_lines_max + 256
     if hard != resource.RLIM_INFINITY and hard < needed:
-        words = f"{hard} allowed, {needed} wanted for SOCKETS_MAX={settings.sockets_max}"
-        return Finding("descriptors", "warn", words, f"LimitNOFILE={needed} in the unit, or a smaller SOCKETS_MAX")
+        words = f"{hard} allowed, {needed} wanted for SOCKETS_MAX and HTTP_LINES_MAX"
+        return Finding("descriptors", "warn", words, f"LimitNOFILE={needed} in the unit, or smaller ones")
     return Finding("descriptors", "ok", f"{soft} now, up to {hard} (web processes raise it themselves)")
 
 

@@ -23,7 +23,7 @@ class Refusal:
 
 class R(enum.Enum):
     """The refusals. 100 shape of a request, 200 who is asking, 300 shows, 400 stock, 500 money, 600 catalogue,
-    900 us."""
+    700 video, 900 us."""
 
     # shape
     MALFORMED = Refusal(100, "malformed", "This could not be read. Expected: {expected}.", False, 400)
@@ -59,10 +59,15 @@ class R(enum.Enum):
         310, "slow_mode", "The room is in slow mode. Your next line is possible in a moment.", True, 429
     )
     HELD_BACK = Refusal(311, "held_back", "Your line is with a moderator.", False, 200)
-    WORDS = Refusal(312, "words", "This line contains a word or a link that is not allowed here.", False, 422)
+    WORDS = Refusal(312, "words", "This line contains a word that is not allowed here.", False, 422)
     REPEATED = Refusal(313, "repeated", "You said that already.", False, 429)
     MUTED = Refusal(314, "muted", "A moderator asked you to listen for a while.", True, 403)
     EMPTY = Refusal(315, "empty", "There is nothing to send.", False, 422)
+    MEMBERS_CHAT = Refusal(435, "members_chat", "Right now the chat is for members.", False, 403)
+    LINK = Refusal(436, "link", "Links to other pages are not allowed here.", False, 422)
+    FLOOD = Refusal(437, "flood", "That is more than people can read. Wait a moment.", True, 429)
+    NOT_SHOWN = Refusal(438, "not_shown", "This line is not shown: {reason}", False, 422)
+    ITEM_TAKEN = Refusal(439, "item_taken", "Somebody else has this in hand already.", False, 409)
     # stock
     SOLD_OUT = Refusal(400, "sold_out", "Sold out.", True, 409)
     LIMIT = Refusal(401, "limit", "You have reached the limit for {what}.", False, 409)
@@ -79,7 +84,7 @@ class R(enum.Enum):
     STOCK_SHORT = Refusal(412, "stock_short", "There are only {free} units left to give to this deal.", False, 409)
     BUNDLE = Refusal(413, "bundle", "This set is reserved whole, or not at all.", False, 422)
     VERIFIED_ONLY = Refusal(
-        414, "verified_only", "This deal is for verified guests: confirm your e-mail address first.", False, 403
+        414, "verified_only", "This deal is for verified guests: confirm with a code first.", False, 403
     )
     MEMBERS_ONLY = Refusal(
         415, "members_only", "This deal is for members: come in through your member account.", False, 403
@@ -120,6 +125,25 @@ class R(enum.Enum):
     IMPORT = Refusal(600, "import", "The file could not be read: {why}", False, 422)
     IMAGE = Refusal(601, "image", "This is not a picture that can be used: {why}", False, 422)
     IN_USE = Refusal(602, "in_use", "This {what} is in use, so it stays.", False, 409)
+    # video
+    VIDEO_TAKEN = Refusal(700, "video_taken", "Somebody else is sending the picture of this show.", True, 409)
+    VIDEO_FORMAT = Refusal(701, "video_format", "This kind of video cannot be taken: {what}.", False, 415)
+    NO_FFMPEG = Refusal(
+        702,
+        "no_ffmpeg",
+        "This server has no ffmpeg, which live video needs. Install it; everything else works without.",
+        False,
+        501,
+    )
+    VIDEO_BROKEN = Refusal(703, "video_broken", "The picture could not be read any further: {said}.", True, 422)
+    VIDEO_TRANSCODES = Refusal(
+        704,
+        "video_transcodes",
+        "This browser's video must be converted, and this server already converts {most}. Use Chrome or Safari.",
+        True,
+        503,
+    )
+    VIDEO_QUOTA = Refusal(705, "video_quota", "No more can be filmed: {why}.", False, 507)
     # us
     INTERNAL = Refusal(900, "internal", "Something went wrong on our side. It was noted; try again.", True, 500)
     UNAVAILABLE = Refusal(

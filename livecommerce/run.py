@@ -7,10 +7,11 @@ loop are settled here; what the parts do is theirs.
 import asyncio
 import contextlib
 import gc
+import os
 import resource
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import structlog
@@ -23,7 +24,11 @@ from livecommerce.background.worker import Worker
 from livecommerce.catalogue.importer import import_bytes
 from livecommerce.certificate import certificate_for
 from livecommerce.clock import RealClock
+from livecommerce.gateway import fan_out, seats
+from livecommerce.gateway.encoders import Encoders
+from livecommerce.gateway.judge import refuse_unknown_judge
 from livecommerce.gateway.web import build_app
+from livecommerce.host_measures import HostMeasures
 from livecommerce.ledger.migrate import migrate
 from livecommerce.logs import set_up_logs
 from livecommerce.orders.payments.registry import refuse_unknown_provider
@@ -36,8 +41,10 @@ log = structlog.get_logger(__name__)
 
 def serve(settings: Settings) -> int:
     """Everything on this machine, until SIGINT or SIGTERM. Raises as `Supervisor.run`, and `SettingsError` for a
-    payment provider that is not installed: told once and here, not by children that are started again and again."""
+    payment provider or a judge of lines that is not installed: told once and here, not by children that are started
+    again and again."""
     refuse_unknown_provider(settings.payment_provider)
+    refuse_unknown_judge(settings)
     set_up_logs(settings)
     asyncio.run(migrate(settings.sql_url))
     return Supervisor(settings).run()
@@ -46,19 +53,24 @@ def serve(settings: Settings) -> int:
 def web(settings: Settings, descriptor: int | None) -> None:
     """One web process, on an inherited socket where there is one."""
     set_up_logs(settings)
-    _raise_descriptor_limit(settings.sockets_max)
+    loop, why_in_python = fan_out.best()
+    seats.use_loop(loop)
+    log.info("fan_out_loop", compiled=not why_in_python, why=why_in_python)
+    _raise_descriptor_limit(settings.sockets_max + settings.http_lines_max)
     listener = listen(settings.host, settings.port) if descriptor is None else socket.socket(fileno=descriptor)
     uvloop.run(_web(settings, listener))
 
 
 async def _web(settings: Settings, listener: socket.socket) -> None:
     certificate = certificate_for(settings)  # before the parts: they trust it when they call this server
+    measures = HostMeasures(settings.data, settings.process_name or f"web-{settings.port}")
     async with open_parts(settings) as parts:
         await parts.hub.start()
+        await measures.start()
         config = uvicorn.Config(
             build_app(parts),
             ws=parts.hub.protocol_class,
-            http="httptools",
+            http=parts.hub.http_class,
             loop="uvloop",
             lifespan="off",
             log_config=None,
@@ -72,10 +84,42 @@ async def _web(settings: Settings, listener: socket.socket) -> None:
             timeout_keep_alive=30,
             backlog=4096,
         )
+        encoders = Encoders(parts)
+        if settings.rtmp_port:
+            await encoders.start(settings.host, settings.rtmp_port)
         _spare_the_collector()
-        log.info("web_ready", url=settings.base_url)
-        await uvicorn.Server(config).serve(sockets=[listener])
+        await _Server(config, settings).serve(sockets=[listener])
+        await encoders.aclose()
+        await measures.aclose()
         await parts.hub.aclose()
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn's, but for two things. It says when it serves. And it does not raise the signal that stopped it once more
+    at its end: the process would die by it there and then, before the hub, the ledger and, last, Redis are closed."""
+
+    def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
+        super().__init__(config)
+        self._settings = settings
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        log.info("web_ready", url=self._settings.base_url)
+        _say_ready(self._settings)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
+def _say_ready(settings: Settings) -> None:
+    """To a supervisor that waits for it, before it ends the process in whose place this one stands."""
+    if settings.ready_fd >= 0:
+        with contextlib.suppress(OSError):
+            os.write(settings.ready_fd, b"1")
+            os.close(settings.ready_fd)
 
 
 def _spare_the_collector() -> None:
@@ -99,11 +143,15 @@ async def _worker(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    measures = HostMeasures(settings.data, settings.process_name or "worker")
     async with open_parts(settings) as parts:
         running = Worker(parts.database, parts.clock, duties_of(parts))
         await running.start()
+        await measures.start()
         log.info("worker_ready")
+        _say_ready(settings)
         await stop.wait()
+        await measures.aclose()
         await running.aclose()
 
 
@@ -142,9 +190,9 @@ async def make_token(settings: Settings, kind: str, name: str, location_id: str 
         return people.tokens.for_viewer(await people.new_viewer(name)).token
 
 
-def _raise_descriptor_limit(sockets_max: int) -> None:
+def _raise_descriptor_limit(connections_max: int) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = sockets_max + 256
+    wanted = connections_max + 256
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(
             resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)

@@ -84,12 +84,16 @@ class Settings:
         secret=True,
     )
     mail_from: str = _setting("MAIL_FROM", "sender of messages", "")
+    sms_url: str = _setting(
+        "SMS_URL", 'https address to which text messages are posted as {"to", "text"}; "print": to the terminal', ""
+    )
+    sms_token: str = _setting("SMS_TOKEN", "bearer token of that address", "", secret=True)
 
     shop_hold_seconds: int = _setting("SHOP_HOLD_SECONDS", "how long a bag of the web shop is kept", 900)
     shop_limit: int = _setting("SHOP_LIMIT", "units of one article in a bag of the web shop", 10)
     bag_minutes_max: int = _setting("BAG_MINUTES", "a bag that is changed again and again is kept no longer", 60)
     basket_hours_max: int = _setting("BASKET_HOURS", "the longest that an advisor may keep units for a customer", 24)
-    try_on_hours: int = _setting("TRY_ON_HOURS", "how long an article waits at a counter to be tried", 36)
+    try_on_hours: int = _setting("TRY_ON_HOURS", "how long an article waits at a counter to be tried: 24 to 48", 36)
     try_on_limit: int = _setting("TRY_ON_LIMIT", "articles one person may have waiting to be tried", 2)
     no_shows_max: int = _setting("NO_SHOWS", "after so many not tried, no more are set aside for a while; 0: always", 3)
     no_show_days: int = _setting("NO_SHOW_DAYS", "how long somebody who did not come is remembered for it", 30)
@@ -105,6 +109,7 @@ class Settings:
     )
 
     sockets_max: int = _setting("SOCKETS_MAX", "sockets one web process takes", 20_000)
+    http_lines_max: int = _setting("HTTP_LINES_MAX", "connections without a socket; the one idle longest goes", 8192)
     sockets_per_viewer_max: int = _setting("SOCKETS_PER_VIEWER", "sockets of one identity; the oldest goes", 5)
     sockets_per_address_max: int = _setting("SOCKETS_PER_ADDRESS", "sockets of one address; 0: no bound", 0)
     accepts_per_second: int = _setting("ACCEPTS_PER_SECOND", "new sockets a second, per process", 3000)
@@ -113,13 +118,39 @@ class Settings:
     talk_lines_per_second: int = _setting("TALK_LINES_PER_SECOND", "chat lines a room shows; 0: all", 10)
     talk_lines_per_second_phone: int = _setting("TALK_LINES_PHONE", "chat lines a phone gets", 3)
     banned_words: tuple[str, ...] = _setting("BANNED_WORDS", "words that no line of chat may contain, by comma", ())
+    moderation_hook: str = _setting(
+        "MODERATION_HOOK", "the shop's own judge of lines: an https address, or module:function of its own Python", ""
+    )
+    moderation_hook_secret: str = _setting(
+        "MODERATION_HOOK_SECRET", "signs what is posted to MODERATION_HOOK", "", secret=True
+    )
+    moderation_hook_ms: int = _setting("MODERATION_HOOK_MS", "how long a verdict may take", 200)
+    moderation_hook_fallback: Literal["allow", "hold", "refuse"] = _setting(
+        "MODERATION_HOOK_FALLBACK", "where there is no verdict in time: allow, hold or refuse", "allow"
+    )
+    moderation_hook_private: bool = _setting(
+        "MODERATION_HOOK_PRIVATE", "MODERATION_HOOK may be an address of this machine or its own network", False
+    )
     ping_seconds: int = _setting("PING_SECONDS", "a sign of life is asked for this often", 25)
     hello_seconds: int = _setting("HELLO_SECONDS", "time for a new socket to say who it is", 10)
     drain_seconds: int = _setting("DRAIN_SECONDS", "a stopping process spreads its viewers' return over this time", 10)
     token_minutes: int = _setting("TOKEN_MINUTES", "life of a socket token; renewed on the live socket", 10)
+    video_part_ms: int = _setting(
+        "VIDEO_PART_MS", "length of a part of live video; 500 for near viewers, 1000 for a public shop", 500
+    )
+    rtmp_port: int = _setting("RTMP_PORT", "port for OBS and other encoders (usually 1935); 0: none", 0)
+    video_keep_seconds: int = _setting("VIDEO_KEEP_SECONDS", "a camera whose line broke may come back for so long", 10)
+    video_hours_max: int = _setting("VIDEO_HOURS", "the longest that one show may be filmed", 12)
+    video_transcodes_max: int = _setting(
+        "VIDEO_TRANSCODES", "videos converted at once per web process (VP8, VP9); each takes a third of a core", 2
+    )
     rehearsals: bool = _setting("REHEARSALS", "in production: hand out passes for simulated viewers", False)
     embedded: bool = _setting("LIVECOMMERCE_EMBEDDED", "set by the supervisor: Redis is its own child", False)
     restarts: int = _setting("LIVECOMMERCE_RESTARTS", "set by the supervisor: how often this process was replaced", 0)
+    process_name: str = _setting("LIVECOMMERCE_PROCESS", "set by the supervisor: what this process is called here", "")
+    ready_fd: int = _setting(
+        "LIVECOMMERCE_READY_FD", "set by the supervisor: where to say that this process serves", -1
+    )
     log_level: str = _setting("LOG_LEVEL", "debug, info, warning or error", "info")
     log_json: bool = _setting("LOG_JSON", "logs as JSON lines (for machines) or text (for people)", False)
 
@@ -145,6 +176,11 @@ class Settings:
     def has_mail(self) -> bool:
         """Whether a message can reach anybody. Where nothing is real yet, one in the data folder does."""
         return bool(self.mail_url) or self.mode != "production"
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether a code can be sent to a phone."""
+        return bool(self.sms_url)
 
     @property
     def embedded_redis(self) -> bool:
@@ -205,9 +241,13 @@ _AT_LEAST = {
     "talk_lines_per_second": 0, "talk_lines_per_second_phone": 0, "drain_seconds": 0, "retry_seconds": 0,
     "offer_seconds": 1, "sockets_per_address_max": 0, "rebuild_seconds": 1, "shop_hold_seconds": 60, "shop_limit": 1,
     "bag_minutes_max": 1, "basket_hours_max": 1, "try_on_hours": 24, "try_on_limit": 1, "no_shows_max": 0,
-    "no_show_days": 1,
+    "no_show_days": 1, "http_lines_max": 16, "moderation_hook_ms": 1, "video_part_ms": 200, "video_keep_seconds": 1,
+    "video_hours_max": 1, "video_transcodes_max": 0,
 }  # fmt: skip
+# A shelf is not a cloakroom: an article that waits longer than this is not tried any more.
+_AT_MOST = {"try_on_hours": 48}
 _WEAK = {"", "secret", "changeme", "change-me", "password", "default", "test"}
+SMS_PRINT = "print"
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -217,10 +257,17 @@ def _problems(settings: Settings) -> list[str]:
         for name, least in _AT_LEAST.items()
         if getattr(settings, name) < least
     ]
+    problems += [
+        f"{_env(name)} must be at most {most}, and is {getattr(settings, name)}."
+        for name, most in _AT_MOST.items()
+        if getattr(settings, name) > most
+    ]
     if settings.mode not in ("demo", "development", "production"):
         problems.append("LIVECOMMERCE_MODE must be demo, development or production.")
     if not 0 <= settings.port <= 65535:
         problems.append("PORT must be from 0 to 65535.")
+    if not 0 <= settings.rtmp_port <= 65535:
+        problems.append("RTMP_PORT must be from 0 to 65535.")
     if len(settings.currency) != 3 or not settings.currency.isalpha() or not settings.currency.isupper():
         problems.append("CURRENCY must be three capital letters, such as EUR, CNY or USD.")
     if settings.time_zone not in zoneinfo.available_timezones():
@@ -235,6 +282,11 @@ def _problems(settings: Settings) -> list[str]:
             problems.append("MAIL_URL must be smtp://host:port or smtps://user:password@host:port.")
         if "@" not in settings.mail_from:
             problems.append("MAIL_FROM must be the address that messages come from, where MAIL_URL is given.")
+    problems += _hook_problems(settings)
+    if settings.sms_url and settings.sms_url != SMS_PRINT:
+        sms = urlsplit(settings.sms_url)
+        if not sms.hostname or (sms.scheme != "https" and (sms.scheme != "http" or sms.hostname not in _LOOPBACK)):
+            problems.append('SMS_URL must begin with https:// (http:// to this machine), or be "print".')
     if settings.public_url and urlsplit(settings.public_url).scheme not in ("http", "https"):
         problems.append("PUBLIC_URL must begin with http:// or https://.")
     if settings.database_url and not settings.database_url.startswith(
@@ -292,6 +344,8 @@ def _production_problems(settings: Settings) -> list[str]:
         value = getattr(settings, name)
         if value and is_weak(value):
             problems.append(f"{_env(name)} is weak: use 32 random characters or more (`openssl rand -hex 32`).")
+    if settings.sms_url == SMS_PRINT:
+        problems.append("SMS_URL=print sends nothing to anybody and is refused in production.")
     if settings.insecure:
         problems.append("LIVECOMMERCE_INSECURE is refused in production.")
     if not settings.secure:
@@ -324,6 +378,27 @@ def with_secrets(settings: Settings) -> Settings:
     if problems:
         raise SettingsError(problems)
     return dataclasses.replace(settings, secret=values["secret"], webhook_secret=values["webhook_secret"])
+
+
+def _hook_problems(settings: Settings) -> list[str]:
+    hook, problems = settings.moderation_hook, list[str]()
+    if settings.moderation_hook_fallback not in ("allow", "hold", "refuse"):
+        problems.append("MODERATION_HOOK_FALLBACK must be allow, hold or refuse.")
+    if not hook:
+        return problems
+    if "://" not in hook:
+        module, _, function = hook.partition(":")
+        if not all(part.isidentifier() for part in (*module.split("."), *function.split("."))):
+            problems.append("MODERATION_HOOK must be an https address, or module:function.")
+        return problems
+    parts = urlsplit(hook)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        problems.append("MODERATION_HOOK must be an https address, or module:function.")
+    elif parts.scheme == "http" and not settings.moderation_hook_private:
+        problems.append("MODERATION_HOOK must be https; http only beside MODERATION_HOOK_PRIVATE=yes.")
+    if len(settings.moderation_hook_secret) < 16:
+        problems.append("MODERATION_HOOK_SECRET must have 16 characters or more where MODERATION_HOOK is an address.")
+    return problems
 
 
 def _kept_secret(path: Path) -> str:

@@ -5,6 +5,7 @@ What leaves: text for the report, and counters of one process from /proc. Linux 
 
 import os
 import platform
+import resource
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -50,6 +51,14 @@ class Memory:
 def memory(pid: int) -> Memory:
     rows = dict(row.split(":", 1) for row in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
     return Memory(int(rows["Rss"].split()[0]), int(rows["Pss"].split()[0]))
+
+
+def kernel_kib() -> int:
+    """What the kernel of this machine holds for everybody: its small objects and what lies in TCP's buffers."""
+    slab = next((int(row.split()[1]) for row in _lines("/proc/meminfo") if row.startswith("Slab:")), 0)
+    tcp = next((row.split() for row in _lines("/proc/net/sockstat") if row.startswith("TCP:")), [])
+    pages = int(tcp[tcp.index("mem") + 1]) if "mem" in tcp else 0
+    return slab + pages * resource.getpagesize() // 1024
 
 
 def boot_id() -> str:

@@ -25,7 +25,39 @@ from livecommerce.ledger.database import Database
 from livecommerce.ledger.tables import metadata
 from livecommerce.settings import Settings, read_settings, with_secrets
 from livecommerce.valkey_child import valkey_binary
-from tests.redis_servers import Cluster, Server, cluster_of, one_server
+from tests.redis_servers import OLDEST, Cluster, Server, cluster_of, one_server
+
+# A bound for a server that never comes, not a measure.
+START_SECONDS_MAX = 60
+_MEMORY, _ROOM_BYTES_MIN = Path("/dev/shm"), 2 * 2**30
+# Whose files take minutes comes first: what is left for the end is then short, and both workers end together.
+_LONGEST_FIRST = ("browser", "faults", "loadtest", "simulation", "orders", "audit", "demo")
+
+
+def _lie_in_memory() -> None:
+    """Give the folders of tests to memory where the machine has room for them.
+
+    Every answer of a Valkey with `appendfsync always` and every commit of a ledger waits for the disk, and a disk that
+    others use too lets tests stand idle for minutes. A kill -9 is survived by the page cache there as here; a power
+    failure nobody can try. That the log is synced at all is counted in tests/reservations/test_fsync.py.
+    """
+    if "TMPDIR" in os.environ or not _MEMORY.is_dir():
+        return
+    there = os.statvfs(_MEMORY)
+    if there.f_bavail * there.f_frsize >= _ROOM_BYTES_MIN and not there.f_flag & os.ST_NOEXEC:
+        os.environ["TMPDIR"] = str(_MEMORY)  # for the processes that tests start, and for pytest's own workers
+        tempfile.tempdir = None
+
+
+_lie_in_memory()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        return _LONGEST_FIRST.index(folder) if folder in _LONGEST_FIRST else len(_LONGEST_FIRST)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
@@ -40,14 +72,14 @@ def valkey_socket() -> Iterator[str]:
         ],
         stdout=subprocess.DEVNULL,
     )  # fmt: skip
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + START_SECONDS_MAX
     while not path.exists():
         assert process.poll() is None, "Valkey did not start"
-        assert time.monotonic() < deadline, "Valkey took more than 10 s to start"
+        assert time.monotonic() < deadline, f"Valkey took more than {START_SECONDS_MAX} s to start"
         time.sleep(0.01)
     yield str(path)
     process.terminate()
-    process.wait(10)
+    process.wait(START_SECONDS_MAX)
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -64,6 +96,13 @@ async def redis(valkey_socket: str) -> AsyncIterator[Redis]:
 def debian_server() -> Iterator[Server]:
     """Debian's Redis, alone, for the whole session; a test that needs it is left out, loudly, where there is none."""
     with one_server("redis") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def oldest_server() -> Iterator[Server]:
+    """The oldest Redis that we promise to run on, alone, for the whole session."""
+    with one_server(OLDEST) as server:
         yield server
 
 

@@ -12,7 +12,7 @@ from tests.live_server import LiveServer
 async def read_books(server: LiveServer, show_id: str) -> Books:
     """Reads only, and after `LiveServer.settled`."""
     await server.settled(show_id)
-    settings = read_settings({}, data=server.data)
+    settings = read_settings({}, data=server.data, database_url=server.ledger_url)
     books = Books()
     async with server.redis() as redis:
         database, engine = Database(settings.sql_url), ReservationEngine(redis, settings, RealClock())

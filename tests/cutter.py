@@ -27,6 +27,7 @@ class Cutter:
         self._left = {"there": 0, "back": 0}
         self.cuts = 0
         self.port = 0
+        self.is_away = False
 
     def listen(self, path: Path | None = None) -> None:
         """On a port of its own, or on a unix socket."""
@@ -46,6 +47,14 @@ class Cutter:
 
         asyncio.run_coroutine_threadsafe(now(), self._loop).result(10)
 
+    def go_away(self) -> None:
+        """Cut, and cut whoever comes, until `come_back`."""
+        self.is_away = True
+        self.cut()
+
+    def come_back(self) -> None:
+        self.is_away = False
+
     def cut_at(self, piece: int, direction: str) -> None:
         self._left[direction] = piece
 
@@ -55,6 +64,9 @@ class Cutter:
         self._thread.join(10)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.is_away:
+            writer.transport.abort()
+            return
         far_reader, far_writer = await self._connect()
         both = [writer, far_writer]
         self._open.update(both)

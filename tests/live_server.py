@@ -11,7 +11,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket as plain_socket
 import sqlite3
 import subprocess
 import sys
@@ -53,6 +52,7 @@ from livecommerce.protocol.to_viewer import (
 from livecommerce.reservations import keys
 from livecommerce.settings import read_settings, with_secrets
 from livecommerce.valkey_child import socket_path
+from tests.ports import free_port
 
 EMAIL, PASSWORD = "mei@shop.example", "a long pass phrase 77"
 HANDLE, WAREHOUSE_UNITS = "velvet-lip", 5000
@@ -62,7 +62,7 @@ Handle,Title,Body (HTML),Vendor,Type,Tags,Published,Option1 Name,Option1 Value,V
 {HANDLE},,,,,,,,Coral,{WAREHOUSE_UNITS},19.00
 """
 # A bound for a test that hangs, not a measure: a loaded machine takes seconds for what is over in milliseconds here.
-WAIT_SECONDS = 40.0
+WAIT_SECONDS = 90.0
 _LOOK_SECONDS = 0.02
 _ROLES = ("web", "worker", "valkey")
 T = TypeVar("T")
@@ -134,7 +134,9 @@ class LiveServer:
 
     def __init__(self, folder: Path, arguments: tuple[str, ...], environ: dict[str, str]) -> None:
         self.data = folder / "data"
-        self.port = _free_port()
+        self.address = "127.0.0.1"
+        self.ledger_url = ""  # SQLite in the data folder
+        self.port = free_port()
         self.log = folder / "log"
         self._arguments = arguments
         self._environ = {"DRAIN_SECONDS": "0", **environ}
@@ -144,10 +146,10 @@ class LiveServer:
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.address}:{self.port}"
 
     def socket_url(self, show_id: str) -> str:
-        return f"ws://127.0.0.1:{self.port}/live/{show_id}"
+        return f"ws://{self.address}:{self.port}/live/{show_id}"
 
     # --- processes --------------------------------------------------------------------------------------------------
 
@@ -177,7 +179,7 @@ class LiveServer:
 
     def is_ready(self) -> bool:
         """`/readyz` says yes."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = HTTPConnection(self.address, self.port, timeout=5)
         try:
             connection.request("GET", "/readyz")
             return connection.getresponse().status == 200
@@ -280,7 +282,7 @@ class LiveServer:
 
     def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
         """Rows of the ledger."""
-        connection = sqlite3.connect(self.data / "ledger.sqlite3", timeout=10)
+        connection = sqlite3.connect(self.data / "ledger.sqlite3", timeout=WAIT_SECONDS)
         connection.row_factory = sqlite3.Row
         try:
             return [dict(row) for row in connection.execute(query, values)]
@@ -294,7 +296,7 @@ class LiveServer:
 
     def pay_deadline_now(self, order_id: str) -> None:
         """The time to pay of this order is over."""
-        connection = sqlite3.connect(self.data / "ledger.sqlite3", timeout=10)
+        connection = sqlite3.connect(self.data / "ledger.sqlite3", timeout=WAIT_SECONDS)
         try:
             with connection:
                 connection.execute("UPDATE orders SET pay_by_ms = 1 WHERE id = ?", (order_id,))
@@ -344,13 +346,6 @@ class LiveServer:
         tokens = Tokens(with_secrets(read_settings({}, data=self.data)), RealClock())
         viewers = [ViewerIdentity(new_id("vw"), f"Viewer {number}") for number in range(count)]
         return [(viewer.viewer_id, tokens.for_viewer(viewer).token) for viewer in viewers]
-
-
-def _free_port() -> int:
-    with plain_socket.socket() as plug:
-        plug.bind(("127.0.0.1", 0))
-        port: int = plug.getsockname()[1]
-        return port
 
 
 def _processes() -> Iterator[tuple[int, int]]:

@@ -57,7 +57,7 @@ _METHODS = {
     "config_get": "CONFIG", "delete": "DEL", "execute": "EXEC", "execute_command": "PING", "hscan_iter": "HSCAN",
     "pipeline": "MULTI",
 }  # fmt: skip
-_NO_COMMANDS = {"aclose", "pubsub", "client_of", "connection_pool"}
+_NO_COMMANDS = {"aclose", "close", "pubsub", "client_of", "connection_pool"}
 
 
 def test_the_package_calls_only_commands_of_that_list() -> None:
@@ -206,6 +206,14 @@ async def test_doctor_says_what_stands_at_the_address(cluster: Cluster, debian_s
     assert (verdict, "redis+cluster://" in words) == ("bad", True)
     [(_, verdict, words)] = await _found(f"redis+cluster://127.0.0.1:{debian_server.port}", tmp_path)
     assert (verdict, "Cluster mode is not enabled" in words) == ("bad", True)
+
+
+async def test_doctor_finds_every_command_on_the_oldest_redis_we_promise(oldest_server: Server, tmp_path: Path) -> None:
+    """Asked of the server itself, and not only of the pages that say since when a command exists."""
+    [(_, verdict, words)] = await _found(oldest_server.url, tmp_path)
+    assert (verdict, "6.2." in words) == ("ok", True), words
+    found = oldest_server.ask("COMMAND", "INFO", *COMMANDS)
+    assert set(found) >= {name.lower() for name in COMMANDS}
 
 
 async def test_doctor_warns_of_a_server_that_forgets(tmp_path: Path) -> None:

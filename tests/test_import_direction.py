@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "livecommerce"
-EVERYONE = {"ids", "clock", "errors", "settings", "protocol", "logs", "hot_state"}
+EVERYONE = {"ids", "clock", "errors", "settings", "protocol", "logs", "hot_state", "ending"}
 BELOW = {"catalogue", "people", "ledger"}
 MAY_IMPORT = {
     "protocol": {"ids", "errors"},
@@ -22,9 +22,11 @@ MAY_IMPORT = {
     "rooms": BELOW | {"shows", "reservations"},
     "audit": {"ledger", "catalogue", "reservations", "shows"},
     "gateway": BELOW
-    | {"reservations", "shelves", "shows", "orders", "channels", "rooms", "audit", "pages", "demo", "app"},
+    | {"reservations", "shelves", "shows", "orders", "channels", "rooms", "audit", "video", "pages", "demo", "app"}
+    | {"compiled", "host_measures"},
     "background": BELOW | {"reservations", "shelves", "shows", "orders", "channels", "audit"},
     "client": set[str](),
+    "video": set[str](),
     "demo": BELOW | {"client", "supervisor", "certificate", "reservations", "app"},
 }
 

@@ -1,6 +1,8 @@
 """The supervisor and its Valkey: one per folder, ended with their parent, started again when they die."""
 
+import contextlib
 import os
+import pty
 import signal
 import socket
 import subprocess
@@ -14,7 +16,7 @@ import pytest
 from livecommerce.supervisor import listen
 from livecommerce.valkey_child import DataFolderInUse, ValkeyChild, lock_data_folder, socket_path
 
-WAIT_SECONDS_MAX = 15.0
+WAIT_SECONDS_MAX = 60.0
 
 
 def wait_for(what: Callable[[], bool], why: str) -> None:
@@ -81,7 +83,7 @@ def test_the_folder_stays_locked_while_the_child_lives_though_its_parent_was_kil
         "from livecommerce.valkey_child import *\n"
         "folder = pathlib.Path(sys.argv[1])\n"
         "child = ValkeyChild(folder, lock_data_folder(folder)); child.start()\n"
-        "print(child.pid, flush=True); time.sleep(60)\n"
+        "print(child.pid, flush=True); time.sleep(600)\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
@@ -98,6 +100,48 @@ def test_the_folder_stays_locked_while_the_child_lives_though_its_parent_was_kil
 def test_a_taken_port_is_said_in_words() -> None:
     with listen("127.0.0.1", 0) as listener, pytest.raises(OSError, match="Choose another PORT"):
         listen("127.0.0.1", listener.getsockname()[1])
+
+
+def test_a_closed_terminal_ends_the_supervisor_and_no_hangup_of_a_service_does(tmp_path: Path) -> None:
+    """SIGHUP of a process that has, or has no more, or never had a terminal."""
+    program = (
+        "import os, signal, sys, time\n"
+        "from livecommerce.settings import read_settings\n"
+        "from livecommerce.supervisor import Supervisor\n"
+        "supervisor = Supervisor(read_settings({}))\n"
+        "signal.signal(signal.SIGHUP, supervisor._on_reload)\n"
+        "os.write(int(sys.argv[1]), b'ready\\n')\n"
+        "while not (supervisor._stop.is_set() or supervisor._reload.is_set()): time.sleep(0.01)\n"
+        "os.write(int(sys.argv[1]), b'stop\\n' if supervisor._stop.is_set() else b'reload\\n')\n"
+    )
+
+    def outcome(in_terminal: bool, close_it: bool) -> str:
+        told, tell = os.pipe()
+        pid, terminal = pty.fork() if in_terminal else (os.fork(), -1)
+        if pid == 0:
+            if not in_terminal:
+                os.setsid()
+            os.set_inheritable(tell, True)
+            os.execv(sys.executable, [sys.executable, "-c", program, str(tell)])
+        os.close(tell)
+        try:
+            with os.fdopen(told) as lines:
+                assert lines.readline() == "ready\n"
+                if close_it:
+                    os.close(terminal)  # the kernel says SIGHUP
+                else:
+                    os.kill(pid, signal.SIGHUP)
+                return lines.readline().strip()
+        finally:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            if in_terminal and not close_it:
+                os.close(terminal)
+
+    assert outcome(in_terminal=True, close_it=True) == "stop"
+    assert outcome(in_terminal=True, close_it=False) == "reload"
+    assert outcome(in_terminal=False, close_it=False) == "reload"
 
 
 def _alive(pid: int) -> bool:

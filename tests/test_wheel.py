@@ -19,6 +19,7 @@ NEEDED = [
     "livecommerce/static/pay.html",
     "livecommerce/reservations/lua/reserve.lua",
     "livecommerce/shows/lua/publish.lua",
+    "livecommerce/gateway/fan_out.c",
     "livecommerce/ledger/migrations/env.py",
     "livecommerce/ledger/migrations/versions/0001_the_first_ledger.py",
     "livecommerce/demo/goods/catalogue.csv",
@@ -37,7 +38,7 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
         pytest.skip("the pages are not built (make web)")
     folder = tmp_path_factory.mktemp("wheel")
     wheel_of = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", str(ROOT)]
-    subprocess.run([*wheel_of, "-w", str(folder)], check=True, timeout=100)
+    subprocess.run([*wheel_of, "-w", str(folder)], check=True, timeout=280)
     (wheel,) = folder.glob("livecommerce-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         return set(archive.namelist())

@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-const pages = ["watch", "pay", "console", "login", "shop", "demo"];
+const pages = ["watch", "pay", "console", "camera", "replay", "login", "shop", "demo"];
 
 const common = {
   base: "/static/",

@@ -84,6 +84,7 @@ class DealRow(Row, frozen=True, tag="deal"):
     sold: int
     limit_per_viewer: int
     of_show: bool
+    level: str = "soft"  # what "held" promised
 
 
 class LevelRow(Row, frozen=True, tag="level"):
@@ -439,7 +440,7 @@ def _hold(packed: bytes, raw: bytes) -> HoldRow:
 def _deal(row: Any) -> DealRow:
     return DealRow(
         row.id, row.variant_id, row.location_id, row.status, row.allotted, row.paying, row.sold, row.limit_per_viewer,
-        True,
+        True, row.level,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from livecommerce.audit.watch import PERIOD_SECONDS as AUDIT_SECONDS
 from livecommerce.audit.watch import Watch
+from livecommerce.background.forgotten import ForgetDuty
 from livecommerce.background.holds import BEAT_SECONDS, Heartbeats
 from livecommerce.background.journal import PERIOD_SECONDS, JournalToLedger
 from livecommerce.background.programme import ProgrammeDuty
@@ -72,5 +73,6 @@ def duties_of(parts: PartsOfAWorker) -> list[Duty]:
         Repeated("audit", watch.look, AUDIT_SECONDS),
         Repeated("pulled", parts.orders.sweep_pulled, 1.13),
         Repeated("shelves", parts.shelves.sweep, 1.51),
+        ForgetDuty(parts.redis, parts.database, parts.clock),
         Repeated("try-ons", parts.channels.try_ons.sweep, 7.3),
     ]

@@ -44,6 +44,7 @@ from livecommerce.reservations.rebuild_store import Claimed, RebuildStore
 from livecommerce.reservations.states import ENDED, IN_HELD, State
 from livecommerce.reservations.tokens import HoldPromise
 from livecommerce.settings import Settings
+from livecommerce.shows.draws import reopen_draws
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +52,9 @@ NAME = "rebuild"
 # Shows rebuilt at once: their windows pass together, and their rows fit into memory.
 AT_ONCE = 8
 _ROWS_PER_COMMIT = 1000
+# How often books that are well are asked whether anybody looks at them. In a cluster the list of those to watch lies on
+# one node: where that alone loses its data, nothing else would bring the other nodes' shows back into it.
+WATCH_SECONDS = 11.0
 
 REBUILDS = Counter("livecommerce_rebuilds", "Rebuilds of a show's books", ["why", "outcome"])
 PAUSED_SECONDS = Counter("livecommerce_rebuild_paused_seconds", "Seconds that shows could not sell: books lost")
@@ -88,16 +92,20 @@ class RebuildDuty:
         self._journal = JournalToLedger(redis, database, engine, clock)
         self._settings = settings
         self._clock = clock
+        self._engine = engine
+        self._watch_at = 0.0
         self._since: dict[str, float] = {}  # show → when it was first seen without books, monotonic
 
     async def run(self, lease_epoch: int) -> None:
         """One look at all shows, and a rebuild of those that need it. Safe to run twice at once, to be cancelled
         anywhere and to be repeated. Raises `Refused(BUSY)` where Redis is away."""
         try:
-            need = await self._needing()
+            candidates = await self._candidates()
+            need = await self._needing(candidates)
         except (RedisError, OSError) as error:
             raise Refused(R.BUSY, after_ms=1000) from error
         PAUSED_SHOWS.set(len(need))
+        await self._watch([show_id for show_id in candidates if show_id not in need])
         few = asyncio.Semaphore(AT_ONCE)
 
         async def one(show_id: str, why: str) -> None:
@@ -128,9 +136,23 @@ class RebuildDuty:
             )  # fmt: skip
         return rebuilt
 
-    async def _needing(self) -> dict[str, str]:
-        """Shows and locations whose books are missing or paused, and which of the two. Shows that are over and asked
-        for nothing may rest as they are."""
+    async def _watch(self, show_ids: Sequence[str]) -> None:
+        """See to it now and then that whatever is not quiet has its clock, its journal and its deals looked after."""
+        now = self._clock.monotonic()
+        if now < self._watch_at:
+            return
+        self._watch_at = now + WATCH_SECONDS
+        watched = set(await self._engine.shows_to_watch())
+        for show_id in show_ids:
+            if show_id not in watched:
+                try:
+                    await self._engine.watch_if_busy(show_id)
+                except Refused as refused:  # its node is away: the others' shows have their turn
+                    log.warning("watch_waits", show_id=show_id, refusal=refused.why.value.word)
+
+    async def _candidates(self) -> Sequence[str]:
+        """Shows and locations whose books are needed. Shows that are over and asked for nothing may rest as they
+        are."""
         open_deals = select(deals.c.show_id).where(deals.c.status.in_(("announced", "open", "closing")))
         errands = select(outbox.c.body["show_id"].as_string()).where(outbox.c.done_at_ms.is_(None))
         on_air = select(shows.c.id).where(shows.c.status.in_(("live", "interrupted")))
@@ -139,7 +161,10 @@ class RebuildDuty:
         places = column.startswith(keys.pool_book(""), autoescape=True)
         query = select(column).where(or_(places, column.in_(open_deals), column.in_(errands), column.in_(on_air)))
         async with self._database.read() as connection:
-            candidates = (await connection.execute(query.order_by(column))).scalars().all()
+            return (await connection.execute(query.order_by(column))).scalars().all()
+
+    async def _needing(self, candidates: Sequence[str]) -> dict[str, str]:
+        """Those whose books are missing or paused, and which of the two."""
         need = {}
         for show_id in candidates:
             if why := await self._store.needs_rebuild(show_id):
@@ -165,12 +190,13 @@ class RebuildDuty:
             now_ms = self._clock.now_ms()
             await self._database.write(lambda connection: close_moves(connection, location_id, now_ms))
         known, seq = await self._gather(show_id, generation, claimed)
-        decision = decide(known.evidence, known.in_sql, known.deals)
+        decision = decide(known.evidence, known.in_sql, known.deals, known.places)
         await self._void(show_id, decision.unwritten)
         clock_ms = known.evidence.hold_clock_ms
         new = lay_out(decision.holds, known.deals.values(), known.moves | known.moves_out, clock_ms)
         await self._write_down(show_id, generation, known, decision, new, seq)
         await self._store.stage(show_id, generation, new)
+        await self._reopen_draws(show_id, generation, known.reopened)
         tickets = [claimed.ticket, known.evidence.ticket, *(hold.ticket for hold in decision.holds.values())]
         word, at = await self._store.install(
             show_id, generation, new, epoch=secrets.token_hex(8), seq=seq, hold_clock_ms=clock_ms, ticket=max(tickets),
@@ -226,6 +252,7 @@ class RebuildDuty:
             for name, qty in known.moves_out.items()
             if qty
         ]
+        rows += _places(show_id, known, at_ms)
         further = {key: hold for key, hold in decision.holds.items() if hold.distance != known.journal.get(key, (0, 0))}
         for key, hold in sorted(further.items(), key=lambda each: (_when_told(each[0], each[1], known), each[0])):
             if key in lost and key not in known.journal:
@@ -239,12 +266,22 @@ class RebuildDuty:
             piece = rows[first : first + _ROWS_PER_COMMIT]
 
             async def work(connection: AsyncConnection, piece: list[dict[str, Any]] = piece) -> None:
-                ours = select(show_books.c.generation).where(show_books.c.show_id == show_id).with_for_update()
-                if (await connection.execute(ours)).scalar_one() != generation:
-                    raise Overtaken
+                await _refuse_if_overtaken(connection, show_id, generation)
                 await insert_movements(connection, show_id, piece)
 
             await self._database.write(work)
+
+    async def _reopen_draws(self, show_id: str, generation: int, deal_ids: Sequence[str]) -> None:
+        """Last before the new books, so that the window that is told is as long as it says. Should this leader die in
+        between, the next one opens it once more, under another seed."""
+        if not deal_ids:
+            return
+
+        async def work(connection: AsyncConnection) -> None:
+            await _refuse_if_overtaken(connection, show_id, generation)
+            await reopen_draws(connection, show_id, deal_ids, self._clock.now_ms())
+
+        await self._database.write(work)
 
     def _began(self, hold: Claim, known: Known) -> int:
         """When it began, on the hold clock, so that its end is found again should history be lost once more."""
@@ -265,6 +302,12 @@ class RebuildDuty:
         except (RedisError, OSError) as error:
             # It is installed all the same; pages find out when they come back or ask.
             log.warning("rebuild_not_told", show_id=show_id, why=repr(error))
+
+
+async def _refuse_if_overtaken(connection: AsyncConnection, show_id: str, generation: int) -> None:
+    ours = select(show_books.c.generation).where(show_books.c.show_id == show_id).with_for_update()
+    if (await connection.execute(ours)).scalar_one() != generation:
+        raise Overtaken
 
 
 async def _next_generation(connection: AsyncConnection, show_id: str, lease_epoch: int) -> int:
@@ -290,6 +333,7 @@ def _when_told(key: Key, hold: Claim, known: Known) -> int:
 
 # What a hold in this state has left behind, at the least; the last one in its own round.
 _PATH: dict[State, tuple[str, ...]] = {
+    State.ENTERED: ("entered",),
     State.WAITING: ("waiting",),
     State.OFFERED: ("offered",),
     State.HELD: ("held",),
@@ -300,6 +344,17 @@ _PATH: dict[State, tuple[str, ...]] = {
     State.CANCELLED: ("held", "cancelled"),
     State.LAPSED: ("waiting", "lapsed"),
 }
+
+
+def _places(show_id: str, known: Known, at_ms: int) -> list[dict[str, Any]]:
+    """The places of entrants that the journal did not tell: the list of tickets is made of movements, and must have
+    each of them, whatever became of her since."""
+    return [
+        _row(show_id, key, line, each, "held" if place.held else "waiting", 0, at_ms) | {"ticket": place.ticket}
+        for key, place in known.places.items()
+        if key not in known.placed and key in known.evidence.claims
+        for line, each in enumerate(known.evidence.claims[key].lines)
+    ]
 
 
 def _rows_of(show_id: str, key: Key, hold: Claim, at_ms: int, began: int) -> list[dict[str, Any]]:

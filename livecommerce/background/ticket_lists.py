@@ -16,6 +16,8 @@ from livecommerce.shows.tickets import TicketLists
 
 log = structlog.get_logger(__name__)
 
+MADE_AT_ONCE_MAX = 20
+
 
 @dataclass(frozen=True, slots=True)
 class TicketListDuty:
@@ -29,13 +31,17 @@ class TicketListDuty:
     deadline_seconds: float = 60.0
 
     async def run(self, lease_epoch: int) -> None:
-        """Make what can be made. One deal's trouble never keeps the others waiting."""
+        """Make what can be made, some lists a turn. One deal's trouble never keeps the others waiting."""
+        made = 0
         for show_id, deal_id in await self.lists.to_make():
+            if made == MADE_AT_ONCE_MAX:
+                return
             try:
                 if await self._is_waited_for(show_id, deal_id):
                     continue  # a long line is let go in parts, heartbeat by heartbeat
                 await self.journal.drain(show_id)
                 if await self.lists.make(deal_id):
+                    made += 1
                     log.info("ticket_list_signed", show_id=show_id, deal_id=deal_id)
             except Refused as refused:
                 log.warning("ticket_list_waits", show_id=show_id, deal_id=deal_id, refusal=refused.why.value.word)

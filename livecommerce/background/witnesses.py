@@ -9,13 +9,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import structlog
 from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from livecommerce.background.place_books import Told, claims_of, moves_out, promises_of
 from livecommerce.ledger.database import Database
-from livecommerce.ledger.tables import deals, movements, pool_moves, reservations, shelves, shows
+from livecommerce.ledger.tables import deals, draws, movements, pool_moves, reservations, shelves, shows
 from livecommerce.reservations import keys
+from livecommerce.reservations.drawn_again import DrawTerms, Entry, Place, places_of
 from livecommerce.reservations.engine import LIMIT_BY, DealStock
 from livecommerce.reservations.evidence import WAIT_UNKNOWN, Charged, Claim, DealTerms, Evidence, Key
 from livecommerce.reservations.memory import Testimony
@@ -32,12 +34,14 @@ from livecommerce.reservations.relay_format import (
     lines_of,
     record,
 )
-from livecommerce.reservations.states import DEAL_STATES, IN_HELD, State
+from livecommerce.reservations.states import DEAL_STATES, IN_HELD, DealState, DrawPhase, State
 from livecommerce.reservations.tokens import LEVELS, HoldPromise
 from livecommerce.reservations.witnesses import Witness, live_witnesses
 from livecommerce.settings import Settings
 from livecommerce.shelves.service import stock_of_shelf
 from livecommerce.shows.deals import stock_of
+
+log = structlog.get_logger(__name__)
 
 _PAGE = 5000
 _TRIES = 5
@@ -77,6 +81,9 @@ class Known:
     paying_for_ms: dict[Key, int] = field(default_factory=dict)
     of_place: bool = False  # a location's books
     lasting_ms: dict[Key, int] = field(default_factory=dict)  # of holds whose time is not that of their deals
+    places: dict[Key, Place] = field(default_factory=dict)  # of entrants of draws that can be proved
+    placed: set[Key] = field(default_factory=set)  # of those, whose place stands in the movements
+    reopened: list[str] = field(default_factory=list)  # deals whose draw nobody can prove: its window opens anew
 
 
 @dataclass(slots=True)
@@ -87,6 +94,12 @@ class _Told:
     hold_clock_ms: int | None
     lines: dict[int, tuple[str, int]]
     kept: bool = False
+    entered: int = 0  # the ticket of her arrival in a draw
+    entered_id: int = (
+        0  # the number of that movement, of the next one of hers, and of those that may be her place in it
+    )
+    next_id: int = 0
+    placed_ids: list[int] = field(default_factory=list)
 
 
 async def read_ledger(database: Database, show_id: str, settings: Settings, now_ms: int, known: Known) -> None:
@@ -99,6 +112,9 @@ async def read_ledger(database: Database, show_id: str, settings: Settings, now_
     told: dict[Key, _Told] = {}
     for deal_id in known.deals:
         await _movements_of(database, show_id, deal_id, told)
+    for row in own:
+        if not location_id and row.fairness == "draw":
+            await _hear_draw(database, row.id, told, known)
     await _hear_last_clock(database, show_id, known)
     async with database.read() as connection:
         limit = select(shows.c.limit_per_person).where(shows.c.id == show_id)
@@ -283,8 +299,13 @@ def _fold(row: "Row[Any]", told: dict[Key, _Told]) -> None:
     claim = Claim(_STATE_AFTER[row.kind], row.n, row.ticket or 0, None, (), row.attribution, wait)
     known = told.get(key)
     if known is None:
-        told[key] = _Told(claim, row.hold_clock_ms, {row.line: (row.deal_id, row.qty)})
+        told[key] = known = _Told(claim, row.hold_clock_ms, {row.line: (row.deal_id, row.qty)})
+        if row.kind == "entered":
+            known.entered, known.entered_id = claim.ticket, row.id
         return
+    if known.entered:
+        known.next_id = known.next_id or row.id
+        known.placed_ids += [row.id] if row.kind in ("held", "waiting") else []
     known.lines[row.line] = row.deal_id, row.qty
     if known.claim.state == State.ENTERED:
         wait = WAIT_UNKNOWN  # the draw gave her the place in the line, whatever she asked for
@@ -295,6 +316,49 @@ def _fold(row: "Row[Any]", told: dict[Key, _Told]) -> None:
     elif claim.distance == known.claim.distance and row.hold_clock_ms is not None:
         known.hold_clock_ms = max(known.hold_clock_ms or 0, row.hold_clock_ms)
     known.claim.wait = wait
+
+
+async def _hear_draw(database: Database, deal_id: str, told: Mapping[Key, _Told], known: Known) -> None:
+    """How the draw of a deal goes on. Its entries stood in the movements before its root was written, and its root
+    before anybody had a place: so either every place is known, or nobody had one and the window opens anew. What other
+    histories wrote after that says nothing."""
+    async with database.read() as connection:
+        row = (await connection.execute(select(draws).where(draws.c.deal_id == deal_id))).one_or_none()
+    deal = known.deals[deal_id]
+    if row is None or row.base is None or row.entries_to is None:
+        known.deals[deal_id] = replace(deal, draw=_phase_without_places(row, deal))
+    else:
+        draw = DrawTerms(row.seed, row.salt, row.root, row.base, row.entrants, row.drawn_at_ms is not None)
+        entries = {key: each for key, each in told.items() if _is_entry(each, deal_id, row.entries_to)}
+        places = places_of(
+            draw,
+            (Entry(*key, each.entered, sum(qty for _, qty in each.lines.values())) for key, each in entries.items()),
+            sum(qty for move, qty in known.moves.items() if move.rpartition("/")[0] == deal_id),
+            deal.head_waits,
+        )
+        if places is None:  # against all that the ledger promises: what is known to be held stays, the rest are told
+            log.error("draw_not_proved", deal_id=deal_id, entries=len(entries), root=row.root)
+            known.deals[deal_id] = replace(deal, draw=DrawPhase.DRAWN if draw.told else DrawPhase.NONE)
+        else:
+            known.places |= places
+            known.placed |= {key for key, each in entries.items() if max(each.placed_ids, default=0) > row.entries_to}
+            known.deals[deal_id] = replace(
+                deal, draw=DrawPhase.DRAWN, entrants=row.entrants, base=row.base, root=row.root
+            )
+    if known.deals[deal_id].draw == DrawPhase.ENTERING and deal.status == DealState.OPEN:
+        known.reopened.append(deal_id)
+
+
+def _is_entry(told: _Told, deal_id: str, entries_to: int) -> bool:
+    """Whether she was in the draw when its window ended: nothing else was told of her by then."""
+    is_of_deal = bool(told.entered) and any(each == deal_id for each, _ in told.lines.values())
+    return is_of_deal and told.entered_id <= entries_to and not 0 < told.next_id <= entries_to
+
+
+def _phase_without_places(row: "Row[Any] | None", deal: DealTerms) -> DrawPhase:
+    if row is not None and row.drawn_at_ms is not None:
+        return DrawPhase.DRAWN  # of nobody
+    return DrawPhase.VOID if deal.status >= DealState.CLOSING else DrawPhase.ENTERING
 
 
 def _hear_journal(told: dict[Key, _Told], offer_ms: int, known: Known) -> None:

@@ -30,6 +30,7 @@ from livecommerce.clock import Clock
 from livecommerce.errors import R, Refused
 from livecommerce.ids import new_id
 from livecommerce.ledger.database import Database
+from livecommerce.ledger.pages import pages
 from livecommerce.ledger.tables import try_ons, viewers
 from livecommerce.orders.pickup import new_code, read_code
 from livecommerce.orders.service import Orders
@@ -140,15 +141,14 @@ class CounterTryOns:
         over = (try_ons.c.state == "kept") & (try_ons.c.until_ms <= now_ms - GRACE_SECONDS * 1000)
         decided = try_ons.c.state.in_(("came", "missed", "given_up"))
         fresh = decided & (try_ons.c.decided_at_ms >= now_ms - 10 * GRACE_SECONDS * 1000)
-        query = select(try_ons).where(or_(stuck, over, fresh)).order_by(try_ons.c.at_ms).limit(LISTED_MAX)
-        async with self._database.read() as connection:
-            rows = (await connection.execute(query)).all()
+        query = select(try_ons).where(or_(stuck, over, fresh))
         changed = 0
-        for row in rows:
-            try:
-                changed += await self._tidy(row)
-            except Refused as refused:
-                log.warning("try_on_waits", try_on_id=row.id, why=refused.why.value.word)
+        async for page in pages(self._database, query, (try_ons.c.at_ms, try_ons.c.id)):
+            for row in page:
+                try:
+                    changed += await self._tidy(row)
+                except Refused as refused:
+                    log.warning("try_on_waits", try_on_id=row.id, why=refused.why.value.word)
         return changed
 
     # --- steps ------------------------------------------------------------------------------------------------------

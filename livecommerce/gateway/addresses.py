@@ -93,6 +93,7 @@ def _networks(trusted_proxies: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[
     return words, tuple(ipaddress.ip_network(entry, strict=False) for entry in trusted_proxies if entry != "unix")
 
 
+@functools.lru_cache(maxsize=4096)  # each viewer's is looked at four times, and a proxy's is the same for all
 def _parsed(text: str) -> Address | None:
     """An address, with or without the port that some proxies add; IPv4 in IPv6's clothes is IPv4."""
     bare = text

@@ -37,11 +37,15 @@ class Bucket:
         return round(max(0.0, 1 - self._tokens) * 1000 / self.per_second)
 
 
+# Nobody sent away comes back sooner, or is told to wait longer: the crowd is shorter then, or somebody looks into it.
+TURN_SECONDS_MIN, TURN_SECONDS_MAX = 1.0, 20.0
+
 # What one socket may send of each kind: (per second, at once). A page's ordinary use stays far below.
 CREDITS: dict[str, tuple[float, float]] = {
     "hello": (0.2, 2),
     "token": (0.2, 3),
     "ping": (1, 10),
+    "control": (2, 40),  # pings and pongs of the standard: ours are answered every 25 s, and hers are her library's
     "say": (1, 5),
     "vote": (2, 10),
     "react": (5, 20),
@@ -78,6 +82,7 @@ class Admission:
         self._accepts = Bucket(settings.accepts_per_second, settings.accepts_per_second, now_seconds)
         self._addresses: Counter[str] = Counter()
         self._origins = Origins(settings)
+        self._turn = now_seconds  # told to whoever was sent away last
         self.sockets = 0
 
     def check_origin(self, origin: str, host: str, cookie: str) -> None:
@@ -99,10 +104,18 @@ class Admission:
         if most and self._addresses[address] >= most:
             raise Refused(R.TOO_MANY, after_ms=5000)
         if not self._accepts.take(now_seconds):
-            raise Refused(R.TOO_MANY, after_ms=max(1000, self._accepts.again_ms))
+            raise Refused(R.TOO_MANY, after_ms=self._next_turn_ms(now_seconds))
         self.sockets += 1
         if most:
             self._addresses[address] += 1
+
+    def _next_turn_ms(self, now_seconds: float) -> int:
+        """Everybody who is sent away is told another moment, one after the other, at the rate at which they can be let
+        in: told the same, they would all be back in the same moment and most be sent away again."""
+        earliest, latest = now_seconds + TURN_SECONDS_MIN, now_seconds + TURN_SECONDS_MAX
+        turn = min(latest, max(earliest, self._turn + 1 / self._settings.accepts_per_second))
+        self._turn = turn
+        return round((turn - now_seconds) * 1000)
 
     def leave(self, address: str) -> None:
         self.sockets -= 1

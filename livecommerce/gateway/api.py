@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 import structlog
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -166,12 +166,16 @@ async def _answer(
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The body, or `Refused(TOO_LARGE)` as soon as it is known to be larger than `limit` bytes."""
+    """The body, or `Refused(TOO_LARGE)` as soon as it is known to be larger than `limit` bytes, or `MALFORMED` where
+    the line ended before it did: nobody hears that any more, but it is no failure of ours."""
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise Refused(R.TOO_LARGE, limit=f"{limit // 1024} KiB")
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise Refused(R.TOO_LARGE, limit=f"{limit // 1024} KiB")
+    except ClientDisconnect:
+        raise Refused(R.MALFORMED, expected="the whole body") from None
     return bytes(body)
 
 

@@ -3,7 +3,7 @@
 What arrives: a typed message of `protocol.to_viewer`. What leaves: the bytes of one unmasked, unfragmented WebSocket
 frame for each subprotocol, made at the first asking and shared by reference afterwards. It does not know who gets them.
 Frames are never fragmented: a direct write could fall between two fragments.
-Also here: what nearly every incoming message is, one short whole frame, read without the sans-I/O protocol.
+Also here: what nearly every incoming message is, one short whole frame, read without the whole reader.
 """
 
 import msgspec
@@ -12,7 +12,7 @@ from websockets.frames import apply_mask  # type: ignore[attr-defined]  # C wher
 from livecommerce.protocol.codec import JSON, MSGPACK, Subprotocol, encode
 
 PING = b"\x89\x00"
-_BINARY, _TEXT = 0x82, 0x81
+_BINARY, _TEXT, _CLOSE, _PONG = 0x82, 0x81, 0x88, 0x8A
 
 
 def frame_of(payload: bytes, subprotocol: Subprotocol) -> bytes:
@@ -26,15 +26,30 @@ def frame_of(payload: bytes, subprotocol: Subprotocol) -> bytes:
     return bytes((first, 127)) + size.to_bytes(8, "big") + payload
 
 
+def pong_of(payload: bytes) -> bytes:
+    """The answer to a ping; a ping has at most 125 bytes."""
+    return bytes((_PONG, len(payload))) + payload
+
+
+def close_frame(code: int | None, reason: str = "") -> bytes:
+    """The last frame of a connection; `reason` is cut at the 123 bytes that fit, between two letters."""
+    if code is None:
+        return bytes((_CLOSE, 0))
+    payload = code.to_bytes(2, "big") + reason.encode()[:123].decode(errors="ignore").encode()
+    return bytes((_CLOSE, len(payload))) + payload
+
+
 def short_message(data: bytes) -> bytes | None:
-    """The payload, unmasked, where `data` is exactly one final, masked data frame of less than 126 bytes."""
+    """The payload, unmasked, where `data` is exactly one final, masked data frame of less than 126 bytes; text only
+    where it is ASCII, so that nobody need ask whether it is UTF-8."""
     if len(data) < 6 or data[0] not in (_BINARY, _TEXT):
         return None
     # 0x80 says that it is masked; 126 and 127 would say that the size stands in further bytes.
     size = data[1] - 0x80
     if not 0 <= size < 126 or len(data) != size + 6:
         return None
-    return apply_mask(data[6:], data[2:6])
+    payload: bytes = apply_mask(data[6:], data[2:6])
+    return payload if data[0] == _BINARY or payload.isascii() else None
 
 
 class Shared:

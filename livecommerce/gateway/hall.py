@@ -1,11 +1,12 @@
 """One show in this process, acting: what `rooms.Room` decides is done here, and who sits in the show is known here.
 
 What arrives: sockets that said hello, messages of the relay, ticks. What leaves: welcomes, and shared frames to every
-seat. Seats stand in groups by what frame they get (subprotocol × chat rate), so that fan-out is a loop over one set.
+seat. Seats stand in groups by what frame they get (subprotocol × chat rate), so that fan-out is one loop.
 From reading the room's position to taking the seat nothing waits, so no event falls between a welcome and what follows.
 """
 
 import asyncio
+import contextlib
 import itertools
 import random
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,11 +17,12 @@ import structlog
 from livecommerce.errors import Close, R, Refused
 from livecommerce.gateway.claims import ClaimDesk
 from livecommerce.gateway.frames import Shared
-from livecommerce.gateway.measures import FAN_OUT, PUBLISH_TO_WRITE, RECOVER
+from livecommerce.gateway.measures import FAN_OUT, HOLES, PUBLISH_TO_WRITE, RECOVER, RESUMED, RESYNCS
 from livecommerce.gateway.offers import ENDS, OfferDesk
-from livecommerce.gateway.outbox import Lane, Outbox, send_to_all
+from livecommerce.gateway.outbox import Lane, Outbox
+from livecommerce.gateway.seats import Seats, send_to_all
 from livecommerce.protocol.codec import JSON, MSGPACK, Subprotocol
-from livecommerce.protocol.facts import Hold, Level, OrderFacts, Stamped
+from livecommerce.protocol.facts import Hold, Level, OrderFacts, Presence, Stamped
 from livecommerce.protocol.from_viewer import Hello
 from livecommerce.protocol.to_viewer import Counting, Desk, Levels, Snapshot, State, Talk, ToViewer, Welcome, You
 from livecommerce.reservations import keys
@@ -42,6 +44,7 @@ from livecommerce.rooms.room import (
 )
 from livecommerce.rooms.talk import TalkFrames
 from livecommerce.shows.news import TalkLine
+from livecommerce.shows.triage import LEASE_SECONDS
 
 if TYPE_CHECKING:
     from livecommerce.gateway.hub import Hub
@@ -83,11 +86,11 @@ class Hall:
             hub.process_id,
             settings.talk_lines_per_second,
             settings.talk_lines_per_second_phone,
-            settings.banned_words,
+            hub.talk_rules,
         )
         self.ready = False
         self.empty_since = hub.clock.monotonic()
-        self._groups: dict[tuple[Subprotocol, Stream], set[Outbox]] = {group: set() for group in _GROUPS}
+        self._groups: dict[tuple[Subprotocol, Stream], Seats] = {group: Seats() for group in _GROUPS}
         self._of_viewer: dict[str, list[LiveSocket]] = {}
         self._desk: set[LiveSocket] = set()
         self._shown: ShowSnapshot | None = None
@@ -104,6 +107,8 @@ class Hall:
         self._to_log: list[TalkLine] = []
         self._logging = asyncio.Lock()
         self._tick_seconds = settings.talk_tick_ms / 1000
+        self._renew_at = 0.0
+        self.last_judged: dict[str, asyncio.Event] = {}  # viewer → her newest line that a judge still looks at
         self.claims = ClaimDesk(hub, self)
         self.offers = OfferDesk(hub, self)
 
@@ -116,6 +121,8 @@ class Hall:
         """Hear the show's channel, then take a snapshot, then fill what came in between. Raises `Refused`."""
         hub = self._hub
         shown = await hub.shows.snapshot(self.show_id)  # first: a show that does not exist costs no subscription
+        await hub.refresh_talk_rules()
+        self.room.moderation.rules = hub.talk_rules
         try:
             async with asyncio.timeout(5):
                 await hub.relay.join(self.channel)
@@ -225,22 +232,32 @@ class Hall:
         # Nothing waits from here on.
         if socket.stage != "entering":
             return
-        self._welcome(socket, hello.offset, shown, missed, holds, orders)
+        if shown is None:
+            RESUMED.inc(len(missed))
+        since, all_of_it = self.room.talk.since(hello.heard) if hello.epoch else ((), True)
+        self._welcome(socket, hello.offset, shown, missed, holds, orders, missed_talk=not all_of_it)
+        if shown is None and since:
+            socket.send(Talk(since, self.room.talk.shed_per_second))
         self.offers.knows(socket.identity, orders)
         self._groups[socket.subprotocol, socket.stream].add(socket.outbox)
         if socket.role in DESK_ROLES:
             self._desk.add(socket)
+            self._staff_sits()
+            socket.send(Desk(here=self.room.staff.everybody(self._clock.monotonic())))
         self.room.crowd.here = len(self) - len(self._desk)  # viewers: who hosts does not watch
         socket.seat(self._clock.monotonic())
 
     async def _own_of(self, socket: "LiveSocket") -> tuple[tuple[Hold, ...] | None, tuple[OrderFacts, ...]]:
         assert socket.identity is not None
         viewer_id = socket.identity.viewer_id
-        holds, orders = await asyncio.gather(
-            self._holds_of(viewer_id),
-            self._hub.orders.orders_of(viewer_id, self.show_id),
-        )
-        return holds, tuple(orders)
+        # Both at once, and one task less than by `gather`.
+        orders = asyncio.ensure_future(self._hub.orders.orders_of(viewer_id, self.show_id))
+        try:
+            holds = await self._holds_of(viewer_id)
+        except BaseException:
+            orders.cancel()
+            raise
+        return holds, tuple(await orders)
 
     def _welcome(
         self,
@@ -250,11 +267,13 @@ class Hall:
         missed: tuple[Stamped, ...],
         holds: tuple[Hold, ...] | None,
         orders: tuple[OrderFacts, ...],
+        missed_talk: bool = False,
     ) -> None:
         assert socket.identity is not None
-        now_ms = self._clock.now_ms()
+        now_ms, who = self._clock.now_ms(), socket.identity
+        is_member = who.kind == "merchant" or socket.role != "viewer"
         welcome = Welcome(
-            You(socket.identity.viewer_id, socket.identity.name, socket.role),
+            You(who.viewer_id, who.name, socket.role, member=is_member),
             now_ms,
             self.room.epoch,
             shown.offset if shown else offset,
@@ -264,6 +283,7 @@ class Hall:
             orders,
             self._encoded(shown, socket.subprotocol) if shown else None,
             counting=holds is None,
+            missed_talk=missed_talk,
         )
         socket.send(welcome)
         if missed:
@@ -287,10 +307,34 @@ class Hall:
             self._of_viewer.pop(socket.identity.viewer_id, None)
         if socket.outbox is not None:
             self._groups[socket.subprotocol, socket.stream].discard(socket.outbox)
-        self._desk.discard(socket)
+        if socket in self._desk:
+            self._desk.discard(socket)
+            self._staff_left(socket.identity.viewer_id)
         self.room.crowd.here = len(self) - len(self._desk)  # viewers: who hosts does not watch
         if not self._of_viewer:
             self.empty_since = self._clock.monotonic()
+
+    def _staff_sits(self) -> None:
+        sitting = [(one.identity, one.role) for one in self._desk if one.identity is not None]
+        self.room.staff.sits(Presence(identity.viewer_id, identity.name, role) for identity, role in sitting)
+
+    def _staff_left(self, account_id: str) -> None:
+        """What she had in hand goes back, unless she has another window open somewhere."""
+        self._staff_sits()
+        here = any(one.identity and one.identity.viewer_id == account_id for one in self._desk)
+        if not here and not self.room.staff.is_elsewhere(account_id, self._clock.monotonic()):
+            self._hub.in_background(self._give_back(account_id))
+
+    async def _give_back(self, account_id: str) -> None:
+        shows = self._hub.shows
+        with contextlib.suppress(Refused):  # then her lease ends by itself
+            if await shows.triage.give_back(self.show_id, account_id):
+                await shows.tell_triage(self.show_id)
+
+    async def _renew_leases(self) -> None:
+        sitting = {one.identity.viewer_id for one in self._desk if one.identity is not None}
+        with contextlib.suppress(Refused):
+            await self._hub.shows.triage.renew(self.show_id, sorted(sitting))
 
     @property
     def is_idle(self) -> bool:
@@ -309,11 +353,16 @@ class Hall:
             async with self._hub.joins:
                 holds, orders = await self._own_of(socket)
                 shown, missed = await self._snapshot()
-        except Refused:
+        except Exception as error:
+            if not isinstance(error, Refused):
+                log.exception("not_welcomed_again", show_id=self.show_id)
             socket.close(Close.RESYNC, "Come back for a fresh start.", random.randint(500, 3000))
             return
         if socket.stage == "seated":
             self._welcome(socket, 0, shown, missed, holds, orders)
+            group = self._groups[socket.subprotocol, socket.stream]
+            if socket.outbox not in group:  # its seat was taken away when everybody began anew
+                group.add(socket.outbox)
 
     # --- snapshots and catching up ----------------------------------------------------------------------------------
 
@@ -339,7 +388,8 @@ class Hall:
 
     def _start_at(self, shown: "ShowSnapshot") -> None:
         self._shown = shown
-        self.room.start(shown.epoch, shown.offset, shown.slow_seconds, shown.show.status)
+        self._older = None  # the same offsets of another epoch mean other events
+        self.room.start(shown.epoch, shown.offset, shown.slow_seconds, shown.show.status, shown.members_only)
         self.room.learn_cards(shown.cards)
         self.room.shelf.start(shown.show, shown.cards, shown.on_air)
 
@@ -356,7 +406,7 @@ class Hall:
             snapshot = Snapshot(
                 shown.show, tuple(shown.cards), shown.on_air, room.levels, room.levels_version, tuple(history),
                 tuple(shown.pinned), tuple(shown.questions), dict(shown.promises), room.moderation.slow_seconds,
-                viewers,
+                viewers, members_only=room.moderation.members_only,
             )  # fmt: skip
             encoder = msgspec.msgpack if subprotocol == MSGPACK else msgspec.json
             made[subprotocol] = encoder.encode(snapshot)
@@ -427,8 +477,7 @@ class Hall:
                 case ToTalk(frames):
                     self._talking = asyncio.get_running_loop().create_task(self._talk_pass(frames))
                 case ToDesk(message):
-                    for socket in self._desk:
-                        socket.send(message)
+                    self._to_desk(message)
                 case Publish(message):
                     self._hub.relay.publish(self.channel, message)
                 case Remember():
@@ -453,6 +502,12 @@ class Hall:
         FAN_OUT.observe(self._clock.monotonic() - started)
         if isinstance(message, State):
             PUBLISH_TO_WRITE.observe(max(0, self._clock.now_ms() - message.events[-1].at_ms) / 1000)
+
+    def _to_desk(self, message: ToViewer) -> None:
+        to_account = message.to_account if isinstance(message, Desk) else ""
+        for socket in self._desk:
+            if not to_account or (socket.identity and socket.identity.viewer_id == to_account):
+                socket.send(message)
 
     def _to_viewer(self, viewer_id: str, message: ToViewer) -> None:
         for socket in self._of_viewer.get(viewer_id, ()):
@@ -518,8 +573,10 @@ class Hall:
         try:
             events = await self._hub.shows.news.since(self.show_id, epoch, after_offset)
         except Refused:
+            HOLES.labels("busy").inc()
             self.room.fill_failed()
             return
+        HOLES.labels("filled" if events is not None else "gone").inc()
         self.act(self.room.fill(epoch, events, self._clock.monotonic()))
 
     async def _resync(self) -> None:
@@ -532,12 +589,18 @@ class Hall:
             return  # the next comparison finds it again
         if (self.room.epoch, self.room.offset) != (epoch_before, offset_before):
             return  # somebody else has begun again meanwhile
+        RESYNCS.inc()
         log.warning("room_resync", show_id=self.show_id, epoch=shown.epoch, offset=shown.offset)
         self._start_at(shown)
         self.room.hear_levels(version, levels)
-        for socket in list(itertools.chain.from_iterable(self._of_viewer.values())):
-            if socket.stage == "seated":
-                await self._welcome_again(socket)
+        # Nobody hears an event of the new order before the snapshot that it follows: a page would take it for a gap
+        # and break its line, and thousands would at once.
+        seated = [each for each in itertools.chain.from_iterable(self._of_viewer.values()) if each.stage == "seated"]
+        for socket in seated:
+            self._groups[socket.subprotocol, socket.stream].discard(socket.outbox)
+        for first in range(0, len(seated), OWN_SLICE):
+            await asyncio.gather(*(self._welcome_again(socket) for socket in seated[first : first + OWN_SLICE]))
+        self.room.crowd.here = len(self) - len(self._desk)  # who came meanwhile was counted without them
 
     # --- ticks ------------------------------------------------------------------------------------------------------
 
@@ -584,10 +647,21 @@ class Hall:
             except Refused:
                 self._to_log = (lines + self._to_log)[-TO_LOG_MAX:]
 
+    async def keep_talk(self) -> None:
+        """What was shown and is not in the show log yet."""
+        rows, self._to_remember = self._to_remember, []
+        if rows or self._to_log or self._logging.locked():
+            await self._remember(rows)
+
     def second(self) -> None:
         """Once a second: the head-count."""
         if self.ready:
-            self.act(self.room.take_crowd(self._clock.monotonic()))
+            now = self._clock.monotonic()
+            self.act(self.room.take_crowd(now))
+            self.act(self.room.take_staff(now))
+            if self._desk and now >= self._renew_at:
+                self._renew_at = now + LEASE_SECONDS / 3
+                self._hub.in_background(self._renew_leases())
             self.offers.second()
 
     def relay_changed(self, up: bool) -> None:

@@ -10,21 +10,34 @@ import asyncio
 import contextlib
 import random
 import secrets
-from collections.abc import Awaitable, Coroutine
-from typing import TYPE_CHECKING, Any, get_args
+from collections.abc import Awaitable, Coroutine, Iterator
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 import structlog
 from redis.asyncio import Redis
 
 from livecommerce.clock import Clock
+from livecommerce.ending import end
 from livecommerce.errors import Close, R, Refused
 from livecommerce.gateway.addresses import AddressMarks
 from livecommerce.gateway.admission import Admission, Credits
 from livecommerce.gateway.asked import Asked
 from livecommerce.gateway.claims import ASKED_AGAIN
 from livecommerce.gateway.hall import DESK_ROLES, Hall
-from livecommerce.gateway.measures import ANSWER, LOOP_LAG, RELAY_UP, ROOMS, SOCKETS
+from livecommerce.gateway.http_line import HttpLines, make_http_line
+from livecommerce.gateway.judge import Judged, JudgedLine
+from livecommerce.gateway.measures import (
+    ANSWER,
+    LOOP_LAG,
+    RELAY_BREAKS,
+    RELAY_LAG,
+    RELAY_LOST,
+    RELAY_UP,
+    ROOMS,
+    SOCKETS,
+    TALK_REFUSED,
+)
 from livecommerce.gateway.socket import LiveSocket, make_protocol
 from livecommerce.gateway.wheel import Wheel
 from livecommerce.ids import new_id
@@ -43,11 +56,19 @@ from livecommerce.protocol.from_viewer import (
     Token,
     Vote,
 )
-from livecommerce.protocol.to_viewer import Answer, Desk, Pong, Said
+from livecommerce.protocol.to_viewer import Answer, Own, Pong, Said
+from livecommerce.rooms.copies import print_of
+from livecommerce.rooms.letters import cleaned, letters
+from livecommerce.rooms.links import hosts_of
+from livecommerce.rooms.moderation import TalkRules
 from livecommerce.rooms.relay import Relay
 from livecommerce.rooms.room import Remember, Speaker
+from livecommerce.rooms.words import WordList
 from livecommerce.settings import Settings
 from livecommerce.shows.claims import Claim, Unclear
+from livecommerce.shows.starter_words import STARTERS
+from livecommerce.shows.talk_rules import KeptTalkRules
+from livecommerce.shows.triage import TriageLine
 
 if TYPE_CHECKING:
     from livecommerce.gateway.door import Door
@@ -61,9 +82,16 @@ log = structlog.get_logger(__name__)
 
 IN_FLIGHT_MAX = 8  # requests of one socket that wait for an answer
 JOINS_MAX = 256  # welcomes being prepared at once: what is read together; the others queue, bounded by the sockets
+# So many seconds' worth of accepts may be on the line without having proved who they are, and half the sockets at most:
+# beyond it the one that has been there longest goes, so that a crowd that says nothing keeps nobody out.
+STRANGERS_SECONDS = 2
 COMPARE_SECONDS = 1.7  # uneven periods, so that the jobs of a process do not fall together
 SECOND_SECONDS = 1.03
 DRAIN_BATCHES_PER_SECOND = 10
+DRAIN_BATCH_MIN = 50  # a small room goes at once
+TALK_KEPT_SECONDS_MAX = 2.0  # for the lines that are not in the show log yet, when the process ends
+
+Kind = Literal["chat", "question", "private"]
 
 _TAGS: dict[type[AnyFromViewer], str] = {kind: str(kind.__struct_config__.tag) for kind in get_args(AnyFromViewer)}
 _ANSWERS = {kind: ANSWER.labels(kind) for kind in ("reserve", "release", "accept")}
@@ -85,6 +113,13 @@ _CLOSE_FOR: dict[R, Close] = {
 }
 
 
+def rules_of(kept: KeptTalkRules, settings: Settings) -> TalkRules:
+    """The merchant's lists and the server's settings as what rooms ask."""
+    starters = [word for name in kept.starters for word in STARTERS[name]]
+    words = WordList((*settings.banned_words, *starters, *kept.words), kept.allowed)
+    return TalkRules(words, hosts_of((settings.base_url, *settings.allowed_origins, *kept.link_hosts)))
+
+
 class Hub:
     """One per web process. `start` before the first socket; `drain` when it is about to stop; `aclose` last."""
 
@@ -98,6 +133,7 @@ class Hub:
         engine: "ReservationEngine",
         orders: "Orders",
         offers: "OfferBooks | None" = None,
+        judge: "Judged | None" = None,
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -106,22 +142,29 @@ class Hub:
         self.engine = engine
         self.orders = orders
         self.offer_books = offers  # None: nothing is offered here
+        self.judge = judge or Judged(None, settings, clock)
+        self.talk_rules = rules_of(KeptTalkRules(), settings)
+        self._talk_rules_version = -1
         self.process_id = secrets.token_hex(6)
         self.admission = Admission(settings, clock.monotonic())
         self._marks = AddressMarks(settings.secret)
         self.wheel = Wheel(clock.monotonic())
-        self.relay = Relay(redis, clock, self._heard, self._relay_changed)
+        self.relay = Relay(redis, clock, self._heard, self._relay_changed, RELAY_LAG.observe)
         self.joins = asyncio.Semaphore(JOINS_MAX)
         self.rooms: dict[str, Hall] = {}
         self._opening: dict[str, asyncio.Task[Hall]] = {}
         self._by_channel: dict[str, Hall] = {}
         self._sockets: set[LiveSocket] = set()
+        self._strangers: dict[LiveSocket, None] = {}  # who has not said who it is, or could not; longest first
+        self._strangers_max = max(1, min(settings.sockets_max // 2, STRANGERS_SECONDS * settings.accepts_per_second))
         self._slowest_ms: dict[str, float] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._to_drain: list[LiveSocket] = []
         self._draining: asyncio.Task[None] | None = None
+        self.http_lines = HttpLines(self.wheel, clock, settings.http_lines_max)
         self.protocol_class = make_protocol(self)
+        self.http_class = make_http_line(self.http_lines)
 
     async def start(self) -> None:
         """Begin to serve: the relay, the wheel, the ticks."""
@@ -144,13 +187,12 @@ class Hub:
             await asyncio.shield(self._draining)
 
     async def aclose(self) -> None:
-        """End every task and the relay's connection. Sockets that are still open are cut."""
-        tasks = [*self._loops, *self._tasks, *self._opening.values()]
-        if self._draining is not None:
-            tasks.append(self._draining)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """End every task and the relay's connection. Lines of talk that were shown are written into the show log first,
+        within a bound. Sockets that are still open are cut."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(TALK_KEPT_SECONDS_MAX):
+                await asyncio.gather(*(hall.keep_talk() for hall in self.rooms.values()), return_exceptions=True)
+        await end([*self._loops, *self._tasks, *self._opening.values(), self._draining])
         await self.relay.aclose()
         for socket in list(self._sockets):
             socket.cut()
@@ -191,9 +233,25 @@ class Hub:
         for hall in self.rooms.values():
             hall.tick()
 
+    async def refresh_talk_rules(self) -> None:
+        """Follow the merchant's word lists; made anew only where they changed. While the ledger is away, the last ones
+        stand."""
+        try:
+            kept = await self.shows.talk_rules()
+        except Refused:
+            return
+        if kept.version != self._talk_rules_version:
+            self._talk_rules_version = kept.version
+            self.talk_rules = rules_of(kept, self.settings)
+            for hall in self.rooms.values():
+                hall.room.moderation.rules = self.talk_rules
+
     def _second(self) -> None:
+        self.in_background(self.refresh_talk_rules())
         SOCKETS.set(len(self._sockets))
         ROOMS.set(len(self.rooms))
+        RELAY_LOST.inc(self.relay.lost)
+        self.relay.lost = 0
         for hall in self.rooms.values():
             hall.second()
 
@@ -213,6 +271,8 @@ class Hub:
 
     def _relay_changed(self, up: bool) -> None:
         RELAY_UP.set(1 if up else 0)
+        if not up:
+            RELAY_BREAKS.inc()
         for hall in self.rooms.values():
             hall.relay_changed(up)
             if up and hall.ready:
@@ -225,16 +285,26 @@ class Hub:
     def admit(self, socket: LiveSocket) -> None:
         """Before the handshake's answer: origin and caps. Raises `Refused`, and then nothing was counted."""
         if self._draining is not None:
-            raise Refused(R.UNAVAILABLE, after_ms=self.settings.drain_seconds * 1000)
+            raise Refused(R.UNAVAILABLE, after_ms=random.randint(0, self.settings.drain_seconds * 1000))
         self.admission.check_origin(socket.origin, socket.host, socket.cookie)
         self.admission.enter(socket.address, self.clock.monotonic())
         socket.admitted = True
         self._sockets.add(socket)
+        if len(self._strangers) >= self._strangers_max:
+            next(iter(self._strangers)).give_way()
+
+    def is_stranger(self, socket: LiveSocket) -> None:
+        """It has opened and has yet to say who it is; or it could not, and has yet to go."""
+        self._strangers[socket] = None
+
+    def is_no_stranger(self, socket: LiveSocket) -> None:
+        self._strangers.pop(socket, None)
 
     def lost(self, socket: LiveSocket) -> None:
         """The connection is gone."""
         self.wheel.drop(socket)
         self._sockets.discard(socket)
+        self._strangers.pop(socket, None)
         if socket.admitted:
             self.admission.leave(socket.address)
         if socket.hall is not None:
@@ -358,6 +428,7 @@ class Hub:
     def _turn_away(self, socket: LiveSocket, refused: Refused) -> None:
         if socket.stage != "entering":
             return
+        self.is_stranger(socket)
         socket.refuse("hello", refused)
         code = _CLOSE_FOR.get(refused.why, Close.RESYNC)
         after_ms = refused.after_ms if refused.after_ms is not None else 1000
@@ -387,37 +458,82 @@ class Hub:
         hall, viewer = socket.hall, socket.identity
         assert hall is not None
         assert viewer is not None
-        now_ms, now = self.clock.now_ms(), self.clock.monotonic()
-        speaker = Speaker(viewer.viewer_id, viewer.name, socket.role, viewer.kind == "simulated", socket)
+        now = self.clock.monotonic()
+        member = viewer.kind == "merchant"
+        speaker = Speaker(viewer.viewer_id, viewer.name, socket.role, viewer.kind == "simulated", socket, member)
         claim = hall.room.shelf.read(say.text) if say.kind == "chat" else None
         try:
-            text = hall.room.may_say(speaker, say.text, now, claim is not None)
+            text = hall.room.may_say(speaker, say.text, now, claim is not None, say.kind == "private")
         except Refused as refused:
             if claim is not None and refused.why in ASKED_AGAIN and hall.claims.knows(viewer.viewer_id, say.cid):
                 hall.claims.answer(socket, say.cid, claim)
                 return
-            if refused.why is R.HELD_BACK and say.kind == "chat":
-                self._hold_back(socket, say, now_ms)
+            TALK_REFUSED.labels(refused.why.value.word).inc()
+            if refused.why is R.HELD_BACK:
+                raise self._held_back(socket, say.kind, cleaned(say.text), "copies") from None
             raise
         if claim is not None:
             self._claim(socket, speaker, say.cid, text, claim)
-        elif say.kind == "chat":
-            hall.room.say(speaker, say.cid, text, now_ms, now)
-            hall.said()
-        elif say.kind == "question":
-            self._ask(socket, say.cid, self._question(socket, say.cid, text))
         else:
-            self._ask(socket, say.cid, self._private(socket, say.cid, text))
+            self._judge_or_deliver(socket, speaker, say.cid, say.kind, text)
+
+    def _judge_or_deliver(self, socket: LiveSocket, speaker: Speaker, cid: str, kind: Kind, text: str) -> None:
+        if speaker.role == "viewer" and self.judge.is_on:
+            self._ask(socket, cid, self._judged(socket, speaker, cid, kind, text))
+        else:
+            self._deliver(socket, speaker, cid, kind, text)
+
+    async def _judged(self, socket: LiveSocket, speaker: Speaker, cid: str, kind: Kind, text: str) -> None:
+        """Ask the merchant's judge, then do as it says. Lines of others go on meanwhile; hers stay in their order."""
+        hall, viewer = socket.hall, socket.identity
+        assert hall is not None
+        assert viewer is not None
+        before, mine = hall.last_judged.get(speaker.viewer_id), asyncio.Event()
+        hall.last_judged[speaker.viewer_id] = mine
+        try:
+            verdict = await self.judge(
+                JudgedLine(
+                    new_id("jdg"), socket.show_id, kind, text, speaker.name, speaker.viewer_id, speaker.member,
+                    self.clock.now_ms(),
+                )
+            )  # fmt: skip
+            if before is not None:
+                await before.wait()
+            # She may have been silenced while it was thinking.
+            hall.room.may_still_say(speaker, self.clock.monotonic(), kind == "private")
+            if verdict.verdict == "refuse":
+                reason = cleaned(verdict.reason)[:200]
+                if not reason:
+                    raise Refused(R.NOT_SHOWN)
+                raise Refused(R.NOT_SHOWN, facts={"reason": reason}, reason=reason)
+            if verdict.verdict == "hold" and kind != "private":
+                raise self._held_back(socket, kind, text, cleaned(verdict.reason)[:200] or "judge")
+            self._deliver(socket, speaker, cid, kind, cleaned(verdict.text) if verdict.text else text)
+        finally:
+            mine.set()
+            if hall.last_judged.get(speaker.viewer_id) is mine:
+                del hall.last_judged[speaker.viewer_id]
+
+    def _deliver(self, socket: LiveSocket, speaker: Speaker, cid: str, kind: Kind, text: str) -> None:
+        hall = socket.hall
+        assert hall is not None
+        if kind == "chat":
+            hall.room.say(speaker, cid, text, self.clock.now_ms(), self.clock.monotonic())
+            hall.said()
+        elif kind == "question":
+            self._ask(socket, cid, self._question(socket, cid, text))
+        else:
+            self._ask(socket, cid, self._private(socket, cid, text))
 
     def _claim(self, socket: LiveSocket, speaker: Speaker, cid: str, text: str, claim: Claim | Unclear) -> None:
-        """A line that claims: in the chat like any other, or not, as the show says; and answered to her alone."""
+        """A line that claims: in the chat like any other, or not, as the show says; and answered to her alone. The
+        claim itself waits for no judge: others tap meanwhile."""
         hall, now_ms = socket.hall, self.clock.now_ms()
         assert hall is not None
         if hall.claims.knows(speaker.viewer_id, cid):
             pass  # the same line once more: it was said
         elif hall.room.shelf.rules.lines_shown:
-            hall.room.say(speaker, cid, text, now_ms, self.clock.monotonic())
-            hall.said()
+            self._judge_or_deliver(socket, speaker, cid, "chat", text)
         else:
             _send(socket, Said(cid, False, self._line(socket, text, "chat", now_ms)))
         hall.claims.answer(socket, cid, claim)
@@ -427,15 +543,26 @@ class Hub:
         assert viewer is not None
         return Line(new_id("ln"), now_ms, viewer.name, text, socket.role, kind, viewer.kind == "simulated")
 
-    def _hold_back(self, socket: LiveSocket, say: Say, now_ms: int) -> None:
-        """The line waits for a moderator: on the desks, and where `let_through` finds it."""
+    def _held_back(self, socket: LiveSocket, kind: Kind, text: str, why: str) -> Refused:
+        """The line waits for a moderator: in the triage, and where `let_through` finds it. What to tell its author."""
         hall, viewer = socket.hall, socket.identity
         assert hall is not None
         assert viewer is not None
-        line = self._line(socket, say.text, "chat", now_ms)
+        line = self._line(socket, text, "question" if kind == "question" else "chat", self.clock.now_ms())
         hall.act([Remember(line, viewer.viewer_id, True)])
-        desk = Desk(held_line=line, viewer_id=viewer.viewer_id)
-        self.in_background(_quietly(self.shows.news.tell_desk(socket.show_id, desk)))
+        like = print_of(letters(text))
+        copies = [
+            TriageLine(one.line_id, "", one.name, one.text, True)
+            for one in (hall.room.talk.history if like.sketch else ())
+            if one.role == "viewer" and print_of(letters(one.text)).is_like(like)
+        ]
+        lines = [TriageLine(line.line_id, viewer.viewer_id, line.name, line.text), *copies]
+        self.in_background(_quietly(self._into_triage(socket.show_id, lines, why, like.sketch)))
+        return Refused(R.HELD_BACK, facts={"line_id": line.line_id})
+
+    async def _into_triage(self, show_id: str, lines: list[TriageLine], why: str, sketch: tuple[int, ...]) -> None:
+        await self.shows.triage.hold(show_id, lines, why, sketch)
+        await self.shows.tell_triage(show_id)
 
     async def _question(self, socket: LiveSocket, cid: str, text: str) -> None:
         assert socket.identity is not None
@@ -448,9 +575,9 @@ class Hub:
 
     async def _private(self, socket: LiveSocket, cid: str, text: str) -> None:
         assert socket.identity is not None
-        line = self._line(socket, text, "question", self.clock.now_ms())
-        await self.shows.news.tell_desk(socket.show_id, Desk(private=line, viewer_id=socket.identity.viewer_id))
-        _send(socket, Said(cid, False, line))
+        asked = await self.shows.ask_privately(socket.show_id, socket.identity, text)
+        _send(socket, Said(cid, False, self._line(socket, text, "question", asked.at_ms)))
+        _send(socket, Own(private=asked))
 
     async def _vote(self, socket: LiveSocket, cid: str, question_id: str) -> None:
         assert socket.identity is not None
@@ -566,16 +693,25 @@ class Hub:
 
     async def _drain(self) -> None:
         await asyncio.sleep(0)  # uvicorn calls `shutdown` on every connection in one go: let it finish
-        spread_ms = self.settings.drain_seconds * 1000
         batches = max(1, self.settings.drain_seconds * DRAIN_BATCHES_PER_SECOND // 2)
-        size = max(50, -(-len(self._to_drain) // batches))
+        size = max(DRAIN_BATCH_MIN, -(-len(self._to_drain) // batches))
         log.info("hub_drains", sockets=len(self._to_drain))
+        returns_ms = self._spread_returns(len(self._to_drain))
         while self._to_drain:
             batch, self._to_drain = self._to_drain[:size], self._to_drain[size:]
             for socket in batch:
-                socket.close(Close.MOVING, "This server is being replaced. Come back.", random.randint(0, spread_ms))
+                after_ms = next(returns_ms, self.settings.drain_seconds * 1000)
+                socket.close(Close.MOVING, "This server is being replaced. Come back.", after_ms)
             if self._to_drain:
                 await self.clock.sleep(1 / DRAIN_BATCHES_PER_SECOND)
+
+    def _spread_returns(self, count: int) -> Iterator[int]:
+        """One return for each, no two in the same part of the time: drawn freely, some of ten thousand would come
+        twice as thick as others. In no order, so that those who are told together do not come together."""
+        spread_ms = self.settings.drain_seconds * 1000
+        parts = list(range(count))
+        random.shuffle(parts)
+        return iter([int(spread_ms * (part + random.random()) / count) for part in parts])
 
 
 def _refuse_too_many(socket: LiveSocket) -> None:

@@ -28,7 +28,23 @@ DROPPED = Counter("livecommerce_hub_dropped", "Frames not queued for a viewer", 
 OFFERS = Counter(
     "livecommerce_hub_offers", "Moments at which something could be offered, by what came of them", ["fate"]
 )
+TALK_REFUSED = Counter("livecommerce_hub_talk_refused", "Lines refused or held, by the word of the refusal", ["word"])
 RECOVER = Counter("livecommerce_hub_recover", "Joins that asked to resume", ["recovered"])
+RESUMED = Counter("livecommerce_hub_resumed_events", "State events told again to viewers who came back")
+RESYNCS = Counter("livecommerce_hub_resyncs", "Rooms that began anew at a snapshot: a new epoch, or a hole left open")
+HOLES = Counter("livecommerce_hub_holes", "Holes in a show's events that were read from the news", ["fate"])
+QUEUE = Histogram(
+    "livecommerce_hub_queue_bytes",
+    "Bytes that wait for a viewer, looked at with each of her pings",
+    buckets=(0, 1024, 4096, 16_384, 65_536, 131_072, 262_144, 1_048_576),
+)
+RELAY_LAG = Histogram(
+    "livecommerce_hub_relay_lag_seconds",
+    "From a ping on the relay's line to its answer, behind all news",
+    buckets=_SECONDS,
+)
+RELAY_BREAKS = Counter("livecommerce_hub_relay_breaks", "Times that this process stopped to hear Redis")
+RELAY_LOST = Counter("livecommerce_hub_relay_lost", "Talk and head-counts that Redis never got")
 RELAY_UP = Gauge("livecommerce_hub_relay_up", "1 while this process hears Redis")
 # A balancer gives each request to whichever process it likes: these say who answered, and how many there are to meet.
 PROCESS = Gauge("livecommerce_process_id", "Process id of this web process")

@@ -9,14 +9,17 @@ holds none. So our own flag always knows whether a direct write may overtake byt
 """
 
 import asyncio
-import os
 import socket
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable
 from enum import IntEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from livecommerce.gateway.fan_out import BROKEN, HELD, write_one
 from livecommerce.gateway.measures import DROPPED
+
+if TYPE_CHECKING:
+    from livecommerce.gateway.seats import Seats
 
 TRANSPORT_BYTES_MAX = 16_384
 # Without it the kernel takes 4 MB for a viewer who reads nothing, and no bound of ours ever bites.
@@ -48,7 +51,7 @@ class Outbox:
     # fmt: off
     __slots__ = (
         "_closed", "_collapsed", "_descriptor", "_ending", "_first", "_missed_bytes", "_needs_levels", "_owner",
-        "_paused", "_rest", "_talk", "_transport", "bytes_max", "direct", "waiting_bytes",
+        "_paused", "_rest", "_talk", "_then", "_transport", "bytes_max", "direct", "place", "seats", "waiting_bytes",
     )
     # fmt: on
 
@@ -58,10 +61,13 @@ class Outbox:
         self.bytes_max = bytes_max
         self.waiting_bytes = 0
         self.direct = -1
+        self.seats: Seats | None = None  # and which place there; theirs to write
+        self.place = -1
         self._descriptor = -1
         self._paused = False
         self._closed = False
         self._ending = False
+        self._then: Callable[[], None] | None = None
         self._collapsed = False
         self._needs_levels = False
         self._missed_bytes = 0
@@ -84,7 +90,7 @@ class Outbox:
         plug: socket.socket | None = self._transport.get_extra_info("socket")
         if plug is not None and plug.family in (socket.AF_INET, socket.AF_INET6):
             try:
-                _set_not_sent_low_water(plug.fileno())
+                _set_not_sent_low_water(plug)
             except OSError:
                 plain = False  # it closed meanwhile; the transport will say so
         if not plain or plug is None:
@@ -96,35 +102,46 @@ class Outbox:
         if self._transport.get_write_buffer_size() > 0:
             self._paused = True
         elif not self._paused:
-            self.direct = self._descriptor
+            self._aim(self._descriptor)
+
+    def _aim(self, descriptor: int) -> None:
+        """The only place where `direct` changes: its copy among the seats must never say anything else."""
+        self.direct = descriptor
+        if self.seats is not None:
+            self.seats.descriptors[self.place] = descriptor
 
     def forget(self) -> None:
         """Never write again: the descriptor's number is about to belong to another connection."""
         self._closed = True
-        self.direct = self._descriptor = -1
+        self._descriptor = -1
+        self._aim(-1)
         self._first = self._talk = self._rest = None
         self.waiting_bytes = 0
 
     def send(self, frame: bytes, lane: Lane) -> None:
         """Write `frame` at once if nothing waits, else queue it under the bound."""
-        send_to_all((self,), frame, lane)
+        taken = write_one(self.direct, frame) if self.direct >= 0 else HELD
+        if taken != len(frame):
+            self.not_whole(frame, lane, taken)
 
-    def end_with(self, data: bytes) -> None:
-        """Drop what waits, save the frame that has begun, and send `data` as the last of this line."""
+    def end_with(self, data: bytes, then: Callable[[], None] | None = None) -> None:
+        """Drop what waits, save the frame that has begun, and send `data` as the last of this line; `then` is called
+        once the transport has all of it."""
         if self._closed:
             return
+        self._then = then
         self._talk = None
         self._first = deque([(Lane.OWN, data)])
         self.waiting_bytes = len(data) + len(self._rest or b"")
         self._ending = True
-        self.direct = -1
+        self._aim(-1)
         if not self._paused:
             self.resumed()
 
     def paused(self) -> None:
         """The transport holds bytes."""
         self._paused = True
-        self.direct = -1
+        self._aim(-1)
 
     def resumed(self) -> None:
         """The transport is empty: hand it what waits, up to its bound at a time."""
@@ -134,9 +151,13 @@ class Outbox:
             if not data:
                 break
             self._transport.write(data)
-        if self._paused or self._closed or self._ending:
+        if self._paused or self._closed:
             return
-        self.direct = self._descriptor
+        if self._ending:
+            if self._then is not None:
+                self._then()
+            return
+        self._aim(self._descriptor)
         self._tell_free()
 
     def _tell_free(self) -> None:
@@ -173,6 +194,15 @@ class Outbox:
 
     # --- the ways a write can go ------------------------------------------------------------------------------------
 
+    def not_whole(self, frame: bytes, lane: Lane, taken: int) -> None:
+        """A direct write of `frame` was not tried, failed, or the socket took only `taken` bytes."""
+        if taken == HELD:
+            self.hold(frame, lane)
+        elif taken == BROKEN:
+            self.broken()
+        else:
+            self.finish(frame, taken)
+
     def hold(self, frame: bytes, lane: Lane) -> None:
         """`frame` cannot be written directly: give it to a free transport, or queue it."""
         if self._closed or self._ending:
@@ -196,7 +226,7 @@ class Outbox:
     def _finish_by_transport(self, rest: memoryview) -> None:
         self.waiting_bytes += len(rest)
         self._rest = rest
-        self.direct = -1
+        self._aim(-1)
         self.resumed()
 
     def _queue(self, frame: bytes, lane: Lane) -> None:
@@ -258,27 +288,12 @@ class Outbox:
         self.waiting_bytes = sum(len(frame) for _, frame in self._first or ()) + len(self._rest or b"")
 
 
-def send_to_all(outboxes: Iterable[Outbox], frame: bytes, lane: Lane) -> None:
-    """The hot loop: the same bytes to each, one system call per viewer whose line is free."""
-    write = os.write
-    size = len(frame)
-    for outbox in outboxes:
-        descriptor = outbox.direct
-        if descriptor < 0:
-            outbox.hold(frame, lane)
-            continue
-        try:
-            written = write(descriptor, frame)
-        except BlockingIOError:
-            written = 0
-        except OSError:
-            outbox.broken()
-            continue
-        if written != size:
-            outbox.finish(frame, written)
-
-
-def _set_not_sent_low_water(descriptor: int) -> None:
+def _set_not_sent_low_water(plug: socket.socket) -> None:
     if option := getattr(socket, "TCP_NOTSENT_LOWAT", None):
-        with socket.socket(fileno=os.dup(descriptor)) as plug:
-            plug.setsockopt(socket.IPPROTO_TCP, option, NOTSENT_LOWAT_BYTES)
+        # uvloop's plug sets no options, so another is put on the same descriptor for a moment. Told its family and
+        # kind, it asks the kernel for neither.
+        borrowed = socket.socket(plug.family, socket.SOCK_STREAM, 0, plug.fileno())
+        try:
+            borrowed.setsockopt(socket.IPPROTO_TCP, option, NOTSENT_LOWAT_BYTES)
+        finally:
+            borrowed.detach()

@@ -1,8 +1,8 @@
 """One viewer's socket: uvicorn's WebSocket class for `/live/{show_id}`; every other path is handed to uvicorn's own.
 
 What arrives: bytes of one connection. What leaves: typed messages for the hub, in order; bytes on the wire. The
-handshake and the parsing are `websockets`' sans-I/O protocol; outgoing data frames do not pass through it, because
-they are built once for many. It does not know shows; what a message means is the hub's business.
+handshake is `websockets`' sans-I/O protocol, which is dropped after it; frames are read by `reading` and built by
+`frames`. It does not know shows; what a message means is the hub's business.
 
 The contract with uvicorn (undocumented, held by tests/contract/test_uvicorn.py): the class is called with `config`,
 `server_state` and `app_state`, then `connection_made`, then `data_received` with the whole request, and only after that
@@ -14,13 +14,14 @@ import asyncio
 import logging
 import random
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import msgspec
 from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
-from websockets.frames import Frame, Opcode
+from websockets.frames import Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
@@ -30,9 +31,10 @@ from livecommerce.errors import Close, R, Refused
 from livecommerce.gateway.addresses import client_address
 from livecommerce.gateway.admission import Credits, tokens_in
 from livecommerce.gateway.asked import Asked
-from livecommerce.gateway.frames import PING, frame_of, short_message
-from livecommerce.gateway.measures import DISCONNECTS, REJECTED
+from livecommerce.gateway.frames import PING, close_frame, frame_of, pong_of, short_message
+from livecommerce.gateway.measures import DISCONNECTS, QUEUE, REJECTED
 from livecommerce.gateway.outbox import Lane, Outbox
+from livecommerce.gateway.reading import Broken, Reader
 from livecommerce.people.identity import ViewerIdentity
 from livecommerce.protocol.codec import JSON, MSGPACK, SUBPROTOCOLS, Subprotocol, decode_from_viewer, encode
 from livecommerce.protocol.facts import Role
@@ -77,8 +79,8 @@ class LiveSocket(asyncio.Protocol):
 
     # fmt: off
     __slots__ = (
-        "__weakref__", "_app_state", "_config", "_heard", "_inner", "_message", "_ping_at", "_server_state",
-        "_strikes", "_transport", "_warned", "_wire", "address", "address_mark", "admitted", "asked", "cookie",
+        "__weakref__", "_app_state", "_config", "_heard", "_inner", "_ping_at", "_reader", "_server_state",
+        "_strikes", "_too_early", "_transport", "_warned", "address", "address_mark", "admitted", "asked", "cookie",
         "credits", "early", "hall", "host", "identity", "in_flight", "origin", "outbox", "renewing", "role", "show_id",
         "stage", "stream", "subprotocol", "token", "until_ms", "wheel_slot",
     )
@@ -92,8 +94,8 @@ class LiveSocket(asyncio.Protocol):
         self._app_state = app_state
         self._inner: WebSocketsSansIOProtocol | None = None
         self._transport: asyncio.Transport = None  # type: ignore[assignment]  # until connection_made
-        self._wire: ServerProtocol = None  # type: ignore[assignment]  # until the request is read
-        self._message: tuple[Opcode, list[bytes]] | None = None
+        self._reader = Reader(MESSAGE_BYTES_MAX)
+        self._too_early = b""  # what came before the transport was ours
         self._heard = True
         self._ping_at = 0.0
         self._strikes = 0
@@ -158,37 +160,46 @@ class LiveSocket(asyncio.Protocol):
             assert self._inner is not None
             self._inner.data_received(data)
             return
-        self._heard = True
-        wire = self._wire
-        # The generic parser costs as much as all the rest of a short message; it is passed by only where it holds no
-        # half of anything: no part of a frame, no fragment of a message.
-        between = not wire.reader.buffer and self._message is None and wire.state is OPEN
-        if between and (payload := short_message(data)) is not None:
-            if self.stage in ("greeting", "entering", "seated"):
-                self._read_message(Opcode.BINARY if data[0] & Opcode.BINARY else Opcode.TEXT, payload)
-        else:
-            wire.receive_data(data)
-            for event in wire.events_received():
-                if isinstance(event, Frame):
-                    self._read_frame(event)
-        if wire.writes:
-            self._send_wire()
-        if wire.state is not OPEN and wire.close_expected() and self.stage != "lost":
-            self._transport.close()
-
-    def _send_wire(self) -> None:
-        """What the sans-I/O protocol itself wants to say: pongs, and the answer to a close."""
-        data = b"".join(self._wire.data_to_send())
-        if not data:
+        if self.stage == "opening":
+            self._too_early += data
             return
-        if self._wire.state is OPEN:
-            self.outbox.send(data, Lane.OWN)
-        elif self.stage != "closing":
-            code = self._wire.close_sent.code if self._wire.close_sent else 1006
-            DISCONNECTS.labels(str(code)).inc()
-            self.outbox.end_with(data)
-            self._move("closing")
-            self.hub.wheel.put(self, CLOSE_SECONDS_MAX)
+        self._heard = True
+        reader = self._reader
+        # The whole reader costs as much as all the rest of a short message; it is passed by only where it holds no
+        # half of anything.
+        if reader.is_between and (payload := short_message(data)) is not None:
+            self._read(Opcode.BINARY if data[0] & Opcode.BINARY else Opcode.TEXT, payload)
+            return
+        for heard in reader.feed(data):
+            if isinstance(heard, Broken):
+                self._end(heard.code, heard.why, self._stop_writing)
+            else:
+                self._read(*heard)
+
+    def _end(self, code: int | None, why: str, then: Callable[[], None]) -> None:
+        """Say the last word of a connection whose end the other side brought about."""
+        if self.stage == "closing":
+            self._hang_up()
+            return
+        DISCONNECTS.labels(_label_of(code)).inc()
+        self._move("closing")
+        self._reader.end()
+        self.hub.wheel.put(self, CLOSE_SECONDS_MAX)
+        self.outbox.end_with(close_frame(code, why), then)
+
+    def _hang_up(self) -> None:
+        """Both have said goodbye. The server hangs up first: the side that does so keeps the port busy for a while,
+        and that should be nobody's phone."""
+        self._reader.end()
+        self._transport.close()
+
+    def _stop_writing(self) -> None:
+        """Whoever breaks the rules may have sent more that we never read; to close over it would reset the connection,
+        and our reason could be lost with it. So what still comes is read past, for `CLOSE_SECONDS_MAX`."""
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            self._transport.close()
 
     # --- the handshake ----------------------------------------------------------------------------------------------
 
@@ -198,31 +209,33 @@ class LiveSocket(asyncio.Protocol):
             self._hand_over(data)
             return
         self.show_id = path[1].decode()
-        self._wire = ServerProtocol(select_subprotocol=_choose, max_size=MESSAGE_BYTES_MAX, logger=_quiet)
-        self._wire.receive_data(data)
-        request = next((event for event in self._wire.events_received() if isinstance(event, Request)), None)
-        if request is None:  # uvicorn hands over complete requests only; this one is no WebSocket request
-            self._transport.close()
-            return
-        response = self._answer(request)
-        self._wire.send_response(response)
-        self._transport.write(b"".join(self._wire.data_to_send()))
-        if response.status_code != 101:
+        wire = ServerProtocol(select_subprotocol=_choose, max_size=MESSAGE_BYTES_MAX, logger=_quiet)
+        wire.receive_data(data)
+        request = next((event for event in wire.events_received() if isinstance(event, Request)), None)
+        if request is not None:
+            wire.send_response(self._answer(wire, request))
+        answer = b"".join(wire.data_to_send())
+        if not answer:  # uvicorn took it for a request, and a WebSocket's must be simpler: no body, for one
+            REJECTED.labels("handshake").inc()
+            answer = _rejection(wire, Refused(R.MALFORMED, expected="a WebSocket handshake")).serialize()
+        self._transport.write(answer)
+        if wire.state is not OPEN:
             self._transport.close()
             return
         self._move("opening")
         asyncio.get_running_loop().call_soon(self._opened)
 
-    def _answer(self, request: Request) -> Response:
-        response = self._wire.accept(request)
+    def _answer(self, wire: ServerProtocol, request: Request) -> Response:
+        response = wire.accept(request)
         if response.status_code != 101:
+            REJECTED.labels("handshake").inc()
             return response
         try:
             self._admit(request)
         except Refused as refused:
             REJECTED.labels(refused.why.value.word).inc()
-            return self._rejection(refused)
-        self.subprotocol = cast("Subprotocol", self._wire.subprotocol or JSON)
+            return _rejection(wire, refused)
+        self.subprotocol = cast("Subprotocol", wire.subprotocol or JSON)
         return response
 
     def _admit(self, request: Request) -> None:
@@ -235,19 +248,13 @@ class LiveSocket(asyncio.Protocol):
         self.origin = ", ".join(headers.get_all("Origin"))
         self.host = ", ".join(headers.get_all("Host"))
         peer = self._transport.get_extra_info("peername")
+        # Only what `client_address` looks at: all headers, encoded again, cost a twentieth of a join.
         self.address = client_address(
-            [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers.raw_items()],
+            [(b"x-forwarded-for", value.encode("latin-1", "replace")) for value in headers.get_all("X-Forwarded-For")],
             str(peer[0]) if isinstance(peer, tuple) and peer else "",
             self.hub.settings,
         )
         self.hub.admit(self)
-
-    def _rejection(self, refused: Refused) -> Response:
-        row = refused.why.value
-        response = self._wire.reject(row.status, f"{row.number} {row.word}: {refused.text}\n")
-        if refused.after_ms is not None:
-            response.headers["Retry-After"] = str(max(1, -(-refused.after_ms // 1000)))
-        return response
 
     def _hand_over(self, data: bytes) -> None:
         self._move("elsewhere")
@@ -268,33 +275,36 @@ class LiveSocket(asyncio.Protocol):
         self.outbox = Outbox(self._transport, self, self.hub.settings.outbox_bytes_max)
         self.outbox.open()
         self._move("greeting")
+        self.hub.is_stranger(self)
         self.hub.wheel.put(self, self.hub.settings.hello_seconds)
+        if too_early := self._too_early:
+            self._too_early = b""
+            self.data_received(too_early)
 
     # --- frames in --------------------------------------------------------------------------------------------------
 
-    def _read_frame(self, frame: Frame) -> None:
-        if self.stage not in ("greeting", "entering", "seated"):
+    def _read(self, opcode: Opcode, data: bytes) -> None:
+        if opcode is Opcode.CLOSE:
+            self._end(int.from_bytes(data[:2], "big") if data else None, "", self._hang_up)
+        elif self.stage not in ("greeting", "entering", "seated"):
             return
-        opcode = frame.opcode
-        if opcode is Opcode.TEXT or opcode is Opcode.BINARY:
-            if frame.fin:
-                self._read_message(opcode, bytes(frame.data))
-            else:
-                self._message = (opcode, [bytes(frame.data)])
-        elif opcode is Opcode.CONT and self._message is not None:
-            first, parts = self._message
-            parts.append(bytes(frame.data))
-            if frame.fin:
-                self._message = None
-                self._read_message(first, b"".join(parts))
+        elif opcode is Opcode.PING or opcode is Opcode.PONG:
+            self._read_control(opcode, data)
+        else:
+            self._read_message(opcode, data)
+
+    def _read_control(self, opcode: Opcode, data: bytes) -> None:
+        if self.credits is None:
+            self.credits = Credits()
+        try:
+            self.credits.take("control", self.hub.clock.monotonic())
+        except Refused:
+            self._strike()
+        else:
+            if opcode is Opcode.PING:
+                self.outbox.send(pong_of(data), Lane.OWN)
 
     def _read_message(self, opcode: Opcode, data: bytes) -> None:
-        if opcode is Opcode.TEXT:
-            try:
-                data.decode()
-            except UnicodeDecodeError:
-                self._wire.fail(1007, "invalid UTF-8")
-                return
         if (opcode is Opcode.BINARY) != (self.subprotocol == MSGPACK):
             kind = "binary" if self.subprotocol == MSGPACK else "text"
             self.refuse("message", Refused(R.MALFORMED, expected=f"{kind} messages in {self.subprotocol}"), strike=True)
@@ -318,9 +328,12 @@ class LiveSocket(asyncio.Protocol):
         facts = {key: value for key, value in refused.facts.items() if value is None or isinstance(value, str | int)}
         self.send(RefusedMessage(re, row.number, row.word, refused.text, row.again, refused.after_ms, facts))
         if strike:
-            self._strikes += 1
-            if self._strikes >= STRIKES_MAX:
-                self.close(Close.BROKE_RULES, "Too many messages that could not be taken.")
+            self._strike()
+
+    def _strike(self) -> None:
+        self._strikes += 1
+        if self._strikes >= STRIKES_MAX:
+            self.close(Close.BROKE_RULES, "Too many messages that could not be taken.")
 
     def close(self, code: Close, text: str, after_ms: int | None = None) -> None:
         """Say goodbye with a reason and close. Calling it again, or on a socket that closes, does nothing."""
@@ -330,10 +343,17 @@ class LiveSocket(asyncio.Protocol):
         DISCONNECTS.labels(str(int(code))).inc()
         bye = Bye(int(code), text, after_ms if code.come_back else None)
         farewell = frame_of(encode(bye, self.subprotocol), self.subprotocol)
-        if self._wire.state is OPEN:
-            self._wire.send_close(int(code), text[:120])
-        self.outbox.end_with(farewell + b"".join(self._wire.data_to_send()))
+        self.outbox.end_with(farewell + close_frame(int(code), text))
         self.hub.wheel.put(self, CLOSE_SECONDS_MAX)
+
+    def give_way(self) -> None:
+        """Others need the place of one who has not said who it is: nobody waits here for the answer to our close."""
+        self.hub.is_no_stranger(self)
+        if self.stage == "closing":
+            self._transport.abort()
+            return
+        self.close(Close.FULL, "Too many are waiting to come in.", after_ms=random.randint(1000, 5000))
+        self._hang_up()
 
     def cut(self) -> None:
         """Break the connection, without a word."""
@@ -351,6 +371,7 @@ class LiveSocket(asyncio.Protocol):
     def enter(self) -> None:
         """`hello` came: its answer is being prepared."""
         self._move("entering")
+        self.hub.is_no_stranger(self)
         self.hub.wheel.put(self, ENTER_SECONDS_MAX)
 
     def seat(self, now_seconds: float) -> None:
@@ -392,6 +413,7 @@ class LiveSocket(asyncio.Protocol):
                 self.close(Close.IDLE, "No sign of life came.", after_ms=random.randint(0, 2000))
                 return None
             self._heard = False
+            QUEUE.observe(self.outbox.waiting_bytes)
             self._ping_at = now_seconds + self.hub.settings.ping_seconds
             self.outbox.send(PING, Lane.OWN)
         until_warning = left_seconds - (0 if self._warned else EXPIRY_WARNING_SECONDS)
@@ -405,6 +427,19 @@ class LiveSocket(asyncio.Protocol):
             self.hub.drain_soon(self)
         else:
             self._transport.close()
+
+
+def _rejection(wire: ServerProtocol, refused: Refused) -> Response:
+    row = refused.why.value
+    response = wire.reject(row.status, f"{row.number} {row.word}: {refused.text}\n")
+    if refused.after_ms is not None:
+        response.headers["Retry-After"] = str(max(1, -(-refused.after_ms // 1000)))
+    return response
+
+
+def _label_of(code: int | None) -> str:
+    """A code that the other side chose, for the metrics: what it may choose must not become thousands of labels."""
+    return "none" if code is None else str(code) if code < 3000 else "other"
 
 
 _kind_of_msgpack = msgspec.msgpack.Decoder(dict[str, msgspec.Raw])

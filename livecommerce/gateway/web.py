@@ -18,7 +18,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import Lifespan, Scope
 
@@ -26,6 +26,7 @@ from livecommerce.errors import R, Refused
 from livecommerce.gateway import http as http_tables
 from livecommerce.gateway.access import AccessLog
 from livecommerce.gateway.api import Endpoint, Table, error_body, json_response, refusal_response, routes_of
+from livecommerce.gateway.publish import publish_endpoint
 from livecommerce.gateway.security import SecurityHeaders
 from livecommerce.ids import is_id
 from livecommerce.ledger.tables import invitations
@@ -44,6 +45,8 @@ PAGES: dict[str, str] = {
     "/watch/{show_id}": "watch.html",
     "/console": "console.html",
     "/console/{rest:path}": "console.html",
+    "/camera/{show_id}": "camera.html",
+    "/replay/{show_id}": "replay.html",
     "/login": "login.html",
     "/pay/test/{ref}": "pay.html",
     "/demo": "demo.html",
@@ -70,6 +73,7 @@ def build_app(parts: "Parts", lifespan: "Lifespan[Starlette] | None" = None) -> 
         *routes_of(endpoints, parts),
         Route("/s/{link_id}", _follow_link(parts), name="share_link_page"),
         Route("/i/{invitation_id}", _follow_invitation(parts), name="invitation_page"),
+        WebSocketRoute("/publish/{show_id}", publish_endpoint(parts), name="publish"),
         *_pages(),
     ]
     app = Starlette(

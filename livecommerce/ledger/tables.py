@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
     text,
 )
 
@@ -277,6 +278,7 @@ shows = Table(
     Column("version", Integer, nullable=False, server_default="1"),
     Column("limit_per_person", Integer, nullable=False, server_default="0"),  # units in the whole show; 0: none
     Column("claims", JSON, nullable=False, server_default="{}"),
+    Column("members_only", Boolean, nullable=False, server_default="0"),  # who may write in the chat
     CheckConstraint("status IN ('draft','scheduled','live','interrupted','ended','cancelled')", name="status"),
 )
 
@@ -505,6 +507,34 @@ question_votes = Table(
     Column("viewer_id", Text, primary_key=True),
 )
 
+# To one advisor, and never to the room.
+private_questions = Table(
+    "private_questions",
+    metadata,
+    _id(),
+    Column("show_id", Text, nullable=False),
+    Column("viewer_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("advisor_id", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    _ms("at_ms", nullable=False),
+    Column("answer", Text, nullable=False, server_default=""),
+    _ms("answered_at_ms"),
+    Index("ix_private_questions_inbox", "advisor_id", "answered_at_ms", "at_ms"),
+    Index("ix_private_questions_viewer", "viewer_id", "show_id"),
+)
+
+# What the merchant keeps out of the talk of all shows: one row.
+talk_rules = Table(
+    "talk_rules",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("version", Integer, nullable=False),
+    Column("lists", JSON, nullable=False),  # words, allowed, link_hosts, starters
+    _ms("changed_at_ms", nullable=False),
+    Column("changed_by", Text, nullable=False),
+)
+
 promises = Table(
     "promises",
     metadata,
@@ -523,7 +553,7 @@ offer_rules = Table(
     Column("show_id", Text, nullable=False, index=True),  # "": every show of the shop
     Column("position", Integer, nullable=False),
     Column("moment", Text, nullable=False),  # sold_out | released | paid | closing_soon
-    Column("of_kind", Text, nullable=False),  # any | card | product | tag
+    Column("of_kind", Text, nullable=False),  # any | card | product | variant | tag
     Column("of_value", Text, nullable=False, server_default=""),
     Column("offer_kind", Text, nullable=False),
     Column("offer_value", Text, nullable=False, server_default=""),
@@ -659,6 +689,8 @@ orders = Table(
     _ms("created_at_ms", nullable=False),
     _ms("paid_at_ms"),
     _ms("pay_by_ms"),
+    # Grows with every change, whoever makes it: of two things told of an order the page keeps the later one.
+    Column("version", Integer, nullable=False, server_default="1", onupdate=literal_column("version + 1")),
     UniqueConstraint("viewer_id", "rid"),
 )
 
@@ -729,8 +761,14 @@ draws = Table(
     Column("salt", Text, nullable=False),
     _ms("draws_at_ms"),  # the window's end, once the deal is open
     _ms("drawn_at_ms"),
+    # Written before the first place is given, when every entry stands in `movements`: with these a draw whose books are
+    # lost goes on exactly as it would have. Told with the seed.
     Column("entrants", Integer, nullable=False, server_default="0"),
     Column("root", Text, nullable=False, server_default=""),
+    Column("base", BigInteger, nullable=True),  # the ticket before the first drawn one
+    Column("entries_to", BigInteger, nullable=True),  # the last movement then: later ones may be of another history
+    # Windows that came to nothing since Redis lost them: [{"seed", "commitment", "at_ms"}, …], oldest first.
+    Column("void", JSON, nullable=False, server_default="[]"),
 )
 
 # The list of tickets of a closed deal, as it was signed: these bytes, for ever.

@@ -217,6 +217,8 @@ async def add_payment(
         status="open", amount_minor=order.total_minor, currency=order.currency, livemode=order.livemode,
         url=session.url, expires_at_ms=order.pay_by_ms, created_at_ms=book.now_ms, updated_at_ms=book.now_ms,
     )  # fmt: skip
+    # Her link is news of the order: what is told with it is later than what was told without.
+    await connection.execute(update(orders).where(orders.c.id == order_id).values(status=order.status))
     return "kept"
 
 

@@ -73,18 +73,25 @@ class Links:
         async with self._database.read() as connection:
             return next(p for p in await books.payments_of(connection, order.id) if p.provider_ref == session.ref)
 
-    async def kill(self, order_id: str) -> LinkState:
+    async def kill(self, order_id: str, away: set[str] | None = None) -> LinkState:
         """Kill every link of the order. `captured`: one was paid meanwhile; that was heard, and it counts.
 
-        Raises `ProviderAway`: then some link may still be alive.
+        Raises `ProviderAway`: then some link may still be alive. `away` names providers that did not answer in this
+        round, and learns of another: whoever kills many links waits for each of those once.
         """
         async with self._database.read() as connection:
             alive = [p for p in await books.payments_of(connection, order_id) if p.status in ("open", "declined")]
-        answers = [await self._kill(payment) for payment in alive]
+        answers = [await self._kill(payment, set() if away is None else away) for payment in alive]
         return "captured" if "captured" in answers else "revoked"
 
-    async def _kill(self, payment: Any) -> LinkState:
-        answer = await self._providers.named(payment.provider).revoke(payment.provider_ref)
+    async def _kill(self, payment: Any, away: set[str]) -> LinkState:
+        if payment.provider in away:
+            raise ProviderAway(f"{payment.provider} did not answer a moment ago")
+        try:
+            answer = await self._providers.named(payment.provider).revoke(payment.provider_ref)
+        except ProviderAway:
+            away.add(payment.provider)
+            raise
         if answer == "captured":
             # The webhook is still on its way; whichever is first, the other is stale.
             event_id = "poll_" + hashlib.sha256(payment.provider_ref.encode()).hexdigest()[:24]

@@ -26,6 +26,7 @@ def order_facts(order: Any, pay_url: str = "", *, with_code: bool = True, lines:
         pay_url=pay_url if paying else "", pay_by_ms=order.pay_by_ms if paying or declined else None,
         retry_by_ms=order.pay_by_ms if declined else None,
         lines=tuple(HoldLine(row.deal_id, row.qty) for row in lines) if order.status == "confirmed" else (),
+        version=order.version,
     )  # fmt: skip
 
 

@@ -4,12 +4,16 @@ What arrives: the collaborators. What leaves: orders expired in SQL (Redis follo
 SQL and then freed in Redis, and counts for the worker's log. Every sweep may run anywhere, any number of times.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import structlog
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from livecommerce.clock import Clock
 from livecommerce.errors import Refused
 from livecommerce.ledger.database import Database
+from livecommerce.ledger.pages import pages
 from livecommerce.ledger.tables import deals, order_lines, orders
 from livecommerce.orders import books
 from livecommerce.orders.links import Links
@@ -19,8 +23,6 @@ from livecommerce.reservations.engine import ReservationEngine
 from livecommerce.settings import Settings
 
 log = structlog.get_logger(__name__)
-
-ROUND_MAX = 200
 
 
 class Sweeps:
@@ -41,16 +43,9 @@ class Sweeps:
         A provider that is away keeps its orders in PAYING: their links might still be paid. One that says "paid"
         meanwhile is heard, as if its webhook had come.
         """
-        query = select(orders.c.id).where(orders.c.status.in_(UNPAID), orders.c.pay_by_ms <= self._clock.now_ms())
-        async with self._database.read() as connection:
-            due = (await connection.execute(query.order_by(orders.c.pay_by_ms).limit(ROUND_MAX))).scalars().all()
-        expired = 0
-        for order_id in due:
-            try:
-                expired += await self._end(order_id, Event.DEADLINE)
-            except ProviderAway as away:
-                log.warning("deadline_waits_for_provider", order_id=order_id, why=str(away))
-        return expired
+        now_ms = self._clock.now_ms()
+        query = select(orders.c.id, orders.c.pay_by_ms).where(orders.c.status.in_(UNPAID), orders.c.pay_by_ms <= now_ms)
+        return await self._end_all(query, (orders.c.pay_by_ms, orders.c.id), Event.DEADLINE)
 
     async def unwritten(self) -> int:
         """The gap after begin_pay: PAYING in Redis past its time. SQL answers, then Redis follows. How many followed.
@@ -79,18 +74,21 @@ class Sweeps:
             .join(deals, deals.c.id == order_lines.c.deal_id)
             .where(deals.c.pulled == "cancel", deals.c.status == "closing", orders.c.status.in_(UNPAID))
         )
-        async with self._database.read() as connection:
-            found = (await connection.execute(query.limit(ROUND_MAX))).scalars().all()
-        cancelled = 0
-        for order_id in found:
-            try:
-                cancelled += await self._end(order_id, Event.CANCEL)
-            except ProviderAway as away:
-                log.warning("pulled_order_waits_for_provider", order_id=order_id, why=str(away))
-        return cancelled
+        return await self._end_all(query, (orders.c.id,), Event.CANCEL)
 
-    async def _end(self, order_id: str, event: Event) -> bool:
-        if await self._links.kill(order_id) == "captured":
+    async def _end_all(self, query: Select[Any], order: Sequence[Any], event: Event) -> int:
+        """All of them, however many: those whose provider is away keep nobody behind them waiting."""
+        ended, away = 0, set[str]()
+        async for page in pages(self._database, query, order):
+            for row in page:
+                try:
+                    ended += await self._end(row.id, event, away)
+                except ProviderAway as no_answer:
+                    log.warning("order_waits_for_provider", order_id=row.id, event_of=event.value, why=str(no_answer))
+        return ended
+
+    async def _end(self, order_id: str, event: Event, away: set[str]) -> bool:
+        if await self._links.kill(order_id, away) == "captured":
             return False
         book = books.Book(self._settings, self._clock.now_ms())
         return await self._database.write(lambda connection: books.happen(connection, book, order_id, event))

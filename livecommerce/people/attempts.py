@@ -35,6 +35,8 @@ ACCOUNT_MAX = 100
 # Letters with a code: nobody's mailbox is filled by strangers, and no script sends in our name.
 LETTERS_TO_ONE_MAX = 5
 LETTERS_FROM_ONE_MAX = 60
+# A text costs the shop money, and some numbers earn by it.
+TEXTS_FROM_ONE_MAX = 20
 # A hall full of people behind one address may come in together; a script that fills the viewers' table may not.
 NEWCOMERS_MAX = 3000
 
@@ -56,6 +58,12 @@ class Attempts:
         """Count one letter to a mailbox, asked for from an address. Refuses as `count`."""
         await self._count(
             (_Bound("letter_to", email, LETTERS_TO_ONE_MAX), _Bound("letter_from", address, LETTERS_FROM_ONE_MAX))
+        )
+
+    async def count_text(self, number: str, address: str) -> None:
+        """Count one text message to a phone, asked for from an address. Refuses as `count`."""
+        await self._count(
+            (_Bound("text_to", number, LETTERS_TO_ONE_MAX), _Bound("text_from", address, TEXTS_FROM_ONE_MAX))
         )
 
     async def _count(self, bounds: tuple[_Bound, ...]) -> None:

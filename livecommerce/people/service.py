@@ -25,6 +25,7 @@ from livecommerce.people.organisation import Organisation, OrgUnit
 from livecommerce.people.passwords import Passwords
 from livecommerce.people.post import Post
 from livecommerce.people.sessions import NewSession, Sessions
+from livecommerce.people.texts import gateway_for
 from livecommerce.people.tokens import Pass, Tokens
 from livecommerce.people.verification import Verification
 from livecommerce.people.viewers import NOBODY, Attribution, ViewerKind, Viewers
@@ -68,7 +69,9 @@ class People:
         self.api_keys = ApiKeys(database, clock)
         self.bans = Bans(database, clock)
         self.attempts = Attempts(redis, settings, clock)
-        self.verification = Verification(database, self.attempts, Post(settings), settings, clock)
+        self.verification = Verification(
+            database, self.attempts, Post(settings), gateway_for(settings), settings, clock
+        )
 
     # --- staff ------------------------------------------------------------------------------------------------------
 

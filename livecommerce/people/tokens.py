@@ -4,8 +4,13 @@ Four audiences, and a pass of one is worth nothing as another:
 `viewer` and `staff` are short and open the socket and the API; `viewer-renew` and `staff-renew` are long, open
 nothing, and are only good for a new short one (the first of them is what the viewer's cookie holds).
 It does not know accounts: that a member of staff still has her post is asked of the ledger by `service`.
+
+Reading is ours: HS256 under a key that belongs to one audience leaves nothing to choose, and whoever comes in shows a
+pass, ten thousand in some seconds after a deploy. The library reads one in 100 µs, this in 9; a test holds them
+against each other.
 """
 
+import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping
@@ -50,7 +55,12 @@ class StaffPass(NamedTuple):
     expires_at_ms: int
 
 
-class _ViewerClaims(msgspec.Struct, frozen=True):
+class _Claims(msgspec.Struct, frozen=True):
+    iss: Literal["livecommerce"]
+    aud: Audience
+
+
+class _ViewerClaims(_Claims, frozen=True):
     sub: str
     exp: int
     name: str
@@ -62,13 +72,20 @@ class _ViewerClaims(msgspec.Struct, frozen=True):
     ver: str = ""  # the word for the address she confirmed
 
 
-class _StaffClaims(msgspec.Struct, frozen=True):
+class _StaffClaims(_Claims, frozen=True):
     sub: str
     exp: int
     gen: int
 
 
+class _Audience(msgspec.Struct, frozen=True):
+    aud: Audience
+
+
 C = TypeVar("C", _ViewerClaims, _StaffClaims)
+_read_viewer = msgspec.json.Decoder(_ViewerClaims)
+_read_staff = msgspec.json.Decoder(_StaffClaims)
+_read_audience = msgspec.json.Decoder(_Audience)
 
 
 class Tokens:
@@ -125,10 +142,9 @@ class Tokens:
     def audience(self, token: str) -> Audience | None:
         """What the pass says it is for. Not proved: only good for choosing which reader to ask."""
         try:
-            claimed = jwt.decode(token, options={"verify_signature": False}).get("aud")
-        except jwt.PyJWTError:
+            return _read_audience.decode(_bytes_of(token.split(".")[1])).aud
+        except (IndexError, ValueError, RecursionError, msgspec.DecodeError):
             return None
-        return next((name for name in self._keys if name == claimed), None)
 
     def _mint(self, audience: Audience, subject: str, life_ms: int, claims: Mapping[str, Any]) -> Pass:
         now_ms = self._clock.now_ms()
@@ -139,31 +155,42 @@ class Tokens:
         return Pass(token, expires_s * _MS)
 
     def _viewer_pass(self, token: str, audience: Audience) -> ViewerPass:
-        claims = self._proved(token, audience, _ViewerClaims)
+        claims = self._proved(token, audience, _read_viewer)
         viewer = ViewerIdentity(claims.sub, claims.name, claims.kind, claims.adv, claims.shop, claims.link, claims.ver)
         return ViewerPass(viewer, claims.exp * _MS, claims.show)
 
     def _staff_pass(self, token: str, audience: Audience) -> StaffPass:
-        claims = self._proved(token, audience, _StaffClaims)
+        claims = self._proved(token, audience, _read_staff)
         return StaffPass(claims.sub, claims.gen, claims.exp * _MS)
 
-    def _proved(self, token: str, audience: Audience, kind: type[C]) -> C:
+    def _proved(self, token: str, audience: Audience, claims_of: "msgspec.json.Decoder[C]") -> C:
+        """What is signed with the audience's key was said by us. The header is covered by the signature and says
+        nothing that we would follow: which algorithm it is must not be the sender's to choose."""
         try:
-            body = jwt.decode(
-                token,
-                self._keys[audience],
-                [_ALGORITHM],
-                audience=audience,
-                issuer=ISSUER,
-                # The library would ask the machine's clock; ours is asked below.
-                options={"verify_exp": False, "verify_iat": False},
-            )
-            claims = msgspec.convert(body, kind)
-        except (jwt.PyJWTError, msgspec.ValidationError, UnicodeError):
+            signed, _, signature = token.rpartition(".")
+            expected = hmac.digest(self._keys[audience], signed.encode("ascii"), "sha256")
+            if not hmac.compare_digest(_bytes_of(signature), expected):
+                raise Refused(R.TOKEN_INVALID)
+            _, body = signed.split(".")
+            claims = claims_of.decode(_bytes_of(body))
+        except (ValueError, msgspec.DecodeError):
             raise Refused(R.TOKEN_INVALID) from None
+        if claims.aud != audience:
+            raise Refused(R.TOKEN_INVALID)
         if claims.exp * _MS <= self._clock.now_ms():
             raise Refused(R.TOKEN_EXPIRED)
         return claims
+
+
+# What base64url writes differently; and what only the other base64 has becomes what neither has.
+_FROM_URL = bytes.maketrans(b"-_+/=", b"+/!!!")
+
+
+def _bytes_of(segment: str) -> bytes:
+    """base64url without padding, as passes carry it. Raises `ValueError` for anything else."""
+    return binascii.a2b_base64(
+        segment.encode("ascii").translate(_FROM_URL) + b"=" * (-len(segment) % 4), strict_mode=True
+    )
 
 
 def _claims(viewer: ViewerIdentity) -> dict[str, Any]:

@@ -34,6 +34,7 @@ class DrawFacts(msgspec.Struct, frozen=True):
     entrants: int = 0
     seed: str = ""
     root: str = ""
+    again: int = 0  # how often the window had to open anew, under another seed, since the entries were lost
 
 
 class DealFacts(msgspec.Struct, frozen=True):
@@ -78,9 +79,10 @@ class CardFacts(msgspec.Struct, frozen=True):
 
 
 class VideoFacts(msgspec.Struct, frozen=True):
-    """Where the picture comes from. `loop` is a clip that starts over; `started_at_ms` is its programme's zero."""
+    """Where the picture comes from: `own` is filmed by this server, at `/api/shows/{show_id}/picture`. `loop` is a clip
+    that starts over; `started_at_ms` is its programme's zero."""
 
-    kind: Literal["none", "hls", "file"]
+    kind: Literal["none", "hls", "file", "own"]
     url: str = ""
     alternates: tuple[str, ...] = ()  # the same picture in other containers
     poster: str = ""
@@ -135,8 +137,47 @@ class Question(msgspec.Struct, frozen=True):
     name: str
     text: str
     votes: int
-    status: Literal["queued", "answering", "answered"]
+    status: Literal["queued", "answering", "answered", "dropped"]  # dropped: nobody shows it any more
     answer: str = ""
+
+
+class PrivateQuestion(msgspec.Struct, frozen=True):
+    """A question to one advisor, which the room never sees, and what she answered."""
+
+    question_id: str
+    show_id: str
+    at_ms: int
+    name: str  # who asked
+    advisor_name: str
+    text: str
+    answer: str = ""
+    answered_at_ms: int | None = None
+
+
+class Presence(msgspec.Struct, frozen=True):
+    """Somebody of the staff in the room."""
+
+    account_id: str
+    name: str
+    role: Role
+
+
+class Acted(msgspec.Struct, frozen=True):
+    """What one of the staff just did with the talk, so that the others see it."""
+
+    account_id: str
+    name: str
+    do: str
+    about: str  # the line, the name or the number it was about
+    reason: str
+    at_ms: int
+
+
+class TriageCount(msgspec.Struct, frozen=True):
+    """Items of the triage: how many wait, how many somebody has in hand."""
+
+    waiting: int
+    in_hand: int
 
 
 class HoldLine(msgspec.Struct, frozen=True):
@@ -168,7 +209,8 @@ class Hold(msgspec.Struct, frozen=True):
 
 
 class OrderFacts(msgspec.Struct, frozen=True):
-    """A viewer's own order in one line."""
+    """A viewer's own order in one line. It is told from several places at once, so one with a lower `version` than what
+    is known of the order is older news: leave it."""
 
     order_id: str
     number: str
@@ -182,6 +224,7 @@ class OrderFacts(msgspec.Struct, frozen=True):
     pay_by_ms: int | None = None
     retry_by_ms: int | None = None
     lines: tuple[HoldLine, ...] = ()  # once confirmed: what is hers for good
+    version: int = 0
 
 
 class Level(msgspec.Struct, frozen=True, array_like=True):
@@ -280,6 +323,14 @@ class DealDrawn(Event, frozen=True, tag="deal_drawn"):
     draw: DrawFacts
 
 
+class DrawReopened(Event, frozen=True, tag="draw_reopened"):
+    """Entries of a draw may be lost, and nobody had a place yet: its window opens anew, under a new commitment.
+    Who is known to be in it stays in; everybody else may tap again."""
+
+    deal_id: str
+    draw: DrawFacts
+
+
 class DealClosed(Event, frozen=True, tag="deal_closed"):
     deal_id: str
     reason: Literal["time", "host", "pulled", "show_over"] = "host"
@@ -295,7 +346,16 @@ class LineUnpinned(Event, frozen=True, tag="line_unpinned"):
 
 
 class LineHidden(Event, frozen=True, tag="line_hidden"):
+    """Nobody sees it any more. `copies` are further lines that said the same."""
+
     line_id: str
+    copies: tuple[str, ...] = ()
+
+
+class LineRestored(Event, frozen=True, tag="line_restored"):
+    """A hidden line is shown again, where it stood."""
+
+    line: Line
 
 
 class QuestionChanged(Event, frozen=True, tag="question_changed"):
@@ -330,6 +390,7 @@ AnyEvent = (
     | DealAnnounced
     | DealOpened
     | DealDrawn
+    | DrawReopened
     | DealClosed
     | LinePinned
     | LineUnpinned
@@ -338,6 +399,7 @@ AnyEvent = (
     | RoomRules
     | PromiseMade
     | Note
+    | LineRestored
 )
 
 

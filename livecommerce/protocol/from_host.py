@@ -10,6 +10,7 @@ import msgspec
 
 from livecommerce.protocol.from_viewer import ShortId
 
+Reason = Annotated[str, msgspec.Meta(max_length=200)]  # why; it stands in the show log beside who
 CommandId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{8,40}$")]
 
 
@@ -62,13 +63,24 @@ class CloseDeal(Command, frozen=True, tag="close_deal"):
 
 
 class HideLine(Command, frozen=True, tag="hide_line"):
+    """Nobody sees the line any more, here and in the replay."""
+
     line_id: ShortId
+    reason: Reason = ""
+
+
+class RestoreLine(Command, frozen=True, tag="restore_line"):
+    """Show a hidden line again, where it stood."""
+
+    line_id: ShortId
+    reason: Reason = ""
 
 
 class LetThrough(Command, frozen=True, tag="let_through"):
     """Show a held line to the room after all."""
 
     line_id: ShortId
+    reason: Reason = ""
 
 
 class PinLine(Command, frozen=True, tag="pin_line"):
@@ -91,15 +103,43 @@ class Mute(Command, frozen=True, tag="mute"):
     viewer_id: Annotated[str, msgspec.Meta(max_length=40)] = ""
     minutes: Annotated[int, msgspec.Meta(ge=0, le=1440)] = 10
     line_id: Annotated[str, msgspec.Meta(max_length=40)] = ""  # where `viewer_id` is empty
+    reason: Reason = ""
 
 
 class Ban(Command, frozen=True, tag="ban"):
-    viewer_id: ShortId
+    """A viewer, or whoever said the line, leaves this show for good; `lift` lets her in again."""
+
+    viewer_id: Annotated[str, msgspec.Meta(max_length=40)] = ""
     lift: bool = False
+    line_id: Annotated[str, msgspec.Meta(max_length=40)] = ""  # where `viewer_id` is empty
+    reason: Reason = ""
 
 
 class SlowMode(Command, frozen=True, tag="slow_mode"):
     seconds: Annotated[int, msgspec.Meta(ge=0, le=300)]
+    reason: Reason = ""
+
+
+class MembersOnly(Command, frozen=True, tag="members_only"):
+    """Only the merchant's own customers may write; everybody reads on."""
+
+    on: bool
+    reason: Reason = ""
+
+
+class Settle(Command, frozen=True, tag="settle"):
+    """One decision for everything in an item of the triage: its line with all copies, or the questions about one
+    product. `let_through` shows the line once; `hide` takes every copy away, the shown ones too, and may silence or ban
+    all who wrote it; `answer` answers every question, each asker alone where it is `privately`.
+    """
+
+    item_id: ShortId
+    act: Literal["let_through", "hide", "answer"]
+    text: Annotated[str, msgspec.Meta(max_length=500)] = ""
+    privately: bool = False
+    mute_minutes: Annotated[int, msgspec.Meta(ge=0, le=1440)] = 0
+    ban: bool = False
+    reason: Reason = ""
 
 
 class TakeQuestion(Command, frozen=True, tag="take_question"):
@@ -140,6 +180,9 @@ AnyCommand = (
     | TakeQuestion
     | AnswerQuestion
     | Promise
+    | RestoreLine
+    | MembersOnly
+    | Settle
 )
 
 

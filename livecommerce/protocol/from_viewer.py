@@ -21,7 +21,8 @@ class FromViewer(msgspec.Struct, frozen=True, tag_field="t"):
 class Hello(FromViewer, frozen=True, tag="hello"):
     """First message. With `epoch` and `offset` the page asks to resume; `device` chooses the chat rate.
 
-    `invitation` opens a show for invited guests.
+    `invitation` opens a show for invited guests. `heard` is the last line of talk she has: what was said since is sent
+    again where the room still has it.
     """
 
     epoch: Annotated[str, msgspec.Meta(max_length=40)] = ""
@@ -29,6 +30,7 @@ class Hello(FromViewer, frozen=True, tag="hello"):
     device: Literal["phone", "desk"] = "phone"
     token: Annotated[str, msgspec.Meta(max_length=2048)] = ""
     invitation: Annotated[str, msgspec.Meta(max_length=80)] = ""
+    heard: Annotated[str, msgspec.Meta(max_length=40)] = ""
 
 
 class Token(FromViewer, frozen=True, tag="token"):

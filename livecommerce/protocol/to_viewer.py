@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 
 from livecommerce.protocol.facts import (
+    Acted,
     CardFacts,
     Hold,
     HoldLine,
@@ -16,10 +17,13 @@ from livecommerce.protocol.facts import (
     Line,
     OfferFacts,
     OrderFacts,
+    Presence,
+    PrivateQuestion,
     Question,
     Role,
     ShowFacts,
     Stamped,
+    TriageCount,
 )
 
 
@@ -33,6 +37,7 @@ class You(msgspec.Struct, frozen=True):
     role: Role
     advisor_name: str = ""
     shop_name: str = ""
+    member: bool = False  # the merchant's own customer
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -53,6 +58,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     viewers: int
     holds: tuple[Hold, ...] = ()
     orders: tuple[OrderFacts, ...] = ()
+    members_only: bool = False
 
 
 class Welcome(ToViewer, frozen=True, tag="welcome"):
@@ -60,6 +66,7 @@ class Welcome(ToViewer, frozen=True, tag="welcome"):
 
     A resumed viewer gets her own holds and orders here too: they are never recovered by offset. With `counting` her
     holds are not known just now, and are not told: keep those you have, and send their tokens as `proof`.
+    With `missed_talk` lines were said while she was away that are not sent again.
     """
 
     you: You
@@ -72,6 +79,7 @@ class Welcome(ToViewer, frozen=True, tag="welcome"):
     orders: tuple[OrderFacts, ...] = ()
     snapshot: Snapshot | None = None
     counting: bool = False
+    missed_talk: bool = False
 
 
 class State(ToViewer, frozen=True, tag="state"):
@@ -96,6 +104,7 @@ class Own(ToViewer, frozen=True, tag="own"):
     hold: Hold | None = None
     order: OrderFacts | None = None
     note: str = ""  # a sentence for her, e.g. a private answer
+    private: PrivateQuestion | None = None  # her question to her advisor, as it stands now
 
 
 class Talk(ToViewer, frozen=True, tag="talk"):
@@ -162,8 +171,11 @@ class Counting(ToViewer, frozen=True, tag="counting"):
 class Desk(ToViewer, frozen=True, tag="desk"):
     """For hosts and moderators only: what the room does not see."""
 
-    held_line: Line | None = None  # waiting for a moderator
-    private: Line | None = None  # a private question to this advisor
+    private: PrivateQuestion | None = None  # to one advisor: the others do not get it
+    to_account: str = ""  # whom `private` is for
+    acted: Acted | None = None  # what one of the staff did with the talk
+    here: tuple[Presence, ...] | None = None  # who of the staff is in the room now
+    triage: TriageCount | None = None
     viewer_id: str = ""
     order: OrderFacts | None = None  # an order of the show changed
     text: str = ""

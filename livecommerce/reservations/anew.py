@@ -13,7 +13,7 @@ from typing import Any
 import msgpack
 
 from livecommerce.reservations.evidence import Claim, DealTerms, Key
-from livecommerce.reservations.states import IN_HELD, LIVE, DealState, State
+from livecommerce.reservations.states import IN_HELD, LIVE, DealState, DrawPhase, State
 
 # All restored holds stand in the queue of the longest duration there is: whatever is held later for that long ends
 # after each of them, so the queue stays in order, and no deal's hold time need be what it was.
@@ -57,7 +57,7 @@ def lay_out(
             ends[due].append(key)
         elif hold.state == State.PAYING:
             paying[key] = due
-        elif hold.state == State.WAITING:
+        elif hold.state in _IN_LINE:
             waits[f"{hold.lines[0][0]}:{hold.ticket:016d}:{key}"] = 0
     entries = [
         [due, *keys[first : first + _ENTRY_HOLDS_MAX]]
@@ -83,19 +83,24 @@ def lay_out(
 
 # Places in a deal's record; Lua counts from 1, Python from 0.
 _STATUS, _QUOTA, _AVAILABLE, _HELD, _PAYING, _SOLD, _WAITING, _LIMIT = range(8)
-_HOLD_MS, _PAY_MS, _OPENS, _CLOSES, _TAKEN, _LEVEL, _RULE, _OWED, _BY, _ADDRESS_CAP, _HOLD_CAP = range(8, 19)
+_HOLD_MS, _PAY_MS, _OPENS, _CLOSES, _TAKEN, _LEVEL, _RULE, _OWED, _BY, _ADDRESS_CAP, _HOLD_CAP, _DRAW = range(8, 20)
+# They stand in one list: who waits, and who is in a draw.
+_IN_LINE = frozenset({State.ENTERED, State.WAITING})
 
 
-def _deal_record(deal: DealTerms) -> list[int]:
-    return [
+def _deal_record(deal: DealTerms) -> list[Any]:
+    record: list[Any] = [
         int(deal.status), deal.allotted - deal.unaccounted, 0, 0, 0, 0, 0, deal.limit, deal.hold_ms, deal.pay_ms,
         deal.opens_at_ms, deal.closes_at_ms, deal.taken, deal.level, int(deal.head_waits), 0,
         deal.limit_by, deal.address_cap, deal.hold_cap_ms,
     ]  # fmt: skip
+    if deal.draw != DrawPhase.NONE:
+        record.append([int(deal.draw), deal.entrants, deal.base, deal.entrants, 0, deal.root])
+    return record
 
 
-def _count(record: list[int], state: State, qty: int) -> None:
-    if state == State.WAITING:
+def _count(record: list[Any], state: State, qty: int) -> None:
+    if state in _IN_LINE:
         record[_WAITING] += 1
     elif state in IN_HELD:
         record[_HELD] += qty
@@ -103,14 +108,15 @@ def _count(record: list[int], state: State, qty: int) -> None:
         record[_PAYING if state == State.PAYING else _SOLD] += qty
 
 
-def _close_records(records: dict[str, list[int]]) -> list[str]:
+def _close_records(records: dict[str, list[Any]]) -> list[str]:
     """What nobody has is available. The deals on which the first heartbeat has work."""
     owed = []
     for deal_id, record in records.items():
         taken = record[_HELD] + record[_PAYING] + record[_SOLD]
         record[_QUOTA] = max(record[_QUOTA], taken)
         record[_AVAILABLE] = record[_QUOTA] - taken
-        if record[_WAITING] and record[_STATUS] == DealState.OPEN and record[_AVAILABLE]:
+        undrawn = len(record) > _DRAW and record[_DRAW][0] < DrawPhase.DRAWN
+        if record[_WAITING] and record[_STATUS] == DealState.OPEN and record[_AVAILABLE] and not undrawn:
             record[_OWED] = 1
             owed.append(deal_id)
     return owed
@@ -125,7 +131,7 @@ def hold_record(hold: Claim, due: int, hold_clock_ms: int) -> list[Any]:
     ]  # fmt: skip
 
 
-def _due(hold: Claim, hold_clock_ms: int, records: Mapping[str, list[int]]) -> int:
+def _due(hold: Claim, hold_clock_ms: int, records: Mapping[str, list[Any]]) -> int:
     if hold.state in IN_HELD:
         assert hold.due is not None
         return hold.due
@@ -153,7 +159,7 @@ class _Viewers:
             charged = list(zip(flat[::2], flat[1::2], strict=True))  # type: ignore[arg-type]
         for name, amount in charged:
             self._counts[name] += amount
-        if hold.state == State.WAITING:
+        if hold.state in _IN_LINE:
             self._counts[charged[0][0]] += 1
         if hold.state in IN_HELD:
             began = hold_clock_ms if hold.at is None else min(hold.at, hold_clock_ms)

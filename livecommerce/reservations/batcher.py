@@ -7,7 +7,6 @@ last one's seq and tip as the witness of the history fence, and what was answere
 """
 
 import asyncio
-import contextlib
 import secrets
 from collections import deque
 from collections.abc import Callable
@@ -20,6 +19,7 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from livecommerce.clock import Clock, RealClock
+from livecommerce.ending import end
 from livecommerce.errors import R, Refused
 from livecommerce.reservations.memory import Memory
 from livecommerce.reservations.store import Store, StoreAway, StoreBroken
@@ -112,10 +112,7 @@ class Batcher:
     async def aclose(self) -> None:
         """Cut the call in flight and refuse all as busy: asking again under the same rid is safe, and finds out."""
         owner, self._owner = self._owner, None
-        if owner is not None:
-            owner.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await owner
+        await end([owner])
         for asked in [asked for queue in self._waiting.values() for asked in queue]:
             _refuse(asked, _busy())
         self._waiting.clear()

@@ -12,7 +12,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol
 
 import msgpack
 import structlog
@@ -25,7 +25,7 @@ from livecommerce.hot_state import as_cluster, masters
 from livecommerce.ids import is_rid
 from livecommerce.ledger.database import Database
 from livecommerce.protocol.facts import Hold, HoldLevel, Level, LimitBy
-from livecommerce.reservations import answers, draw, keys, verbs
+from livecommerce.reservations import answers, keys, verbs
 from livecommerce.reservations.answers import refusal_of
 from livecommerce.reservations.batcher import (
     BUSY_AFTER_MS,
@@ -36,12 +36,14 @@ from livecommerce.reservations.batcher import (
     Reply,
     Tell,
 )
-from livecommerce.reservations.relay_format import DUE, LINES, TICKET, attribution_to, hold_of, record
-from livecommerce.reservations.states import DEAL_STATES, IN_HELD, DealState, DealWord, DrawPhase, State
+from livecommerce.reservations.drawing import Drawing, Draws, Fix
+from livecommerce.reservations.pulling import Pulling
+from livecommerce.reservations.relay_format import DUE, LINES, TICKET, attribution_to, hold_of, record, viewer_and_rid
+from livecommerce.reservations.states import DEAL_STATES, DealState, DealWord, State
 from livecommerce.reservations.store import Store, StoreAway, StoreBroken
 from livecommerce.reservations.testimony import Testifier
 from livecommerce.reservations.tokens import LEVELS, HoldPromise, mint, read, token_key
-from livecommerce.reservations.witnesses import LEDGER, Told, Witnesses
+from livecommerce.reservations.witnesses import Told, Witnesses
 from livecommerce.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -55,13 +57,7 @@ _WORD = re.compile(r"[!-.0-~]{1,64}\Z")  # printable ASCII without space or slas
 # Calls of one heartbeat: 128 holds each. A crowd of 100,000 holds that end together takes several beats, by design:
 # between two calls the requests of viewers have their turn.
 _HEARTBEAT_CALLS_MAX = 16
-_ASKED_TOGETHER = 512
-_SCAN = 100  # queue entries, of up to 64 holds each, read at once where a deal is pulled
-# Entrants that one call gives their places, and that one question to Redis lists: either keeps it near 1 ms.
-_DRAWN_PER_CALL = 32
-_ENTRANTS_PER_PAGE = 1000
-# Looks in a row at a draw that another worker carries on with, before this one leaves it to the next turn.
-_DRAW_LOOKS_MAX = 8
+_PAYING_PER_PAGE = 1000
 # In the order of the script's counts.
 COUNTS = (
     "asked", "held", "waiting", "sold_out", "refused", "repeated", "released", "expired", "offered", "lapsed",
@@ -128,21 +124,6 @@ class Beat:
     offered: int
 
 
-@dataclass(frozen=True, slots=True)
-class Drawing:
-    """How the draw of a deal stands. `drawn` entrants have their place; `waiting` of them got no unit then. `root`
-    is what all entrants come to in one hash, "" before the first has a place. Tickets above `base` are drawn ones.
-    `in_ledger`: "held" may be told only once its row is committed."""
-
-    phase: DrawPhase
-    entrants: int
-    base: int
-    drawn: int
-    waiting: int
-    root: str
-    in_ledger: bool
-
-
 class ReservationEngine:
     """One per process. `start` before use, `aclose` last.
 
@@ -165,6 +146,8 @@ class ReservationEngine:
         self._batcher: Batcher | BatcherPerShow = kind(self._store, offer_ms, clock, self._witnesses)
         self._fsync_verified: bool | None = None
         self._testifier = Testifier(redis, self._batcher, clock)
+        self._pulling = Pulling(redis, self._move)
+        self._draws = Draws(redis, self._batcher, self._pulling, self.holds_of)
 
     async def start(self) -> None:
         await self._batcher.start()
@@ -236,75 +219,19 @@ class ReservationEngine:
         in SQL. A `move_id` takes once and always answers with what it took. Raises `Refused(UNKNOWN_DEAL)`."""
         return await self._batcher.ask(show_id, (verbs.TAKE_OUT, deal_id, move_id, units), answers.number)
 
-    async def draw(self, show_id: str, deal_id: str, seed: str, salt: str) -> Drawing:
+    async def draw(self, show_id: str, deal_id: str, seed: str, salt: str, fix: Fix | None = None) -> Drawing:
         """End the window of a deal that is drawn, and serve its entrants in the order of `draw.order_of`.
+
+        `fix` is awaited when it is known who is in the draw, before anybody has a place, each time anew: with what it
+        wrote down, the draw can be found again should the books be lost. What it refuses ends the call, with the draw
+        where it stood.
 
         The answer says how the draw stands: nothing was done where it was made before, where the deal is closed, not
         open yet or not drawn at all. May be called again after any failure and by several workers at once, with the
         same seed and salt: who is in the draw is fixed by the first call, so each computes the same order, and each
         part of it is done once. Raises `Refused(UNKNOWN_DEAL)`; `Refused(BUSY)` where somebody else carries it on.
         """
-        stands = await self._batcher.ask(show_id, (verbs.END_WINDOW, deal_id), _drawing(deal_id))
-        looks = 0
-        while stands.phase == DrawPhase.DRAWING:
-            if looks == _DRAW_LOOKS_MAX:
-                raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS)
-            stands, given = await self._carry_on(show_id, deal_id, stands, seed, salt)
-            looks = 0 if given else looks + 1
-        if stands.phase == DrawPhase.DRAWN and stands.in_ledger:
-            await self._tell_drawn(show_id, deal_id)
-        return stands
-
-    async def _carry_on(
-        self, show_id: str, deal_id: str, stands: Drawing, seed: str, salt: str
-    ) -> tuple[Drawing, bool]:
-        """Serve the rest of a draw, part by part, until it is made or stands elsewhere than expected; and whether any
-        part went through. Who is outrun each time gives up, so of several workers one always stays."""
-        left = await self._entrants(show_id, deal_id, stands.base)
-        if stands.root:
-            order = await asyncio.to_thread(draw.order_of, seed, stands.root, list(left))
-            root = stands.root
-        elif len(left) == stands.entrants:
-            entrants = {ticket: _split(key)[0] for ticket, key in left.items()}
-            root, order = await asyncio.to_thread(draw.root_and_order, seed, salt, entrants)
-        else:  # somebody else has begun to give places meanwhile, and has told the root
-            return await self._batcher.ask(show_id, (verbs.END_WINDOW, deal_id), _drawing(deal_id)), False
-        given = False
-        for first in range(0, len(order), _DRAWN_PER_CALL):
-            part = [left[ticket] for ticket in order[first : first + _DRAWN_PER_CALL]]
-            request = (verbs.DRAW, deal_id, root, stands.drawn, *part)
-            # Not to be seen from the numbers: who read the entrants late may have asked for a later part than was due,
-            # and find that another has just given as many.
-            stands, ours = await self._batcher.ask(show_id, request, _part(deal_id))
-            given = given or ours
-            if not ours or stands.phase != DrawPhase.DRAWING:
-                break
-        return stands, given
-
-    async def _tell_drawn(self, show_id: str, deal_id: str) -> None:
-        """At level `ledger` the draw itself tells nobody "held": asked for as in a welcome, each hold is written down
-        and then told. Not knowing whom an earlier try reached, it asks for all who hold; those cost no second row."""
-        viewers = list(dict.fromkeys(viewer_id for viewer_id, _ in await self._unpaid_of(show_id, deal_id)))
-        for first in range(0, len(viewers), _ASKED_TOGETHER):
-            some = viewers[first : first + _ASKED_TOGETHER]
-            await asyncio.gather(*(self.holds_of(show_id, viewer_id) for viewer_id in some))
-
-    async def _entrants(self, show_id: str, deal_id: str, up_to: int) -> dict[int, bytes]:
-        """Arrival ticket → viewer/rid of those in the draw who have no place yet; they stand in the wait-list."""
-        entrants: dict[int, bytes] = {}
-        after, end = f"[{deal_id}:".encode(), f"({deal_id}:{up_to + 1:016d}".encode()
-        name = keys.waits(show_id)
-        try:
-            while True:
-                page: Any = await self._redis.zrangebylex(name, after, end, start=0, num=_ENTRANTS_PER_PAGE)
-                for member in page:
-                    _, ticket, key = member.split(b":", 2)
-                    entrants[int(ticket)] = key
-                if len(page) < _ENTRANTS_PER_PAGE:
-                    return entrants
-                after = b"(" + page[-1]
-        except (RedisError, OSError) as error:
-            raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
+        return await self._draws.draw(show_id, deal_id, seed, salt, fix)
 
     # --- viewers ----------------------------------------------------------------------------------------------------
 
@@ -394,37 +321,7 @@ class ReservationEngine:
         are as long as there are live holds; an offer that is accepted meanwhile moves to another entry, so it looks
         until a whole look finds nothing.
         """
-        ended = 0
-        while found := await self._unpaid_of(show_id, deal_id):
-            for first in range(0, len(found), _ASKED_TOGETHER):
-                some = found[first : first + _ASKED_TOGETHER]
-                ended += sum(await asyncio.gather(*(self._cancel(show_id, *key) for key in some)))
-        return ended
-
-    async def _cancel(self, show_id: str, viewer_id: str, rid: str) -> bool:
-        try:
-            await self._move(show_id, viewer_id, rid, verbs.RELEASE, int(State.CANCELLED))
-        except Refused as refused:
-            # Being paid for, or gone, between the look and the call: then it is no longer ours to end.
-            if refused.why in (R.CONFLICT, R.NOT_FOUND):
-                return False
-            raise
-        return True
-
-    async def _unpaid_of(self, show_id: str, deal_id: str) -> list[tuple[str, str]]:
-        deal = deal_id.encode()
-        found: list[tuple[str, str]] = []
-        try:
-            async for _, packed in self._redis.hscan_iter(keys.queues(show_id), count=_SCAN):
-                names = list(dict.fromkeys(msgpack.unpackb(packed, raw=True)[1:]))
-                records = await self._redis.hmget(keys.rids(show_id), names)
-                for name, raw in zip(names, records, strict=True):
-                    items = record(cast(bytes, raw)) if raw else None
-                    if items and items[0] in IN_HELD and deal in items[LINES::2]:
-                        found.append(_split(name))
-        except (RedisError, OSError) as error:
-            raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
-        return found
+        return await self._pulling.cancel_unpaid(show_id, deal_id)
 
     async def accept(self, show_id: str, viewer_id: str, rid: str) -> Hold:
         """OFFERED becomes HELD with the deal's hold time; what is already held is answered as it stands.
@@ -511,10 +408,17 @@ class ReservationEngine:
             hold_clock, paused = await self._redis.hmget(keys.meta(show_id), "clk", "paused")
             if hold_clock is None or paused:
                 raise Refused(R.REBUILDING, after_ms=REBUILDING_AFTER_MS)
-            due = await self._redis.zrangebyscore(keys.paying(show_id), "-inf", int(hold_clock), start=0, num=1000)
+            due: list[Any] = []
+            while len(due) % _PAYING_PER_PAGE == 0:  # the next page, until one is not full
+                page: Any = await self._redis.zrangebyscore(
+                    keys.paying(show_id), "-inf", int(hold_clock), start=len(due), num=_PAYING_PER_PAGE
+                )
+                due += page
+                if not page:
+                    break
         except (RedisError, OSError) as error:
             raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
-        return [_split(key) for key in due]
+        return [viewer_and_rid(key) for key in due]
 
     # --- the clock, and what is known -------------------------------------------------------------------------------
 
@@ -630,6 +534,15 @@ class ReservationEngine:
             raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
         return epoch is not None and not paused
 
+    async def pause(self, show_id: str) -> None:
+        """Close the books until they are made anew: the ledger proves that they have lost history, though no process
+        that is left was answered what they lost."""
+        if await self.counts_now(show_id):
+            try:
+                await self._redis.hset(keys.meta(show_id), "paused", str(self._clock.now_ms()))
+            except (RedisError, OSError) as error:
+                raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
+
     def is_counted_again(self, show_id: str) -> bool:
         """True where the last that this process heard of the show was REBUILDING."""
         return self._batcher.memory.is_counted_again(show_id)
@@ -737,29 +650,6 @@ class ReservationEngine:
             await self._redis.sadd(keys.SHOWS, show_id)
         except (RedisError, OSError) as error:
             raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
-
-
-def _part(deal_id: str) -> Finish[tuple[Drawing, bool]]:
-    """How the draw stands, and whether this very call gave the places it names."""
-    stands = _drawing(deal_id)
-    return lambda answer, reply: (stands(answer, reply), len(answer) == 8)
-
-
-def _drawing(deal_id: str) -> Finish[Drawing]:
-    def finish(answer: list[Any], reply: Reply) -> Drawing:
-        if answer[0] == answers.UNKNOWN_DEAL:
-            raise Refused(R.UNKNOWN_DEAL, facts={"deal_id": answer[1].decode()})
-        answers.done(answer, reply)
-        _, phase, entrants, base, drawn, waiting, root, *_ours = answer
-        in_ledger = reply.levels[deal_id.encode()][_LEVEL] == LEDGER
-        return Drawing(DrawPhase(phase), entrants, base, drawn, waiting, root.decode(), in_ledger)
-
-    return finish
-
-
-def _split(key: Any) -> tuple[str, str]:
-    viewer_id, _, rid = key.decode().rpartition("/")
-    return viewer_id, rid
 
 
 @functools.lru_cache(maxsize=8192)  # the same few deals and the same viewers, again and again

@@ -13,9 +13,11 @@ are given out one after the other, so whoever came later may have got what the e
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
-from livecommerce.reservations.states import ENDED, DealState, State
+from livecommerce.reservations.drawn_again import Place
+from livecommerce.reservations.states import ENDED, DealState, DrawPhase, State
 
 Key = tuple[str, str]  # (viewer_id, rid)
 Lines = tuple[tuple[str, int], ...]  # (deal_id, qty)
@@ -91,6 +93,11 @@ class DealTerms:
     taken: int = 0
     # Units that SQL counts as sold or being paid without a row that says by whom: never to be sold again.
     unaccounted: int = 0
+    # How its draw goes on: DRAWN with every place given, ENTERING with a window that opens anew, VOID, or none.
+    draw: DrawPhase = DrawPhase.NONE
+    entrants: int = 0
+    base: int = 0
+    root: str = ""
 
 
 @dataclass(slots=True)
@@ -138,15 +145,22 @@ class Evidence:
             self.hold_clock_ms, self.at_ms = hold_clock_ms, at_ms
 
 
-def decide(evidence: Evidence, in_sql: Mapping[Key, tuple[str, Claim]], deals: Mapping[str, DealTerms]) -> Decision:
-    """Which holds live on. `in_sql`: state there, and a claim with its ticket, lines and attribution.
+def decide(
+    evidence: Evidence,
+    in_sql: Mapping[Key, tuple[str, Claim]],
+    deals: Mapping[str, DealTerms],
+    places: Mapping[Key, Place] = MappingProxyType({}),
+) -> Decision:
+    """Which holds live on. `in_sql`: state there, and a claim with its ticket, lines and attribution. `places`: what
+    the draws gave whom.
 
     Units go, in this order, to what SQL says is sold or being paid; to what began to pay; to holds that somebody
-    vouches for; to holds that were witnessed, the last of these first; to those that only the journal knows; to
-    offers. Within one of the others, to who came first. Limits are asked per viewer: whom else the lost counts named
-    is not known.
+    vouches for; to holds that were witnessed, the last of these first; to those that only the journal knows; to who
+    was drawn and of whom nothing else is known; to offers. Within one of the others, to who came first. Limits are
+    asked per viewer: whom else the lost counts named is not known.
     """
     decision = Decision({})
+    drawn = _give_places(evidence, places)
     live: list[tuple[tuple[int, int, int, Key], Key, Claim]] = []
     for key, claim in _judged(evidence, in_sql):
         if not claim.lines or any(deal_id not in deals for deal_id, _ in claim.lines):
@@ -156,7 +170,7 @@ def decide(evidence: Evidence, in_sql: Mapping[Key, tuple[str, Claim]], deals: M
             claim.due = evidence.hold_clock_ms + min(deals[deal_id].hold_ms for deal_id, _ in claim.lines)
         if claim.state not in ENDED:
             word, _ = in_sql.get(key, ("", None))
-            turn = _turn(claim, word)
+            turn = _DRAWN if key in drawn and claim.state == State.HELD else _turn(claim, word)
             order = (-claim.told_ms, -claim.ticket) if turn == _WITNESSED else (claim.ticket, 0)
             live.append(((turn, *order, key), key, claim))
     stock = _Stock(deals)
@@ -164,11 +178,27 @@ def decide(evidence: Evidence, in_sql: Mapping[Key, tuple[str, Claim]], deals: M
         if turn == 0 or (_is_in_time(claim, evidence) and stock.has_room(key[0], claim)):
             stock.take(key[0], claim)
             continue
+        if turn == _DRAWN and stock.has_room(key[0], replace(claim, state=State.WAITING)):
+            claim.state, claim.due = State.WAITING, None  # her unit went to somebody else meanwhile: she is next
+            stock.take(key[0], claim)
+            continue
         decision.lost.append(key)
         if claim.state == State.PAYING:
             decision.unwritten.append(key)
         claim.state, claim.due = _END_OF[claim.state], None
     return decision
+
+
+def _give_places(evidence: Evidence, places: Mapping[Key, Place]) -> set[Key]:
+    """Entrants of whom nothing is known but that they entered get the place that was drawn; whose that were."""
+    drawn = set()
+    for key, place in places.items():
+        claim = evidence.claims.get(key)
+        if claim is not None and claim.state == State.ENTERED:
+            claim.state = State.HELD if place.held else State.WAITING
+            claim.ticket, claim.wait = place.ticket, WAIT_UNKNOWN
+            drawn.add(key)
+    return drawn
 
 
 def _is_in_time(claim: Claim, evidence: Evidence) -> bool:
@@ -201,6 +231,7 @@ def _judged(evidence: Evidence, in_sql: Mapping[Key, tuple[str, Claim]]) -> Iter
 
 
 _WITNESSED = 3  # the turn of those of whom SQL says that they were promised, and nobody else says anything
+_DRAWN = 5  # the turn of those whom a draw gave a unit, and nobody else says anything
 
 
 def _turn(claim: Claim, word_in_sql: str) -> int:
@@ -212,8 +243,8 @@ def _turn(claim: Claim, word_in_sql: str) -> int:
         case State.HELD:
             return 2 if claim.vouched else _WITNESSED if claim.witnessed else 4
         case State.OFFERED:
-            return 5 if claim.vouched else 6
-    return 7
+            return 6 if claim.vouched else 7
+    return 8
 
 
 class _Stock:
@@ -226,15 +257,15 @@ class _Stock:
         self._waits: set[tuple[str, str]] = set()
 
     def has_room(self, viewer_id: str, claim: Claim) -> bool:
-        """Units of every line, and room under her limit; who pays already is not asked for the limit. No draw is made
-        of entrants of whom some may be forgotten: the deal goes on as first come, and each of them is told."""
-        if claim.state == State.ENTERED:
+        """Units of every line, and room under her limit; who pays already is not asked for the limit. Who entered a
+        draw stays in it where its window opens anew."""
+        if claim.state == State.ENTERED and any(self._deals[id].draw != DrawPhase.ENTERING for id, _ in claim.lines):
             return False
         for deal_id, qty in _sums(claim.lines).items():
             deal = self._deals[deal_id]
             if claim.state != State.PAYING and self._hers.get((viewer_id, deal_id), 0) + qty > deal.limit:
                 return False
-            if claim.state == State.WAITING:
+            if claim.state in (State.ENTERED, State.WAITING):
                 if deal.status >= DealState.CLOSING or (viewer_id, deal_id) in self._waits:
                     return False
             elif qty > self._left[deal_id]:
@@ -245,7 +276,7 @@ class _Stock:
         """What SQL says is taken whatever the numbers are."""
         for deal_id, qty in _sums(claim.lines).items():
             self._hers[viewer_id, deal_id] = self._hers.get((viewer_id, deal_id), 0) + qty
-            if claim.state == State.WAITING:
+            if claim.state in (State.ENTERED, State.WAITING):
                 self._waits.add((viewer_id, deal_id))
             else:
                 self._left[deal_id] -= qty

@@ -104,6 +104,11 @@ def recent_talk(show_id: str) -> str:
     return _key(show_id, "recent_talk")
 
 
+def triage(show_id: str) -> tuple[str, ...]:
+    """KEYS of `triage.lua`, in its order: what waits for a moderator of the show."""
+    return tuple(_key(show_id, f"triage:{name}") for name in ("items", "order", "claims", "index", "handed"))
+
+
 def rebuild(show_id: str) -> str:
     """HASH: generation of the rebuild that may install books. A leader whose number does not stand here has lost."""
     return _key(show_id, "rebuild")

@@ -24,6 +24,12 @@ def record(raw: bytes) -> list[Any]:
     return items
 
 
+def viewer_and_rid(key: Any) -> tuple[str, str]:
+    """(viewer_id, rid) of a record's name."""
+    viewer_id, _, rid = key.decode().rpartition("/")
+    return viewer_id, rid
+
+
 def state_of(raw: bytes) -> int:
     """The state, without unpacking the rest: it stands first in the array, whose head has one byte or three."""
     return raw[1] if raw[0] & 0xF0 == 0x90 else raw[3]

@@ -40,6 +40,14 @@ class Ticket(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     served: Literal["held", "waiting"] | None = None
 
 
+class VoidWindow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A window that came to nothing since its entries were lost before anybody had a place: its seed was not used."""
+
+    commitment: str
+    seed: str
+    at_ms: int
+
+
 class DrawPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The draw. `drawn_at_ms` null: the deal closed before, nobody was drawn, and `root` is empty."""
 
@@ -51,6 +59,7 @@ class DrawPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     drawn_at_ms: int | None
     # What happens where the next one wants more than is left: she is skipped, or everybody after her waits behind her.
     head_wants_more: Literal["skip", "wait"] = "skip"
+    void: tuple[VoidWindow, ...] = ()
 
 
 class TicketList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -188,9 +197,11 @@ def _plain(tickets: TicketList) -> list[Finding]:
 def _drawn(tickets: TicketList, draw: DrawPart, commitment: str | None) -> list[Finding]:
     fits = commitment_of(draw.seed) == draw.commitment
     findings = [Finding(fits, f"the seed {'fits' if fits else 'does not fit'} its commitment")]
+    for each in draw.void:
+        fits = commitment_of(each.seed) == each.commitment
+        findings.append(Finding(fits, f"a void window's seed {'fits' if fits else 'does not fit'} its commitment"))
     if commitment is not None:
-        same = hmac.compare_digest(commitment.strip().lower(), draw.commitment)
-        findings.append(Finding(same, f"the commitment is {'' if same else 'not '}the one published before"))
+        findings.append(_published_before(draw, commitment.strip().lower()))
     rows = [row for row in tickets.tickets if row.place is not None]
     if draw.drawn_at_ms is None:
         return [*findings, Finding(not rows, "the deal closed before its draw, so nobody was drawn")]
@@ -207,6 +218,13 @@ def _drawn(tickets: TicketList, draw: DrawPart, commitment: str | None) -> list[
     served = _served(rows, order, tickets.quota, draw.head_wants_more == "wait")
     findings.append(Finding(served, f"units were {'' if served else 'not '}given in this order"))
     return findings
+
+
+def _published_before(draw: DrawPart, commitment: str) -> Finding:
+    if any(hmac.compare_digest(commitment, each.commitment) for each in draw.void):
+        return Finding(True, "the commitment is that of a window that was void and opened anew under another one")
+    same = hmac.compare_digest(commitment, draw.commitment)
+    return Finding(same, f"the commitment is {'' if same else 'not '}the one published before")
 
 
 def _served(rows: list[Ticket], order: list[int], units: int, head_waits: bool) -> bool:

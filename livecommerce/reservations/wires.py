@@ -29,6 +29,7 @@ from redis.exceptions import (
 )
 
 from livecommerce.hot_state import ClusterClient, as_cluster, with_sharded_channels
+from livecommerce.reservations.lua_constants import with_constants
 
 # Longer than any pause a healthy Redis makes; a stopped one is told apart from a slow one here.
 CALL_SECONDS_MAX = 5.0
@@ -42,13 +43,16 @@ _WRONG_SERVER = (ReadOnlyError, MasterDownError, ClusterDownError)
 
 
 class Script:
-    """A `.lua` file and the hash Redis knows it by; `sharded` is the same for a cluster with sharded channels."""
+    """A `.lua` file, its constants in their places, and the hash Redis knows it by; `sharded` is the same for a cluster
+    with sharded channels."""
 
-    def __init__(self, name: str, body: str = "") -> None:
+    def __init__(self, name: str, body: str = "", *, sharded: bool = False) -> None:
         self.name = name
-        self.body = body.encode() or resources.files(__package__).joinpath("lua", name).read_bytes()
+        if not body:
+            body = with_constants(resources.files(__package__).joinpath("lua", name).read_text())
+        self.body = body.encode()
         self.sha = hashlib.sha1(self.body, usedforsecurity=False).hexdigest().encode()
-        self.sharded = self if body else Script(name, with_sharded_channels(self.body.decode()))
+        self.sharded = self if sharded else Script(name, with_sharded_channels(body), sharded=True)
 
 
 class Wires(Protocol):

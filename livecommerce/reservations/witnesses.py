@@ -15,7 +15,6 @@ first. It is not released: a release may fail too, and would spend the rid of so
 """
 
 import asyncio
-import contextlib
 import functools
 import itertools
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -28,6 +27,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, exists, func, literal_col
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from livecommerce.clock import Clock
+from livecommerce.ending import end
 from livecommerce.errors import R, Refused
 from livecommerce.ledger.database import Database
 from livecommerce.ledger.tables import movements, witnesses
@@ -182,11 +182,7 @@ class Witnesses:
             return str((await connection.execute(text("SHOW synchronous_commit"))).scalar_one()) != "off"
 
     async def aclose(self) -> None:
-        for task in (self._writing, self._telling):
-            if task is not None:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+        await end([self._writing, self._telling])
         waiting, self._next = self._next, []
         for _, done in waiting:
             _fail(done)

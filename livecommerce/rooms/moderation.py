@@ -1,95 +1,104 @@
 """What may be said, decided before anybody hears it. Rules in the order in which they win:
 
-    empty → muted → slow mode → banned words and links → said that already → many copies (held for a moderator)
+    empty → muted → members only → slow mode → banned words → links to other pages → said that already
+    → too much at once → nearly the same by many (held for a moderator)
 
 What arrives: one line, who says it, and the time. What leaves: the cleaned text, or `Refused` with the reason and,
 where waiting helps, for how long. Hosts and moderators pass all rules but the first. Size was checked by the protocol
-and credits by the gateway. It does not know sockets, other processes or SQL.
+and credits by the gateway; the merchant's own judge, where there is one, is asked behind these rules
+(`gateway/judge.py`). It does not know sockets, other processes or SQL.
 """
 
-import re
-import unicodedata
-from collections import OrderedDict
-from collections.abc import Iterable
-from typing import TypeVar
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
 
 from livecommerce.errors import R, Refused
-
-V = TypeVar("V")
+from livecommerce.rooms.copies import Copies, Print, print_of
+from livecommerce.rooms.letters import cleaned, letters
+from livecommerce.rooms.links import foreign_link
+from livecommerce.rooms.words import WordList
 
 REPEAT_SECONDS = 30.0
 COPIES_SECONDS = 10.0
-COPIES_MAX = 4  # so many different people may say the same long line; the next copy waits for a moderator
-COPY_CHARACTERS_MIN = 20  # "hi" and "me!" are not a flood
+COPIES_MAX = 4  # so many different people may say nearly the same long line; the next copy waits for a moderator
+# Over all her windows: the credits of one socket let nobody say so much.
+FLOOD_LINES, FLOOD_SECONDS = 20, 15.0
 REMEMBERED_MAX = 5000
 
-# Letters that look like others, as those who get round word lists use them. Small on purpose: NFKC does the rest.
-_LOOKALIKES = str.maketrans(
-    "аеорсухіјѕԁһԛԝзвнкмтгαεοικνρτυχ013457@$€|",
-    "aeopcyxijsdhqwzbhkmtraeoiknptuxoieastasel",
-)
-_INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\u00ad\ufe00-\ufe0f\U000e0000-\U000e007f]")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_SPACES = re.compile(r"\s+")
-_NO_LETTER = re.compile(r"[\W_]+")
-# Written together any known ending counts; with blanks around the dot only the endings that are no words.
-_LINK = re.compile(
-    r"(?:https?|ftp)\s*:\s*/\s*/|www\s*\.|\b[\w-]+(?:\s*\.\s*(?:com|net|org)"
-    r"|\.(?:io|co|cn|ru|shop|store|xyz|top|info|link|me|app|fr|de|uk|ly|gg|tv))\b",
-    re.IGNORECASE,
-)
 _EXEMPT = ("host", "moderator", "manager", "admin")
 
 
-def cleaned(text: str) -> str:
-    """The line as it is shown: no control or invisible characters, spaces joined. Text stays text, never markup."""
-    return _SPACES.sub(" ", _CONTROL.sub("", _INVISIBLE.sub("", unicodedata.normalize("NFC", text)))).strip()
+@dataclass(frozen=True, slots=True)
+class TalkRules:
+    """What is set for the whole shop: one object for all rooms of a process, made anew when the merchant changes it."""
+
+    words: WordList = field(default_factory=WordList)
+    own_hosts: frozenset[str] = frozenset()  # where links may lead
 
 
-def folded(text: str) -> str:
-    """The line as word lists see it: one width, no case, no accents, look-alike letters made plain, letters only."""
-    plain = unicodedata.normalize("NFKD", _INVISIBLE.sub("", text)).casefold()
-    plain = "".join(each for each in plain if not unicodedata.combining(each)).translate(_LOOKALIKES)
-    return _NO_LETTER.sub("", plain)
+@dataclass(slots=True)
+class _Spoken:
+    """What one viewer said last, and when she said how much."""
 
-
-def has_link(text: str) -> bool:
-    """True for addresses, also written with blanks around their dots and in other widths."""
-    return _LINK.search(unicodedata.normalize("NFKC", _INVISIBLE.sub("", text))) is not None
+    at: float
+    what: str
+    like: Print
+    times: deque[float]
 
 
 class Moderation:
-    """The rules of one room in this process, and what they remember: at most `REMEMBERED_MAX` people and lines."""
+    """The rules of one room in this process, and what they remember: at most `REMEMBERED_MAX` people."""
 
-    def __init__(self, banned_words: Iterable[str] = (), slow_seconds: int = 0) -> None:
-        self._banned = tuple(word for word in (folded(each) for each in banned_words) if word)
+    def __init__(self, rules: TalkRules | None = None, slow_seconds: int = 0) -> None:
+        self.rules = rules or TalkRules()
         self.slow_seconds = slow_seconds
-        self._spoke: OrderedDict[str, tuple[float, str]] = OrderedDict()  # viewer → when, what
-        self._copies: OrderedDict[str, tuple[float, set[str]]] = OrderedDict()  # line → since when, who
+        self.members_only = False
+        self._spoke: OrderedDict[str, _Spoken] = OrderedDict()
+        self._copies = Copies(COPIES_SECONDS)
         self._muted: dict[str, float] = {}
 
     def mute(self, viewer_id: str, until_seconds: float) -> None:
         """`viewer_id` may not speak until then; an instant that has passed lifts it."""
         self._muted[viewer_id] = until_seconds
 
-    def check(self, viewer_id: str, role: str, text: str, now_seconds: float, is_claim: bool = False) -> str:
+    def check(
+        self,
+        viewer_id: str,
+        role: str,
+        text: str,
+        now_seconds: float,
+        is_claim: bool = False,
+        *,
+        is_member: bool = False,
+        privately: bool = False,
+    ) -> str:
         """The cleaned line. Raises `Refused`; `HELD_BACK` means that a moderator decides. A refusal is not counted
-        as having spoken. Many people write the same claim, so copies of one are no flood."""
+        as having spoken. Many people write the same claim, so copies of one are no flood; and what is asked in private
+        is heard by nobody who could be flooded, and is open to guests too."""
         line = cleaned(text)
         if not line:
             raise Refused(R.EMPTY)
         if role in _EXEMPT:
             return line
-        self._check_muted(viewer_id, now_seconds)
+        self.refuse_speaker(viewer_id, now_seconds, is_member=is_member or privately)
         self._check_slow(viewer_id, now_seconds)
-        what = folded(line) or line
-        if has_link(line) or any(word in what for word in self._banned):
+        if self.rules.words.find(line):
             raise Refused(R.WORDS)
-        self._check_repeat(viewer_id, what, now_seconds)
-        _remember(self._spoke, viewer_id, (now_seconds, what))
-        if not is_claim:
-            self._check_copies(viewer_id, what, now_seconds)
+        if foreign_link(line, self.rules.own_hosts):
+            raise Refused(R.LINK)
+        what = letters(line) or line
+        like = print_of(what)
+        self._check_repeat(viewer_id, what, like, now_seconds)
+        self._remember(viewer_id, what, like, now_seconds)
+        if not is_claim and not privately and self._copies.people(like, viewer_id, now_seconds) > COPIES_MAX:
+            raise Refused(R.HELD_BACK)
         return line
+
+    def refuse_speaker(self, viewer_id: str, now_seconds: float, *, is_member: bool) -> None:
+        """Raises `Refused(MUTED)` or `Refused(MEMBERS_CHAT)`: whoever she is, not what she says."""
+        self._check_muted(viewer_id, now_seconds)
+        if self.members_only and not is_member:
+            raise Refused(R.MEMBERS_CHAT)
 
     def _check_muted(self, viewer_id: str, now_seconds: float) -> None:
         until = self._muted.get(viewer_id)
@@ -102,28 +111,24 @@ class Moderation:
 
     def _check_slow(self, viewer_id: str, now_seconds: float) -> None:
         spoke = self._spoke.get(viewer_id)
-        if spoke and self.slow_seconds and now_seconds - spoke[0] < self.slow_seconds:
-            raise Refused(R.SLOW_MODE, after_ms=round((spoke[0] + self.slow_seconds - now_seconds) * 1000))
+        if spoke and self.slow_seconds and now_seconds - spoke.at < self.slow_seconds:
+            raise Refused(R.SLOW_MODE, after_ms=round((spoke.at + self.slow_seconds - now_seconds) * 1000))
 
-    def _check_repeat(self, viewer_id: str, what: str, now_seconds: float) -> None:
+    def _check_repeat(self, viewer_id: str, what: str, like: Print, now_seconds: float) -> None:
         spoke = self._spoke.get(viewer_id)
-        if spoke and spoke[1] == what and now_seconds - spoke[0] < REPEAT_SECONDS:
-            raise Refused(R.REPEATED)
-
-    def _check_copies(self, viewer_id: str, what: str, now_seconds: float) -> None:
-        if len(what) < COPY_CHARACTERS_MIN:
+        if spoke is None:
             return
-        since, people = self._copies.get(what, (now_seconds, set()))
-        if now_seconds - since > COPIES_SECONDS:
-            since, people = now_seconds, set()
-        people.add(viewer_id)
-        _remember(self._copies, what, (since, people))
-        if len(people) > COPIES_MAX:
-            raise Refused(R.HELD_BACK)
+        if now_seconds - spoke.at < REPEAT_SECONDS and (spoke.what == what or spoke.like.is_like(like)):
+            raise Refused(R.REPEATED)
+        while spoke.times and now_seconds - spoke.times[0] >= FLOOD_SECONDS:
+            spoke.times.popleft()
+        if len(spoke.times) >= FLOOD_LINES:
+            raise Refused(R.FLOOD, after_ms=round((spoke.times[0] + FLOOD_SECONDS - now_seconds) * 1000))
 
-
-def _remember(memory: OrderedDict[str, V], key: str, value: V) -> None:
-    memory[key] = value
-    memory.move_to_end(key)
-    if len(memory) > REMEMBERED_MAX:
-        memory.popitem(last=False)
+    def _remember(self, viewer_id: str, what: str, like: Print, now_seconds: float) -> None:
+        spoke = self._spoke.pop(viewer_id, None)
+        times = spoke.times if spoke else deque()
+        times.append(now_seconds)
+        self._spoke[viewer_id] = _Spoken(now_seconds, what, like, times)
+        if len(self._spoke) > REMEMBERED_MAX:
+            self._spoke.popitem(last=False)

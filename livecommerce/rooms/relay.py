@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import random
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from livecommerce.clock import Clock
+from livecommerce.ending import end
 from livecommerce.hot_state import as_cluster, heard_at, learn_anew, listener, shards_channels
 
 log = structlog.get_logger(__name__)
@@ -45,11 +46,13 @@ class Relay:
         clock: Clock,
         on_message: Callable[[str, list[Any]], None],
         on_change: Callable[[bool], None],
+        on_lag: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         self._redis = redis
         self._clock = clock
         self._on_message = on_message
         self._on_change = on_change
+        self._on_lag = on_lag
         self._wanted: set[str] = set()
         self._some_wanted = asyncio.Event()
         self._waiters: dict[str, asyncio.Future[None]] = {}
@@ -63,7 +66,7 @@ class Relay:
         self._queued = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.up = False
-        self.lost = 0  # messages of ours that Redis never got
+        self.lost = 0  # messages of ours that Redis never got, since whoever counts them looked
 
     async def start(self) -> None:
         self._tasks = [
@@ -74,7 +77,7 @@ class Relay:
 
     async def aclose(self) -> None:
         """End the tasks and close the connection; the Redis client itself stays open, it is not ours."""
-        await _end(self._tasks)
+        await end(self._tasks)
         await self._hang_up()
 
     async def join(self, channel: str) -> None:
@@ -206,6 +209,9 @@ class Relay:
         match message["type"]:
             case "message" | "smessage":
                 self._deliver(channel, message["data"])
+            case "pong" if ear.pinged_at is not None:
+                self._on_lag(ear.heard_at - ear.pinged_at)
+                ear.pinged_at = None
             case "subscribe" | "ssubscribe":
                 ear.heard.add(channel)
                 self._subscribed(channel)
@@ -265,6 +271,8 @@ class Relay:
                     if self._clock.monotonic() - ear.heard_at > SILENCE_SECONDS_MAX:
                         await _cut(ear.pubsub)
                     else:
+                        # Its answer stands in line behind all that is told meanwhile: so it tells how late we hear.
+                        ear.pinged_at = ear.pinged_at or self._clock.monotonic()
                         await ear.pubsub.ping()
 
     async def _maybe_follow(self) -> None:
@@ -329,24 +337,15 @@ class _Ear:
     channels: set[str] = field(default_factory=set)
     heard: set[str] = field(default_factory=set)
     reader: asyncio.Task[None] | None = None
+    pinged_at: float | None = None
 
     async def close(self, ours: Redis) -> None:
         if self.reader is not None:
-            await _end([self.reader])
+            await end([self.reader])
         with contextlib.suppress(RedisError, OSError):
             await self.pubsub.aclose()  # type: ignore[no-untyped-call]
             if self.client is not ours:
                 await self.client.aclose()
-
-
-async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel until they have ended: redis-py swallows a cancellation that meets it while it makes or closes a broken
-    connection."""
-    left = {task for task in tasks if not task.done()}
-    while left:
-        for task in left:
-            task.cancel()
-        _, left = await asyncio.wait(left, timeout=0.05)
 
 
 async def _cut(pubsub: PubSub) -> None:

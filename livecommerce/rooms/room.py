@@ -22,6 +22,8 @@ from livecommerce.protocol.facts import (
     Level,
     Line,
     LineHidden,
+    LineRestored,
+    Presence,
     Role,
     RoomRules,
     ShowChanged,
@@ -31,9 +33,10 @@ from livecommerce.protocol.facts import (
 from livecommerce.protocol.to_viewer import Counting, Desk, Levels, Own, Relay, Said, State, ToViewer
 from livecommerce.reservations.relay_format import hold_from_relay, state_of
 from livecommerce.rooms.crowd import Crowd
-from livecommerce.rooms.moderation import Moderation
+from livecommerce.rooms.moderation import Moderation, TalkRules
 from livecommerce.rooms.ring import Ring
 from livecommerce.rooms.shelf import Shelf
+from livecommerce.rooms.staff import Staff
 from livecommerce.rooms.talk import TICK_LINES_MAX, TalkFrames, TalkStream
 from livecommerce.shows.lifecycle import refuse_talk
 
@@ -44,6 +47,8 @@ _line_encode = msgspec.msgpack.Encoder().encode
 _line_decode = msgspec.msgpack.Decoder(Line).decode
 _own_decode = msgspec.msgpack.Decoder(Own).decode
 _desk_decode = msgspec.msgpack.Decoder(Desk).decode
+_presence_encode = msgspec.msgpack.Encoder().encode
+_presence_decode = msgspec.msgpack.Decoder(Presence).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +155,7 @@ class Speaker:
     role: Role
     simulated: bool
     seat: Any
+    member: bool = False  # the merchant's own customer
 
 
 @dataclass(slots=True)
@@ -166,7 +172,7 @@ class Room:
     """The state of one show as this process last heard it."""
 
     def __init__(
-        self, show_id: str, process_id: str, desk_rate: int, phone_rate: int, banned_words: Iterable[str] = ()
+        self, show_id: str, process_id: str, desk_rate: int, phone_rate: int, rules: TalkRules | None = None
     ) -> None:
         self.show_id = show_id
         self._process_id = process_id
@@ -178,7 +184,8 @@ class Room:
         self.ring = Ring()
         self.talk = TalkStream(desk_rate, phone_rate)
         self.crowd = Crowd(process_id)
-        self.moderation = Moderation(banned_words)
+        self.moderation = Moderation(rules)
+        self.staff = Staff(process_id)
         self.relay_up = True
         self._ahead: dict[int, tuple[Stamped, int]] = {}
         self._filling = False
@@ -209,11 +216,15 @@ class Room:
             if any(wanted.get(other) != qty for other in self._bundles.get(deal_id, ())):
                 raise Refused(R.BUNDLE)
 
-    def start(self, epoch: str, offset: int, slow_seconds: int, status: ShowStatus) -> None:
-        """Begin at a snapshot's position."""
+    def start(self, epoch: str, offset: int, slow_seconds: int, status: ShowStatus, members_only: bool = False) -> None:
+        """Begin at a snapshot's position. What was kept aside follows it only within its epoch: in another one the same
+        offsets mean other events."""
+        if epoch != self.epoch:
+            self._ahead.clear()
         self.epoch, self.offset = epoch, offset
         self.status = status
         self.moderation.slow_seconds = slow_seconds
+        self.moderation.members_only = members_only
         self.ring.clear()
         self._ahead = {n: row for n, row in self._ahead.items() if n > offset}
         self._filling = False
@@ -237,6 +248,9 @@ class Room:
             case [b"crowd", process_id, viewers, hearts]:
                 self.crowd.hear(process_id.decode(), viewers, hearts, now_seconds)
                 return []
+            case [b"staff", process_id, there]:
+                self.staff.hear(process_id.decode(), [_presence_decode(one) for one in there], now_seconds)
+                return self._staff_changed(now_seconds)
             case [b"kick", viewer_id, code]:
                 return [Kick(viewer_id.decode(), code)]
             case [b"rebuild", 1]:
@@ -314,12 +328,15 @@ class Room:
         self.shelf.take(event)
         if isinstance(event, RoomRules):
             self.moderation.slow_seconds = event.slow_seconds
+            self.moderation.members_only = event.members_only
         elif isinstance(event, CardShown | CardListed):
             self.learn_cards((event.card,))
         elif isinstance(event, ShowChanged):
             self.status = event.show.status
         elif isinstance(event, LineHidden):
-            self.talk.hide(event.line_id)
+            self.talk.hide((event.line_id, *event.copies))
+        elif isinstance(event, LineRestored):
+            self.talk.restore(event.line)
 
     def _hear_engine(
         self, version: int, levels: dict[bytes, list[int]], holds: list[list[Any]], now_ms: int
@@ -366,11 +383,21 @@ class Room:
 
     # --- from viewers here ------------------------------------------------------------------------------------------
 
-    def may_say(self, speaker: Speaker, text: str, now_seconds: float, is_claim: bool = False) -> str:
+    def may_say(
+        self, speaker: Speaker, text: str, now_seconds: float, is_claim: bool = False, privately: bool = False
+    ) -> str:
         """The cleaned line. Raises `Refused`: the room is not open for talk, or a rule of moderation."""
         if speaker.role == "viewer":
             refuse_talk(self.status)
-        return self.moderation.check(speaker.viewer_id, speaker.role, text, now_seconds, is_claim)
+        return self.moderation.check(
+            speaker.viewer_id, speaker.role, text, now_seconds, is_claim,
+            is_member=speaker.member, privately=privately,
+        )  # fmt: skip
+
+    def may_still_say(self, speaker: Speaker, now_seconds: float, privately: bool = False) -> None:
+        """Behind the merchant's judge, who took a moment: raises `Refused` where she may not speak any more."""
+        refuse_talk(self.status)
+        self.moderation.refuse_speaker(speaker.viewer_id, now_seconds, is_member=speaker.member or privately)
 
     def say(self, speaker: Speaker, cid: str, text: str, now_ms: int, now_seconds: float) -> None:
         """Take a line that passed `may_say`; its receipt follows when the thinning has decided.
@@ -409,6 +436,17 @@ class Room:
         deals = {deal_id: self.levels[deal_id] for deal_id in self._changed_deals if deal_id in self.levels}
         self._changed_deals.clear()
         return Levels(self.levels_version, deals, viewers, hearts or None)
+
+    def take_staff(self, now_seconds: float) -> list[Out]:
+        """Once a second: who sits at a desk here, to the others; who came or went, to the desks."""
+        outs: list[Out] = []
+        if (here := self.staff.report(now_seconds)) is not None:
+            outs.append(Publish(["staff", self._process_id, [_presence_encode(one) for one in here]]))
+        return outs + self._staff_changed(now_seconds)
+
+    def _staff_changed(self, now_seconds: float) -> list[Out]:
+        everybody = self.staff.change(now_seconds)
+        return [] if everybody is None else [ToDesk(Desk(here=everybody))]
 
     def take_crowd(self, now_seconds: float) -> list[Out]:
         """Once a second: the head-count and hearts, to the others, and to the room with its next numbers."""

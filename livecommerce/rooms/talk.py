@@ -7,6 +7,7 @@ It does not know who said a line, or sockets.
 """
 
 from collections import deque
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from livecommerce.protocol.facts import Line
@@ -106,10 +107,25 @@ class TalkStream:
             self._shed_at_ms.popleft()
         return len(self._shed_at_ms) * 1000 / _SHED_WINDOW_MS
 
-    def hide(self, line_id: str) -> None:
-        """Take a line out of what is shown to newcomers and of what has not gone out yet."""
-        kept = [line for line in self.history if line.line_id != line_id]
+    def since(self, line_id: str) -> tuple[tuple[Line, ...], bool]:
+        """The lines after `line_id`, and whether that is all that was said since. Without an id: since ever."""
+        lines = tuple(self.history)
+        if not line_id:
+            return lines, len(lines) < HISTORY_MAX
+        at = next((at for at, line in enumerate(lines) if line.line_id == line_id), None)
+        return (lines, not lines) if at is None else (lines[at + 1 :], True)
+
+    def hide(self, line_ids: Collection[str]) -> None:
+        """Take lines out of what is shown to newcomers and of what has not gone out yet."""
+        self._keep([line for line in self.history if line.line_id not in line_ids])
+        self._desk_lines = [line for line in self._desk_lines if line.line_id not in line_ids]
+        self._phone_lines = [line for line in self._phone_lines if line.line_id not in line_ids]
+
+    def restore(self, restored: Line) -> None:
+        """Show newcomers a hidden line again, where it stood."""
+        others = [line for line in self.history if line.line_id != restored.line_id]
+        self._keep(sorted((*others, restored), key=lambda line: line.at_ms))
+
+    def _keep(self, lines: Sequence[Line]) -> None:
         self.history.clear()
-        self.history.extend(kept)
-        self._desk_lines = [line for line in self._desk_lines if line.line_id != line_id]
-        self._phone_lines = [line for line in self._phone_lines if line.line_id != line_id]
+        self.history.extend(lines)

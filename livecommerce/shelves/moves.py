@@ -12,7 +12,7 @@ counts once in SQL and once in Redis. It calls no Redis.
 Lock order: shelves by id, then pools (`catalogue.pools`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,6 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from livecommerce.catalogue.pools import Move, apply_moves, insert_new, pool_of
 from livecommerce.ids import new_id
+from livecommerce.ledger.database import Database
+from livecommerce.ledger.pages import pages
 from livecommerce.ledger.tables import shelf_moves, shelves
 
 # A shelf takes at least so many at a time: one write for two dozen sales. The rest stays in the pool, where a deal or
@@ -116,16 +118,16 @@ async def bring_lost_home(
     return int(lost)
 
 
-async def open_moves(connection: AsyncConnection, before_ms: int, limit: int) -> list[ShelfMove]:
+async def open_moves(database: Database, before_ms: int) -> AsyncIterator[ShelfMove]:
     """Moves begun before this instant that nobody has finished, the oldest first."""
     query = (
         select(shelf_moves, shelves.c.location_id)
         .join(shelves, shelves.c.id == shelf_moves.c.shelf_id)
         .where(shelf_moves.c.moved.is_(None), shelf_moves.c.at_ms <= before_ms)
-        .order_by(shelf_moves.c.at_ms, shelf_moves.c.shelf_id, shelf_moves.c.number)
     )
-    rows = await connection.execute(query.limit(limit))
-    return [ShelfMove(row.shelf_id, row.location_id, row.number, row.kind, row.qty) for row in rows]
+    async for page in pages(database, query, (shelf_moves.c.at_ms, shelf_moves.c.shelf_id, shelf_moves.c.number)):
+        for row in page:
+            yield ShelfMove(row.shelf_id, row.location_id, row.number, row.kind, row.qty)
 
 
 async def _begin(connection: AsyncConnection, row: Any, kind: Literal["up", "down"], qty: int, at_ms: int) -> ShelfMove:

@@ -31,6 +31,7 @@ from livecommerce.reservations.batcher import REBUILDING_AFTER_MS
 from livecommerce.reservations.engine import QTY_MAX, Attributed, DealStock, ReservationEngine
 from livecommerce.settings import Settings
 from livecommerce.shelves import moves
+from livecommerce.shelves.forgotten import is_forgotten
 from livecommerce.shelves.goods import Goods, goods_at
 
 log = structlog.get_logger(__name__)
@@ -79,11 +80,14 @@ class Shelves:
 
         `credit` is the (advisor, shop) whose order it will be, where that is not whom the viewer came by.
 
-        Refuses `NOT_SOLD_HERE`, then as `ReservationEngine.reserve`; where a variant is to blame, the fact
-        `variant_id` names it. `SOLD_OUT` is said only after the pool was looked at. A refusal moves nothing to anybody;
-        units may have come from the pool to the shelf.
+        Refuses `HOLD_GONE` for a rid of long ago that came to no order, `NOT_SOLD_HERE`, then as
+        `ReservationEngine.reserve`; where a variant is to blame, the fact `variant_id` names it. `SOLD_OUT` is
+        said only after the pool was looked at. A refusal moves nothing to anybody; units may have come from the
+        pool to the shelf.
         """
         async with self._database.read() as connection:
+            if await is_forgotten(connection, viewer.viewer_id, rid, self._clock.now_ms()):
+                raise Refused(R.HOLD_GONE)
             variant_ids = [variant_id for variant_id, _ in lines]
             goods = await goods_at(connection, location_id, variant_ids, public=channel != "till")
         book = keys.pool_book(location_id)
@@ -163,10 +167,8 @@ class Shelves:
         """Finish moves whose process died; bring home what Redis lost; have busy books watched. One location a turn for
         the last two. How many moves were finished."""
         before_ms = self._clock.now_ms() - MOVE_SECONDS * 1000
-        async with self._database.read() as connection:
-            found = await moves.open_moves(connection, before_ms, ROUND_MAX)
         finished = 0
-        for move in found:
+        async for move in moves.open_moves(self._database, before_ms):
             try:
                 await self._finish(move)
                 finished += 1

@@ -28,6 +28,7 @@ from livecommerce.protocol.facts import (
     Line,
     LineHidden,
     LinePinned,
+    LineRestored,
     LineUnpinned,
     Note,
     PromiseMade,
@@ -45,11 +46,13 @@ from livecommerce.shows.state import (
     AskedQuestion,
     Change,
     Decision,
-    ForgetLine,
+    ForgetLines,
+    ItemDone,
     KeepPromise,
     KickViewer,
     MuteViewer,
     PlannedCard,
+    RememberLine,
     SayLine,
     SetBan,
     SetCard,
@@ -355,14 +358,19 @@ def _plan_openings(state: ShowState, card: PlannedCard) -> Decision:
 
 def _hide_line(_state: ShowState, command: c.HideLine, _actor: Actor) -> Decision:
     # A line older than what is remembered can still be hidden: pages and the replay know it by its id.
-    return Decision((), (LineHidden(command.line_id),), (ForgetLine(command.line_id),))
+    return Decision((), (LineHidden(command.line_id),), (ForgetLines((command.line_id,)),))
+
+
+def _restore_line(state: ShowState, _command: c.RestoreLine, _actor: Actor) -> Decision:
+    talk = _line(state)
+    return Decision((), (LineRestored(talk.line),), (RememberLine(talk),))
 
 
 def _let_through(state: ShowState, _command: c.LetThrough, _actor: Actor) -> Decision:
     talk = _line(state)
     if not talk.held:
         return NOTHING
-    words: tuple[Word, ...] = (ForgetLine(talk.line.line_id), SayLine(talk.line))
+    words: tuple[Word, ...] = (ForgetLines((talk.line.line_id,)), SayLine(talk.line))
     return Decision(words=words)
 
 
@@ -382,23 +390,84 @@ def _say(state: ShowState, command: c.Announce, actor: Actor) -> Decision:
 
 
 def _mute(state: ShowState, command: c.Mute, _actor: Actor) -> Decision:
-    viewer_id = command.viewer_id or _line(state).viewer_id
-    if not viewer_id:  # the line is the host's own
-        raise Refused(R.NOT_FOUND, what="viewer")
-    until_ms = state.now_ms + command.minutes * 60_000
-    change = SetBan(viewer_id, "mute", until_ms, lift=command.minutes == 0)
+    return _silenced(state, command.viewer_id or _author(state), command.minutes)
+
+
+def _silenced(state: ShowState, viewer_id: str, minutes: int) -> Decision:
+    until_ms = state.now_ms + minutes * 60_000
+    change = SetBan(viewer_id, "mute", until_ms, lift=minutes == 0)
     return Decision((change,), (), (MuteViewer(viewer_id, until_ms),))
 
 
-def _ban(_state: ShowState, command: c.Ban, _actor: Actor) -> Decision:
-    words: tuple[Word, ...] = () if command.lift else (KickViewer(command.viewer_id),)
-    return Decision((SetBan(command.viewer_id, "ban", lift=command.lift),), (), words)
+def _ban(state: ShowState, command: c.Ban, _actor: Actor) -> Decision:
+    return _banned(command.viewer_id or _author(state), lift=command.lift)
+
+
+def _banned(viewer_id: str, *, lift: bool = False) -> Decision:
+    words: tuple[Word, ...] = () if lift else (KickViewer(viewer_id),)
+    return Decision((SetBan(viewer_id, "ban", lift=lift),), (), words)
+
+
+def _author(state: ShowState) -> str:
+    viewer_id = _line(state).viewer_id
+    if not viewer_id:  # the line is the host's own
+        raise Refused(R.NOT_FOUND, what="viewer")
+    return viewer_id
 
 
 def _slow_mode(state: ShowState, command: c.SlowMode, _actor: Actor) -> Decision:
     if command.seconds == state.slow_seconds:
         return NOTHING
-    return Decision((SetShow({"slow_seconds": command.seconds}),), (RoomRules(command.seconds),))
+    rules = RoomRules(command.seconds, state.members_only)
+    return Decision((SetShow({"slow_seconds": command.seconds}),), (rules,))
+
+
+def _members_only(state: ShowState, command: c.MembersOnly, _actor: Actor) -> Decision:
+    if command.on == state.members_only:
+        return NOTHING
+    return Decision((SetShow({"members_only": command.on}),), (RoomRules(state.slow_seconds, command.on),))
+
+
+def _settle(state: ShowState, command: c.Settle, actor: Actor) -> Decision:
+    """One decision for a whole item. What was said or asked since the moderator looked is not part of it."""
+    item = state.item
+    if item is None:
+        raise Refused(R.NOT_FOUND, what="item")
+    done = Decision(words=(ItemDone(item.id),))
+    if item.kind == "question":
+        return _settle_questions(state, command, actor) + done
+    if command.act == "answer":
+        raise Refused(R.MALFORMED, expected="let_through or hide for a line")
+    held = ForgetLines(tuple(line.line_id for line in item.lines))
+    if command.act == "let_through":
+        first = item.lines[0]
+        kept = state.line.line if state.line else Line(first.line_id, item.since, first.name, first.text)
+        return Decision(words=(held, SayLine(kept))) + done
+    shown = [line.line_id for line in item.lines if line.shown]
+    events = (LineHidden(shown[0], tuple(shown[1:])),) if shown else ()
+    decision = Decision((), events, (held,))
+    for viewer_id in dict.fromkeys(line.viewer_id for line in item.lines if line.viewer_id):
+        if command.mute_minutes:
+            decision += _silenced(state, viewer_id, command.mute_minutes)
+        if command.ban:
+            decision += _banned(viewer_id)
+    return decision + done
+
+
+def _settle_questions(state: ShowState, command: c.Settle, actor: Actor) -> Decision:
+    if command.act == "let_through":
+        raise Refused(R.MALFORMED, expected="answer or hide for questions")
+    if command.act == "answer" and not command.text.strip():
+        raise Refused(R.EMPTY)
+    decision = NOTHING
+    for asked in state.item_questions:
+        if asked.question.status in ("answered", "dropped"):
+            continue  # somebody was faster with this one
+        if command.act == "hide":
+            decision += _question_now(asked.question, status="dropped")
+        else:
+            decision += _answered(asked, command.text, command.privately, actor)
+    return decision
 
 
 def _take_question(state: ShowState, _command: c.TakeQuestion, _actor: Actor) -> Decision:
@@ -409,13 +478,16 @@ def _take_question(state: ShowState, _command: c.TakeQuestion, _actor: Actor) ->
 
 
 def _answer_question(state: ShowState, command: c.AnswerQuestion, actor: Actor) -> Decision:
-    asked = _question(state)
-    if not command.privately:
-        return _question_now(asked.question, status="answered", answer=command.text)
-    if not command.text.strip():
+    return _answered(_question(state), command.text, command.privately, actor)
+
+
+def _answered(asked: AskedQuestion, text: str, privately: bool, actor: Actor) -> Decision:
+    if not privately:
+        return _question_now(asked.question, status="answered", answer=text)
+    if not text.strip():
         raise Refused(R.EMPTY)
     # The room learns that it is answered, not what was said.
-    word = TellViewer(asked.viewer_id, f"{actor.name}: {command.text}")
+    word = TellViewer(asked.viewer_id, f"{actor.name}: {text}")
     return _question_now(asked.question, status="answered") + Decision(words=(word,))
 
 
@@ -478,4 +550,7 @@ _DECIDERS: dict[type[c.Command], Callable[[ShowState, Any, Actor], Decision]] = 
     c.TakeQuestion: _take_question,
     c.AnswerQuestion: _answer_question,
     c.Promise: _promise,
+    c.RestoreLine: _restore_line,
+    c.MembersOnly: _members_only,
+    c.Settle: _settle,
 }

@@ -75,6 +75,9 @@ COMMAND_STATUSES: MappingProxyType[type[c.Command], frozenset[ShowStatus]] = Map
         c.TakeQuestion: _ROOM,
         c.AnswerQuestion: _ROOM_AND_REPLAY,
         c.Promise: _ON_AIR,
+        c.RestoreLine: _ROOM_AND_REPLAY,
+        c.MembersOnly: _ROOM,
+        c.Settle: _ROOM_AND_REPLAY,
     }
 )
 
@@ -82,6 +85,7 @@ COMMAND_STATUSES: MappingProxyType[type[c.Command], frozenset[ShowStatus]] = Map
 TALK_COMMANDS: frozenset[type[c.Command]] = frozenset(
     {
         c.HideLine, c.LetThrough, c.PinLine, c.UnpinLine, c.Mute, c.Ban, c.SlowMode, c.TakeQuestion, c.AnswerQuestion,
+        c.RestoreLine, c.MembersOnly, c.Settle,
     }
 )  # fmt: skip
 _HOSTS: frozenset[StaffRole] = frozenset({"admin", "manager", "advisor"})

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from livecommerce.ledger.tables import show_log
 from livecommerce.protocol import codec
-from livecommerce.protocol.facts import AnyEvent
+from livecommerce.protocol.facts import AnyEvent, Line
 from livecommerce.shows.news import TalkLine
 
 UNPUBLISHED = "unpublished"
@@ -113,6 +113,21 @@ async def page(connection: AsyncConnection, show_id: str, after_id: int, limit: 
         LogRow(row.id, row.at_ms, row.kind, row.actor_id, row.epoch, row.offset, msgspec.json.decode(row.body))
         for row in await connection.execute(query)
     ]
+
+
+async def find_line(connection: AsyncConnection, show_id: str, line_id: str) -> TalkLine | None:
+    """A line of talk that the log keeps, where it is hidden now."""
+    named = show_log.c.body.contains(f'"{line_id}"', autoescape=True)
+    query = select(show_log).where(show_log.c.show_id == show_id, named).order_by(show_log.c.id)
+    found, hidden = None, False
+    for row in await connection.execute(query.where(show_log.c.kind.in_(("talk", "line_hidden", "line_restored")))):
+        if row.kind != "talk":
+            hidden = row.kind == "line_hidden"
+            continue
+        line = msgspec.json.decode(row.body, type=Line)
+        if line.line_id == line_id:
+            found = TalkLine(line, row.actor_id)
+    return found if hidden else None
 
 
 async def events_of_kinds(connection: AsyncConnection, show_id: str, kinds: Sequence[str]) -> list[AnyEvent]:

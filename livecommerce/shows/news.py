@@ -8,7 +8,7 @@ It does not know what an event means, who is in a room, or SQL.
 
 import hashlib
 import secrets
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -55,7 +55,7 @@ class News:
     """
 
     def __init__(self, redis: Redis) -> None:
-        self._redis = redis
+        self.redis = redis
 
     async def publish(self, show_id: str, events: Sequence[AnyEvent], at_ms: int) -> int:
         """Give `events` the next offsets, keep them in the news and tell every process. Returns the last offset."""
@@ -75,7 +75,7 @@ class News:
     async def position(self, show_id: str) -> tuple[str, int]:
         """(epoch, offset of the last event); a show without news gets its epoch here, with offset 0."""
         epoch, offset = await _or_busy(
-            cast("Awaitable[list[bytes | None]]", self._redis.hmget(keys.news_epoch(show_id), ["epoch", "offset"]))
+            cast("Awaitable[list[bytes | None]]", self.redis.hmget(keys.news_epoch(show_id), ["epoch", "offset"]))
         )
         if epoch is None or offset is None:
             made, last, _ = await self._sequence(show_id, [])
@@ -89,7 +89,7 @@ class News:
             together.hmget(keys.news_epoch(show_id), ["epoch", "offset"])
             together.xrange(keys.news(show_id), min=f"{offset + 1}-0")
 
-        (now_epoch, last), entries = await _or_busy(transact(self._redis, keys.news(show_id), fill))
+        (now_epoch, last), entries = await _or_busy(transact(self.redis, keys.news(show_id), fill))
         if now_epoch is None or now_epoch.decode() != epoch or offset > int(last):
             return None
         missed = [_stamped(entry_id, fields) for entry_id, fields in entries]
@@ -125,32 +125,38 @@ class News:
             together.rpush(keys.recent_talk(show_id), *(_line_encode(line) for line in lines))
             together.ltrim(keys.recent_talk(show_id), -TALK_MAX, -1)
 
-        await _or_busy(transact(self._redis, keys.recent_talk(show_id), fill))
+        await _or_busy(transact(self.redis, keys.recent_talk(show_id), fill))
 
     async def recent_talk(self, show_id: str) -> list[Line]:
         """The lines last shown to the room, oldest first."""
-        return [talk.line for talk in await self._talk(show_id) if not talk.held]
+        shown = [talk.line for talk in await self._talk(show_id) if not talk.held]
+        return sorted(shown, key=lambda line: line.at_ms)  # one that was shown again stands where it stood
 
     async def find_talk(self, show_id: str, line_id: str) -> TalkLine | None:
         """A recent line by its id, shown or held."""
         return next((talk for talk in reversed(await self._talk(show_id)) if talk.line.line_id == line_id), None)
 
-    async def forget_talk(self, show_id: str, line_id: str) -> None:
-        """Take a line out of what newcomers are shown; a line that is not there is no error."""
+    async def authors_of(self, show_id: str, line_ids: Collection[str]) -> dict[str, str]:
+        """line id → who said it, of those recent lines that a viewer said."""
+        recent = await self._talk(show_id)
+        return {one.line.line_id: one.viewer_id for one in recent if one.line.line_id in line_ids and one.viewer_id}
+
+    async def forget_talk(self, show_id: str, line_ids: Collection[str]) -> None:
+        """Take lines out of what newcomers are shown; a line that is not there is no error."""
         for raw in await self._raw_talk(show_id):
-            if _talk_decode(raw).line.line_id == line_id:
-                await _or_busy(self._redis.lrem(keys.recent_talk(show_id), 0, cast("Any", raw)))
+            if _talk_decode(raw).line.line_id in line_ids:
+                await _or_busy(self.redis.lrem(keys.recent_talk(show_id), 0, cast("Any", raw)))
 
     async def _talk(self, show_id: str) -> list[TalkLine]:
         return [_talk_decode(raw) for raw in await self._raw_talk(show_id)]
 
     async def _raw_talk(self, show_id: str) -> list[bytes]:
-        return await _or_busy(cast("Awaitable[list[bytes]]", self._redis.lrange(keys.recent_talk(show_id), 0, -1)))
+        return await _or_busy(cast("Awaitable[list[bytes]]", self.redis.lrange(keys.recent_talk(show_id), 0, -1)))
 
     async def _send(self, show_id: str, message: list[Any]) -> None:
         # Raw strings, as the scripts' cmsgpack writes them, so that readers meet one form only.
         packed: bytes = msgpack.packb(message, use_bin_type=False)
-        await _or_busy(self._redis.publish(keys.channel(show_id), packed))
+        await _or_busy(self.redis.publish(keys.channel(show_id), packed))
 
     async def _sequence(self, show_id: str, rows: Sequence[tuple[int, int, bytes]]) -> tuple[str, int, list[int]]:
         arguments: list[Any] = [
@@ -161,11 +167,11 @@ class News:
         return epoch.decode(), int(offset), [int(each) for each in offsets]
 
     async def _evaluate(self, arguments: list[Any]) -> list[Any]:
-        sharded = await shards_channels(self._redis)
+        sharded = await shards_channels(self.redis)
         try:
-            return await cast("Awaitable[list[Any]]", self._redis.evalsha(_SHAS[sharded], 3, *arguments))
+            return await cast("Awaitable[list[Any]]", self.redis.evalsha(_SHAS[sharded], 3, *arguments))
         except NoScriptError:
-            return await cast("Awaitable[list[Any]]", self._redis.eval(_SCRIPTS[sharded], 3, *arguments))
+            return await cast("Awaitable[list[Any]]", self.redis.eval(_SCRIPTS[sharded], 3, *arguments))
 
 
 async def _or_busy(asked: Awaitable[T]) -> T:

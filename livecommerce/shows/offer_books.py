@@ -182,6 +182,23 @@ class OfferBooks:
 
         await self.database.write(work)
 
+    async def order(self, staff: StaffIdentity, show_id: str, rule_ids: Sequence[str]) -> None:
+        """Rules in this order: exactly the show's own, each once, or exactly those of all shows, for managers. The
+        former always come first. Refuses NOT_FOUND, FORBIDDEN, and CONFLICT for any other list: somebody changed the
+        rules meanwhile."""
+
+        async def work(connection: AsyncConnection) -> None:
+            await _refuse_scope(connection, staff, show_id)
+            rules = await _rules(connection, show_id)
+            everywhere = next((rule.everywhere for rule in rules if rule.rule_id in rule_ids), False)
+            _refuse_everywhere(staff, everywhere)
+            if sorted(rule_ids) != sorted(rule.rule_id for rule in rules if rule.everywhere == everywhere):
+                raise Refused(R.CONFLICT)
+            for place, rule_id in enumerate(rule_ids, 1):
+                await connection.execute(update(offer_rules).where(offer_rules.c.id == rule_id).values(position=place))
+
+        await self.database.write(work)
+
 
 async def _rules(connection: AsyncConnection, show_id: str) -> tuple[OfferRule, ...]:
     query = select(offer_rules).where(offer_rules.c.show_id.in_((show_id, "")), offer_rules.c.removed.is_(False))

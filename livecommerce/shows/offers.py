@@ -26,7 +26,7 @@ from livecommerce.protocol.facts import (
     OfferMoment,
 )
 
-OfKind = Literal["any", "card", "product", "tag"]
+OfKind = Literal["any", "card", "product", "variant", "tag"]
 HOUSE = ""  # the rule id of the house's own order
 AT_MOST_MAX = 20
 RULES_MAX = 50
@@ -215,6 +215,8 @@ def _is_about(rule: OfferRule, about: tuple[str, ...], scene: Scene) -> bool:
         return any(scene.deals[deal_id][0].card_id == rule.of_value for deal_id in about)
     if rule.of_kind == "product":
         return any(scene.goods_of(deal_id).handle == rule.of_value for deal_id in about)
+    if rule.of_kind == "variant":
+        return any(scene.deals[deal_id][1].variant_id == rule.of_value for deal_id in about)
     return any(_tag(rule.of_value) in scene.goods_of(deal_id).tags for deal_id in about)
 
 

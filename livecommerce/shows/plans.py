@@ -32,9 +32,10 @@ DRAW_SECONDS_MIN, DRAW_SECONDS_DEFAULT, DRAW_SECONDS_MAX = 3, 10, 15
 
 
 class NewVideo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the picture comes from: an HLS address or a file. `restart`: a file on air starts over now."""
+    """Where the picture comes from: a camera or OBS that sends to this server (`own`), an HLS address or a file.
+    `restart`: a file on air starts over now."""
 
-    kind: Literal["none", "hls", "file"] = "none"
+    kind: Literal["none", "hls", "file", "own"] = "none"
     url: Url = ""
     alternates: Annotated[tuple[Url, ...], Meta(max_length=4)] = ()
     poster: Url = ""

@@ -74,7 +74,7 @@ async def queue(connection: AsyncConnection, show_id: str) -> tuple[Question, ..
     place: Any = case((questions.c.status == "answering", 0), (questions.c.status == "queued", 1), else_=2)
     query = (
         select(questions)
-        .where(questions.c.show_id == show_id)
+        .where(questions.c.show_id == show_id, questions.c.status != "dropped")
         .order_by(place, questions.c.votes.desc(), questions.c.at_ms, questions.c.id)
         .limit(SHOWN_MAX)
     )

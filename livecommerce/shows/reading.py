@@ -4,7 +4,7 @@ What arrives: a connection and how the show's variants look (`Looks`, read from 
 so that no lock is held while pictures are looked up). What leaves: `ShowState`, `ShowFacts`. It decides nothing.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,6 +92,7 @@ async def read_state(connection: AsyncConnection, show_id: str, looks: Looks, no
         facts=show_facts(row),
         on_air=row.on_air_card_id,
         slow_seconds=row.slow_seconds,
+        members_only=row.members_only,
         cards=await _read_cards(connection, show_id, looks),
         now_ms=now_ms,
         org_path=row.org_path,
@@ -99,6 +100,15 @@ async def read_state(connection: AsyncConnection, show_id: str, looks: Looks, no
         org_unit_id=row.org_unit_id,
         corner_settings=dict(row.corner_settings),
     )
+
+
+async def read_questions(
+    connection: AsyncConnection, show_id: str, question_ids: Sequence[str]
+) -> tuple[AskedQuestion, ...]:
+    """Those of them that are the show's, in the order of their asking."""
+    query = select(questions).where(questions.c.id.in_(question_ids), questions.c.show_id == show_id)
+    rows = await connection.execute(query.order_by(questions.c.at_ms, questions.c.id))
+    return tuple(AskedQuestion(question_facts(row), row.viewer_id) for row in rows)
 
 
 async def read_question(connection: AsyncConnection, show_id: str, question_id: str) -> AskedQuestion | None:
@@ -131,7 +141,7 @@ def question_facts(row: Row[Any]) -> Question:
 
 
 def draw_facts(row: Row[Any]) -> DrawFacts | None:
-    """Of a row of `deals` with its draw beside it. The seed is told once the draw was made, never before."""
+    """Of a row of `deals` with its draw beside it. Seed and root are told once the draw was made, never before."""
     if row.fairness != "draw":
         return None
     return DrawFacts(
@@ -139,9 +149,10 @@ def draw_facts(row: Row[Any]) -> DrawFacts | None:
         commitment=commitment_of(row.seed) if row.seed else "",
         draws_at_ms=row.draws_at_ms,
         drawn_at_ms=row.drawn_at_ms,
-        entrants=row.entrants or 0,
+        entrants=row.entrants if row.drawn_at_ms is not None else 0,
         seed=row.seed if row.drawn_at_ms is not None else "",
-        root=row.root or "",
+        root=row.root if row.drawn_at_ms is not None else "",
+        again=len(row.void or ()),
     )
 
 
@@ -183,7 +194,9 @@ def _show_query() -> Select[Any]:
 
 async def _read_cards(connection: AsyncConnection, show_id: str, looks: Looks) -> tuple[PlannedCard, ...]:
     of_card: dict[str, list[DealFacts]] = {}
-    drawn = (draws.c.seed, draws.c.draws_at_ms, draws.c.drawn_at_ms, draws.c.entrants, draws.c.root)
+    drawn = (
+        draws.c.seed, draws.c.draws_at_ms, draws.c.drawn_at_ms, draws.c.entrants, draws.c.root, draws.c.void,
+    )  # fmt: skip
     with_draws = select(deals, *drawn).outerjoin(draws, draws.c.deal_id == deals.c.id)
     by_place = with_draws.where(deals.c.show_id == show_id).order_by(deals.c.position, deals.c.id)
     for row in await connection.execute(by_place):

@@ -10,16 +10,17 @@ It decides nothing itself: `commands.py` and the corners do. It knows no sockets
 
 import asyncio
 import contextlib
+import dataclasses
 import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 import structlog
 from msgspec import UNSET
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from livecommerce.catalogue.facts import VariantFacts
@@ -33,22 +34,20 @@ from livecommerce.ledger.gathered import Gathered
 from livecommerce.ledger.tables import (
     accounts,
     bans,
-    cards,
     commands_done,
     deals,
     draws,
     org_units,
-    promises,
     shows,
-)
-from livecommerce.ledger.tables import (
-    questions as questions_table,
+    viewers,
 )
 from livecommerce.people.identity import StaffIdentity, ViewerIdentity
 from livecommerce.protocol import from_host as c
 from livecommerce.protocol.facts import (
+    Acted,
     AnyEvent,
     CardListed,
+    PrivateQuestion,
     Question,
     QuestionChanged,
     RoomRules,
@@ -56,16 +55,14 @@ from livecommerce.protocol.facts import (
     ShowFacts,
 )
 from livecommerce.protocol.to_viewer import Desk, Own
-from livecommerce.reservations.draw import root_of
 from livecommerce.reservations.engine import ReservationEngine
-from livecommerce.reservations.states import DrawPhase
 from livecommerce.settings import Settings
 from livecommerce.shelves.service import BRING_HOME_TRIES, Shelves
 from livecommerce.shows import cards as rundown
-from livecommerce.shows import corners, invitations, lifecycle, questions
+from livecommerce.shows import corners, invitations, lifecycle, private_questions, questions, talk_rules
 from livecommerce.shows import deals as stock
 from livecommerce.shows import log as show_log
-from livecommerce.shows.claims import plain_text
+from livecommerce.shows.carrying_out import carry_out
 from livecommerce.shows.commands import (
     AnnounceDue,
     DrawDue,
@@ -75,24 +72,24 @@ from livecommerce.shows.commands import (
     decide_step,
     due_steps,
     next_instant_ms,
-    record_draw,
 )
+from livecommerce.shows.draws import CopyJournal, Draws
+from livecommerce.shows.edits import refuse_place, refuse_scope, video_of, write_edit
 from livecommerce.shows.invitations import Invitation, NewInvitation
 from livecommerce.shows.log import LogRow
 from livecommerce.shows.news import News, TalkLine
 from livecommerce.shows.plans import (
     EditCard,
-    EditClaims,
     EditDeal,
     EditShow,
     NewCard,
     NewDeal,
     NewShow,
-    NewVideo,
     ShowList,
     StaffCard,
     StaffShow,
 )
+from livecommerce.shows.private_questions import Inbox
 from livecommerce.shows.reading import (
     PLAIN,
     Looks,
@@ -100,6 +97,7 @@ from livecommerce.shows.reading import (
     looks_of,
     read_looks,
     read_question,
+    read_questions,
     read_show,
     read_shows,
     read_state,
@@ -107,27 +105,24 @@ from livecommerce.shows.reading import (
 )
 from livecommerce.shows.snapshot import ShowSnapshot as ShowSnapshot
 from livecommerce.shows.snapshot import public_cards, read_snapshot
+from livecommerce.shows.standing import Standings
 from livecommerce.shows.state import (
     CLOCK,
-    NOTHING,
     Actor,
-    Change,
     Decision,
-    KeepPromise,
+    ForgetLines,
+    ItemDone,
     KickViewer,
     MuteViewer,
+    RememberLine,
     SayLine,
-    SetBan,
-    SetCard,
-    SetDeal,
-    SetDraw,
-    SetQuestion,
-    SetShow,
     ShowState,
     TellViewer,
     Word,
 )
+from livecommerce.shows.talk_rules import EditTalkRules, KeptTalkRules
 from livecommerce.shows.tickets import TicketLists
+from livecommerce.shows.triage import Triage, TriageItem, TriageLine
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -140,14 +135,6 @@ PAST_SHOWN = 20
 _STEP_ROUNDS_MAX = 3
 
 
-@dataclass(frozen=True, slots=True)
-class _Standing:
-    """How the ledger knows a viewer in a show."""
-
-    is_banned: bool
-    has_place: bool
-
-
 @dataclass(slots=True)
 class _Kept:
     """What this process remembers of a show; all of it can be read again."""
@@ -157,6 +144,17 @@ class _Kept:
     snapshot: ShowSnapshot | None = None
     mutes: dict[str, int] | None = None
     mutes_at: float = float("-inf")
+
+
+class Silenced(msgspec.Struct, frozen=True):
+    """A viewer who may not speak (`mute`) or not come in (`ban`), until when, and who said so."""
+
+    viewer_id: str
+    name: str
+    kind: Literal["mute", "ban"]
+    until_ms: int | None
+    by: str
+    at_ms: int
 
 
 class Shows:
@@ -171,6 +169,7 @@ class Shows:
         clock: Clock,
         settings: Settings,
         shelves: Shelves | None = None,
+        copy_journal: CopyJournal | None = None,
     ) -> None:
         self.database = database
         self.engine = engine
@@ -181,12 +180,17 @@ class Shows:
         self._stocks = stock.DealStocks(database, engine, clock)
         self._shelves = shelves or Shelves(database, engine, catalogue, settings, clock)
         self.tickets = TicketLists(database, clock, settings)
-        self._standings = Gathered(self._read_standings)
+        self._facts = Gathered(self._read_facts)
+        self._draws = Draws(database, engine, clock, copy_journal)
+        self._standings = Standings(database, clock)
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._catching_up: dict[str, asyncio.Lock] = {}
         # Shows on air → (version looked at, next instant of their programme).
         self._programme: dict[str, tuple[int, int | None]] = {}
         self._positions: dict[str, asyncio.Task[tuple[str, int]]] = {}
+        self.triage = Triage(news.redis, clock)
+        self._talk_rules: KeptTalkRules | None = None
+        self._talk_rules_at = float("-inf")
 
     # --- planning --------------------------------------------------------------------------------------------------
 
@@ -209,7 +213,7 @@ class Shows:
             "access": new.access or corner.access,
             "host_account_id": new.host_account_id or staff.account_id,
             "org_unit_id": new.org_unit_id or staff.org_unit_id,
-            "video": _video(new.video),
+            "video": video_of(new.video),
             "scheduled_at_ms": new.scheduled_at_ms,
             "launch_at_ms": new.launch_at_ms,
             "limit_per_person": new.limit_per_person,
@@ -217,7 +221,7 @@ class Shows:
         }
 
         async def work(connection: AsyncConnection) -> ShowFacts:
-            await _refuse_place(connection, staff, row["org_unit_id"], row["host_account_id"])
+            await refuse_place(connection, staff, row["org_unit_id"], row["host_account_id"])
             await connection.execute(insert(shows).values(row))
             facts = show_facts(await read_show(connection, show_id))
             corner.refuse_facts(facts)
@@ -234,12 +238,12 @@ class Shows:
 
         async def work(connection: AsyncConnection, state: ShowState) -> ShowFacts:
             rundown.refuse_over(state)
-            await self._write_edit(connection, state, edit)
+            await write_edit(connection, state, edit)
             facts = show_facts(await read_show(connection, show_id))
             corners.of(facts.corner).refuse_facts(facts)
             await self._log_changed(connection, facts, "edited", staff.account_id)
             if edit.slow_seconds is not UNSET and edit.slow_seconds != state.slow_seconds:
-                rules = RoomRules(edit.slow_seconds)
+                rules = RoomRules(edit.slow_seconds, state.members_only)
                 await show_log.append_events(connection, show_id, [rules], state.now_ms, staff.account_id)
             return facts
 
@@ -330,7 +334,7 @@ class Shows:
 
     async def invitations(self, staff: StaffIdentity, show_id: str) -> tuple[Invitation, ...]:
         async with self.database.read() as connection:
-            _refuse_scope(staff, (await read_show(connection, show_id)).org_path)
+            refuse_scope(staff, (await read_show(connection, show_id)).org_path)
             return await invitations.of_show(connection, show_id)
 
     # --- reading ---------------------------------------------------------------------------------------------------
@@ -354,10 +358,18 @@ class Shows:
         """The show's facts, at most a second old. Refuses NOT_FOUND."""
         kept = self._keep(show_id)
         if kept.facts is None or self.clock.monotonic() - kept.facts_at >= FRESH_SECONDS:
-            async with self.database.read() as connection:
-                kept.facts = show_facts(await read_show(connection, show_id))
-            kept.facts_at = self.clock.monotonic()
+            asked_at = self.clock.monotonic()
+            facts = await self._facts.get(show_id)
+            if facts is None:
+                raise Refused(R.NOT_FOUND, what="show")
+            kept.facts, kept.facts_at = facts, asked_at
         return kept.facts
+
+    async def _read_facts(self, show_ids: Sequence[str]) -> dict[str, ShowFacts | None]:
+        async with self.database.read() as connection:
+            rows = await read_shows(connection, shows.c.id.in_(show_ids))
+        found = {row.id: show_facts(row) for row in rows}
+        return {show_id: found.get(show_id) for show_id in show_ids}
 
     async def public_facts(self, show_id: str) -> ShowFacts:
         """As `facts`; drafts and cancelled shows do not exist for the public. Refuses NOT_FOUND."""
@@ -389,7 +401,7 @@ class Shows:
         looks = await self._looks(show_id)
         async with self.database.read() as connection:
             state = await read_state(connection, show_id, looks, self.clock.now_ms())
-        _refuse_scope(staff, state.org_path)
+        refuse_scope(staff, state.org_path)
         return StaffShow(
             show=state.facts,
             cards=tuple(_staff_card(state, card.facts.card_id) for card in state.cards),
@@ -403,7 +415,7 @@ class Shows:
     async def log_page(self, staff: StaffIdentity, show_id: str, after_id: int = 0, limit: int = 200) -> list[LogRow]:
         """Rows of the show log after `after_id`, oldest first. Refuses NOT_FOUND, FORBIDDEN."""
         async with self.database.read() as connection:
-            _refuse_scope(staff, (await read_show(connection, show_id)).org_path)
+            refuse_scope(staff, (await read_show(connection, show_id)).org_path)
             return await show_log.page(connection, show_id, after_id, limit)
 
     # --- the door and the talk -------------------------------------------------------------------------------------
@@ -441,24 +453,12 @@ class Shows:
     async def _is_open_for(self, show_id: str, viewer: ViewerIdentity) -> bool:
         """True where she needs no further invitation. Refuses NOT_FOUND, BANNED."""
         facts = await self.public_facts(show_id)
-        standing = await self._standings.get((show_id, viewer.viewer_id))
+        standing = await self._standings.get(show_id, viewer.viewer_id)
         if standing.is_banned:
             raise Refused(R.BANNED)
         if facts.access == "public" or (facts.access == "members" and viewer.kind == "merchant"):
             return True
         return standing.has_place
-
-    async def _read_standings(self, asked: Sequence[tuple[str, str]]) -> dict[tuple[str, str], "_Standing"]:
-        banned: set[tuple[str, str]] = set()
-        placed: set[tuple[str, str]] = set()
-        now_ms = self.clock.now_ms()
-        async with self.database.read() as connection:
-            for show_id in {show_id for show_id, _ in asked}:
-                viewer_ids = [viewer_id for each, viewer_id in asked if each == show_id]
-                banned |= {(show_id, each) for each in await _banned(connection, show_id, viewer_ids, now_ms)}
-                having = await invitations.having_place(connection, show_id, viewer_ids)
-                placed |= {(show_id, each) for each in having}
-        return {key: _Standing(key in banned, key in placed) for key in asked}
 
     async def mutes(self, show_id: str) -> dict[str, int]:
         """viewer id → until when (UTC ms) she may not speak; at most a second old."""
@@ -470,6 +470,23 @@ class Shows:
             kept.mutes_at = self.clock.monotonic()
         now_ms = self.clock.now_ms()
         return {viewer_id: until_ms for viewer_id, until_ms in kept.mutes.items() if until_ms > now_ms}
+
+    async def silenced(self, staff: StaffIdentity, show_id: str) -> tuple[Silenced, ...]:
+        """Who may not speak or come in now. Refuses NOT_FOUND, FORBIDDEN."""
+        await self._refuse_outside(staff, show_id)
+        query = (
+            select(bans, viewers.c.name.label("viewer_name"), accounts.c.name.label("by_name"))
+            .outerjoin(viewers, viewers.c.id == bans.c.viewer_id)
+            .outerjoin(accounts, accounts.c.id == bans.c.by_account_id)
+            .where(bans.c.show_id == show_id, or_(bans.c.until_ms.is_(None), bans.c.until_ms > self.clock.now_ms()))
+            .order_by(bans.c.created_at_ms.desc(), bans.c.viewer_id)
+        )
+        async with self.database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return tuple(
+            Silenced(row.viewer_id, row.viewer_name or "", row.kind, row.until_ms, row.by_name or "", row.created_at_ms)
+            for row in rows
+        )
 
     async def say_record(self, show_id: str, lines: Sequence[TalkLine]) -> None:
         """Lines of talk into the log, in one write. Refuses BUSY, UNAVAILABLE: keep them and try again."""
@@ -495,7 +512,107 @@ class Shows:
 
         asked = await self.database.write(work)
         await self._catch_up_or_wait(show_id)
+        with contextlib.suppress(Refused):
+            await self._to_triage(show_id, viewer, asked)
         return asked
+
+    async def _to_triage(self, show_id: str, viewer: ViewerIdentity, asked: Question) -> None:
+        """Beside the public queue: questions about one product, the one on the picture, are one item for moderators."""
+        shown = await self.snapshot(show_id)
+        card = next((card for card in shown.cards if card.card_id == shown.on_air), None)
+        line = TriageLine(asked.question_id, viewer.viewer_id, asked.name, asked.text, shown=True)
+        await self.triage.ask(show_id, line, card.card_id if card else "", card.title if card else "")
+        await self.tell_triage(show_id)
+
+    async def tell_triage(self, show_id: str) -> None:
+        """Tell the desks how much waits. Refuses BUSY."""
+        await self.news.tell_desk(show_id, Desk(triage=await self.triage.count(show_id)))
+
+    # --- private questions -----------------------------------------------------------------------------------------
+
+    async def ask_privately(self, show_id: str, viewer: ViewerIdentity, text: str) -> PrivateQuestion:
+        """A question into the inbox of her advisor, or of the host; nobody else sees it. Refuses EMPTY, TOO_MANY,
+        SHOW_NOT_LIVE and SHOW_OVER."""
+        lifecycle.refuse_talk((await self.facts(show_id)).status)
+
+        async def work(connection: AsyncConnection) -> private_questions.Asked:
+            host_id = (await read_show(connection, show_id)).host_account_id
+            return await private_questions.ask(connection, show_id, host_id, viewer, text, self.clock.now_ms())
+
+        asked = await self.database.write(work)
+        with contextlib.suppress(Refused):
+            await self.news.tell_desk(show_id, Desk(private=asked.question, to_account=asked.advisor_id))
+        return asked.question
+
+    async def answer_privately(self, staff: StaffIdentity, question_id: str, text: str) -> PrivateQuestion:
+        """Her answer, to the one who asked. Refuses EMPTY, and NOT_FOUND for a question that is not hers to answer."""
+
+        async def work(connection: AsyncConnection) -> private_questions.Asked:
+            now_ms = self.clock.now_ms()
+            answered = await private_questions.answer(connection, staff.account_id, question_id, text, now_ms)
+            body = {"do": "answer_privately", "question_id": question_id}
+            show_id = answered.question.show_id
+            await show_log.append_action(connection, show_id, "command", body, now_ms, staff.account_id)
+            return answered
+
+        answered = await self.database.write(work)
+        show_id = answered.question.show_id
+        with contextlib.suppress(Refused):  # her page asks for it when she comes back
+            await self.news.tell(show_id, answered.viewer_id, Own(private=answered.question))
+            await self.news.tell_desk(show_id, Desk(private=answered.question, to_account=staff.account_id))
+        return answered.question
+
+    async def inbox(self, staff: StaffIdentity, show_id: str = "") -> Inbox:
+        """What this member of staff was asked in private, over all shows or in one."""
+        async with self.database.read() as connection:
+            return await private_questions.inbox(connection, staff.account_id, show_id)
+
+    async def private_questions_of(self, show_id: str, viewer_id: str) -> tuple[PrivateQuestion, ...]:
+        """What she asked in this show, with the answers."""
+        async with self.database.read() as connection:
+            return await private_questions.of_viewer(connection, show_id, viewer_id)
+
+    # --- what the merchant keeps out of the talk ---------------------------------------------------------------------
+
+    async def talk_rules(self) -> KeptTalkRules:
+        """The merchant's word lists, at most a second old."""
+        now = self.clock.monotonic()
+        if self._talk_rules is None or now - self._talk_rules_at >= FRESH_SECONDS:
+            async with self.database.read() as connection:
+                self._talk_rules = await talk_rules.read(connection)
+            self._talk_rules_at = now
+        return self._talk_rules
+
+    async def edit_talk_rules(self, staff: StaffIdentity, edit: EditTalkRules) -> KeptTalkRules:
+        """The lists anew; every room follows within seconds. Refuses CONFLICT, MALFORMED."""
+
+        async def work(connection: AsyncConnection) -> KeptTalkRules:
+            return await talk_rules.write(connection, edit, staff.name, self.clock.now_ms())
+
+        self._talk_rules = await self.database.write(work)
+        self._talk_rules_at = self.clock.monotonic()
+        return self._talk_rules
+
+    # --- the triage -------------------------------------------------------------------------------------------------
+
+    async def take_items(self, staff: StaffIdentity, show_id: str) -> list[TriageItem]:
+        """What this moderator has to decide now; nobody else has it. Refuses NOT_FOUND, FORBIDDEN, BUSY."""
+        await self._refuse_outside(staff, show_id)
+        before = await self.triage.count(show_id)
+        items = await self.triage.take(show_id, staff.account_id)
+        if before != await self.triage.count(show_id):
+            await self.tell_triage(show_id)
+        return items
+
+    async def give_items_back(self, staff: StaffIdentity, show_id: str, item_id: str = "") -> None:
+        """One item, or all she has, to whoever comes next. Refuses NOT_FOUND, FORBIDDEN, BUSY."""
+        await self._refuse_outside(staff, show_id)
+        if await self.triage.give_back(show_id, staff.account_id, item_id):
+            await self.tell_triage(show_id)
+
+    async def _refuse_outside(self, staff: StaffIdentity, show_id: str) -> None:
+        async with self.database.read() as connection:
+            refuse_scope(staff, (await read_show(connection, show_id)).org_path)
 
     async def vote(self, show_id: str, viewer: ViewerIdentity, question_id: str) -> Question:
         """The question with her vote; the room hears the new count within a tick. Refuses NOT_FOUND, and
@@ -521,21 +638,25 @@ class Shows:
         with the same id.
         """
         looks = await self._looks(show_id)
-        line = await self._named_line(show_id, command)
+        item = await self._named_item(staff, show_id, command)
+        line = await self._named_line(show_id, command, item)
         actor = Actor(staff.account_id, staff.name)
         body_hash = hashlib.sha256(msgspec.json.encode(command)).hexdigest()
 
         async def work(connection: AsyncConnection) -> Decision | None:
             await lock_show(connection, show_id)
             state = await read_state(connection, show_id, looks, self.clock.now_ms())
-            _refuse_scope(staff, state.org_path)
+            refuse_scope(staff, state.org_path)
             lifecycle.refuse_role(staff.role, command)
             if await _was_done(connection, show_id, command_id, body_hash, state.now_ms):
                 return None
             asked = await read_question(connection, show_id, getattr(command, "question_id", ""))
-            decision = decide(_with(state, line, asked), command, actor)
+            of_item = tuple(each.line_id for each in item.lines) if item and item.kind == "question" else ()
+            many = await read_questions(connection, show_id, of_item) if of_item else ()
+            named: dict[str, Any] = {"line": line, "question": asked, "item": item, "item_questions": many}
+            decision = decide(dataclasses.replace(state, **named), command, actor)
             await show_log.append_action(connection, show_id, "command", command, state.now_ms, actor.account_id)
-            await self._carry_out(connection, state, decision, actor)
+            await carry_out(connection, state, decision, actor)
             return decision
 
         decision = await self._with_room(work)
@@ -543,7 +664,23 @@ class Shows:
         if decision is None:
             return "already"
         await self._speak(show_id, decision.words)
+        await self._tell_colleagues(show_id, command, actor, line, item)
         return "done"
+
+    async def _tell_colleagues(
+        self, show_id: str, command: c.AnyCommand, actor: Actor, line: TalkLine | None, item: TriageItem | None
+    ) -> None:
+        """What was done with the talk is seen by everybody at the desk, so that no two do it twice."""
+        if type(command) not in lifecycle.TALK_COMMANDS:
+            return
+        about = line.line.text if line else item.lines[0].text if item else ""
+        reason = str(getattr(command, "reason", ""))
+        do = str(command.__struct_config__.tag)
+        acted = Acted(actor.account_id, actor.name, do, about, reason, self.clock.now_ms())
+        count = None
+        with contextlib.suppress(Refused):
+            count = await self.triage.count(show_id) if item else None
+            await self.news.tell_desk(show_id, Desk(acted=acted, triage=count))
 
     # --- the clock -------------------------------------------------------------------------------------------------
 
@@ -628,35 +765,10 @@ class Shows:
             looks = await self._looks(show_id)
             for step in steps:
                 if isinstance(step, DrawDue):
-                    await self._draw(show_id, step.deal_id)
+                    await self._draws.make(show_id, step.deal_id)
                 else:
                     await self._step(show_id, step, looks)
             await self.catch_up(show_id)
-
-    async def _draw(self, show_id: str, deal_id: str) -> None:
-        """Draw, where it was not done yet, and tell everybody. The engine first, as always when units are taken: who
-        dies in between leaves a draw that was made and not told, and the next one tells it."""
-        async with self.database.read() as connection:
-            secret = (await connection.execute(select(draws).where(draws.c.deal_id == deal_id))).one()
-        if secret.drawn_at_ms is not None:
-            return
-        made = await self.engine.draw(show_id, deal_id, secret.seed, secret.salt)
-        # Books that were made anew know of no draw: it is told as one of nobody, and the deal is first come.
-        if made.phase not in (DrawPhase.DRAWN, DrawPhase.NONE):
-            return  # closed before it was drawn, or not open in the engine yet: then the opening comes first
-
-        async def work(connection: AsyncConnection) -> None:
-            await lock_show(connection, show_id)
-            state = await read_state(connection, show_id, PLAIN, self.clock.now_ms())
-            found = state.card_of_deal(deal_id)
-            root = made.root or root_of({})
-            decision = record_draw(found[1], secret.seed, root, made.entrants, state.now_ms) if found else NOTHING
-            if decision.changes:
-                body = {"step": "DrawDue", "deal_id": deal_id}
-                await show_log.append_action(connection, show_id, "clock", body, state.now_ms, "")
-                await self._carry_out(connection, state, decision, CLOCK)
-
-        await self.database.write(work)
 
     async def _finish(self, show_id: str, deal_id: str) -> None:
         """A deal that closes: a draw that was made is told before the books are closed, also after the show."""
@@ -667,7 +779,7 @@ class Shows:
             untold = (await connection.execute(query)).first()
         if untold:
             try:
-                await self._draw(show_id, deal_id)
+                await self._draws.make(show_id, deal_id)
                 await self.catch_up(show_id)
             except Refused as refused:
                 if refused.why is not R.UNKNOWN_DEAL:  # Redis lost the deal: then there is no draw to tell
@@ -683,7 +795,7 @@ class Shows:
                 return
             body = {"step": type(step).__name__, "deal_id": getattr(step, "deal_id", "")}
             await show_log.append_action(connection, show_id, "clock", body, state.now_ms, "")
-            await self._carry_out(connection, state, decision, CLOCK)
+            await carry_out(connection, state, decision, CLOCK)
 
         try:
             await self._with_room(work)
@@ -748,7 +860,7 @@ class Shows:
         async def locked(connection: AsyncConnection) -> T:
             await lock_show(connection, show_id)
             state = await read_state(connection, show_id, looks, self.clock.now_ms())
-            _refuse_scope(staff, state.org_path)
+            refuse_scope(staff, state.org_path)
             return await work(connection, state)
 
         result = await self.database.write(locked)
@@ -785,10 +897,12 @@ class Shows:
             except Refused as refused:
                 refused.facts["field"] = "level"
                 raise
-        if not self.settings.has_mail and any(deal.limit_by == "verified" for deal in planned):
+        if not (self.settings.has_mail or self.settings.has_texts) and any(
+            deal.limit_by == "verified" for deal in planned
+        ):
             raise Refused(
                 R.MALFORMED,
-                expected="a server that can send mail (MAIL_URL), so that guests can be verified",
+                expected="a server that can send mail (MAIL_URL) or texts (SMS_URL), so that guests can be verified",
                 facts={"field": "limit_by"},
             )
 
@@ -797,14 +911,6 @@ class Shows:
             product = await self.catalogue.product(new.product_handle, published_only=False)
             return {variant.variant_id: variant for variant in product.variants}
         return await self.catalogue.variants(deal.variant_id for deal in new.deals)
-
-    async def _carry_out(self, connection: AsyncConnection, state: ShowState, decision: Decision, actor: Actor) -> None:
-        show_id, now_ms = state.facts.show_id, state.now_ms
-        for change in decision.changes:
-            await _WRITERS[type(change)](connection, show_id, change, now_ms, actor)
-        await show_log.append_events(connection, show_id, decision.events, now_ms, actor.account_id)
-        said = [TalkLine(word.line, actor.account_id) for word in decision.words if isinstance(word, SayLine)]
-        await show_log.append_talk(connection, show_id, said)
 
     async def _speak(self, show_id: str, words: Sequence[Word]) -> None:
         """Words to single people. They have no order and no second delivery: a ban also stands at the door."""
@@ -823,40 +929,13 @@ class Shows:
             await self.news.tell(show_id, word.viewer_id, Own(note=word.text))
         elif isinstance(word, SayLine):
             await self.news.say(show_id, word.line)
+        elif isinstance(word, ForgetLines):
+            await self.news.forget_talk(show_id, word.line_ids)
+        elif isinstance(word, RememberLine):
+            await self.news.remember_talk(show_id, [word.line])
         else:
-            await self.news.forget_talk(show_id, word.line_id)
-
-    async def _write_edit(self, connection: AsyncConnection, state: ShowState, edit: EditShow) -> None:
-        facts = state.facts
-        on_air = facts.status in ("live", "interrupted")
-        values: dict[str, Any] = {
-            name: value
-            for name in (
-                "title", "about", "corner", "access", "scheduled_at_ms", "launch_at_ms", "slow_seconds",
-                "limit_per_person",
-            )
-            if (value := getattr(edit, name)) is not UNSET
-        }  # fmt: skip
-        values = {name: value for name, value in values.items() if value != _now(state, name)}
-        if on_air and {"corner", "scheduled_at_ms", "launch_at_ms"} & values.keys():
-            raise Refused(R.WRONG_STATE, state=facts.status)
-        corner = corners.of(values.get("corner", facts.corner))
-        if edit.corner_settings is not UNSET:
-            values["corner_settings"] = corner.settings_of(edit.corner_settings)
-        elif corner.name != facts.corner:
-            values["corner_settings"] = corner.settings_of({})
-        if edit.video is not UNSET:
-            starts_over = edit.video.restart and on_air and edit.video.kind == "file"
-            values["video"] = _video(edit.video, state.now_ms if starts_over else facts.video.started_at_ms)
-        if edit.claims is not UNSET:
-            values["claims"] = _claims(edit.claims)
-        if edit.move is not UNSET:
-            values["status"] = lifecycle.moved(facts.status, edit.move)
-        elif "scheduled_at_ms" in values:  # as in a new show: an instant schedules it, none makes it a draft again
-            move: lifecycle.Move = "schedule" if values["scheduled_at_ms"] is not None else "unschedule"
-            values["status"] = lifecycle.MOVES.get((facts.status, move), facts.status)
-        if values:
-            await connection.execute(update(shows).where(shows.c.id == facts.show_id).values(values))
+            assert isinstance(word, ItemDone), word
+            await self.triage.done(show_id, word.item_id)
 
     async def _log_changed(self, connection: AsyncConnection, facts: ShowFacts, reason: str, by: str) -> None:
         event = ShowChanged(facts, reason)
@@ -885,10 +964,32 @@ class Shows:
     async def _looks(self, show_id: str) -> Looks:
         return await read_looks(self.database, self.catalogue, show_id)
 
-    async def _named_line(self, show_id: str, command: c.AnyCommand) -> TalkLine | None:
-        if not isinstance(command, c.LetThrough | c.PinLine | c.Mute):
+    async def _named_line(self, show_id: str, command: c.AnyCommand, item: TriageItem | None) -> TalkLine | None:
+        if item is not None:
+            return await self.news.find_talk(show_id, item.lines[0].line_id) if item.kind == "held" else None
+        if isinstance(command, c.RestoreLine):
+            async with self.database.read() as connection:
+                return await show_log.find_line(connection, show_id, command.line_id)
+        if not isinstance(command, c.LetThrough | c.PinLine | c.Mute | c.Ban | c.HideLine) or not command.line_id:
             return None
         return await self.news.find_talk(show_id, command.line_id)
+
+    async def _named_item(self, staff: StaffIdentity, show_id: str, command: c.AnyCommand) -> TriageItem | None:
+        if not isinstance(command, c.Settle):
+            return None
+        try:
+            item = await self.triage.in_hand(show_id, staff.account_id, command.item_id)
+        except Refused as refused:
+            if refused.why is R.NOT_FOUND:  # decided, perhaps by this very command: that is looked at first
+                return None
+            raise
+        if not (command.mute_minutes or command.ban):
+            return item
+        # Whoever noticed the copies did not know who had said those that were shown before.
+        authors = await self.news.authors_of(show_id, [line.line_id for line in item.lines if not line.viewer_id])
+        replace = msgspec.structs.replace
+        lines = tuple(replace(line, viewer_id=authors.get(line.line_id, line.viewer_id)) for line in item.lines)
+        return replace(item, lines=lines)
 
     async def _position(self, show_id: str) -> tuple[str, int]:
         """One question to Redis for all who ask at the same time: a storm of newcomers costs one."""
@@ -898,82 +999,6 @@ class Shows:
             self._positions[show_id] = asking
             asking.add_done_callback(lambda _: self._positions.pop(show_id, None))
         return await asyncio.shield(asking)
-
-
-# --- rows a decision changes --------------------------------------------------------------------------------------
-
-
-async def _set_show(connection: AsyncConnection, show_id: str, change: SetShow, _now_ms: int, _actor: Actor) -> None:
-    await connection.execute(update(shows).where(shows.c.id == show_id).values(change.values))
-
-
-async def _set_card(connection: AsyncConnection, _show_id: str, change: SetCard, _now_ms: int, _actor: Actor) -> None:
-    await connection.execute(update(cards).where(cards.c.id == change.card_id).values(change.values))
-
-
-async def _set_deal(connection: AsyncConnection, _show_id: str, change: SetDeal, now_ms: int, _actor: Actor) -> None:
-    await connection.execute(update(deals).where(deals.c.id == change.deal_id).values(change.values))
-    if change.allot:
-        await stock.allot(connection, change.deal_id, now_ms)
-
-
-async def _set_draw(connection: AsyncConnection, show_id: str, change: SetDraw, _now_ms: int, _actor: Actor) -> None:
-    if "seed" in change.values:
-        # Whatever was committed to stands: a second commitment would be a choice between two draws.
-        await insert_new(connection, draws, deal_id=change.deal_id, show_id=show_id, **change.values)
-    else:
-        await connection.execute(update(draws).where(draws.c.deal_id == change.deal_id).values(change.values))
-
-
-async def _keep_promise(
-    connection: AsyncConnection, show_id: str, change: KeepPromise, now_ms: int, actor: Actor
-) -> None:
-    await connection.execute(
-        insert(promises).values(
-            id=new_id("prm"),
-            show_id=show_id,
-            card_id=change.card_id,
-            text=change.text,
-            by_account_id=actor.account_id,
-            at_ms=now_ms,
-        )
-    )
-
-
-async def _set_ban(connection: AsyncConnection, show_id: str, change: SetBan, now_ms: int, actor: Actor) -> None:
-    same = (bans.c.show_id == show_id, bans.c.viewer_id == change.viewer_id, bans.c.kind == change.kind)
-    await connection.execute(delete(bans).where(*same))
-    if not change.lift:
-        await connection.execute(
-            insert(bans).values(
-                show_id=show_id,
-                viewer_id=change.viewer_id,
-                kind=change.kind,
-                until_ms=change.until_ms,
-                by_account_id=actor.account_id,
-                created_at_ms=now_ms,
-            )
-        )
-
-
-async def _set_question(
-    connection: AsyncConnection, _show_id: str, change: SetQuestion, _now_ms: int, _actor: Actor
-) -> None:
-    here = questions_table.c.id == change.question_id
-    # The event carries the votes as they are: the room need not be told them again.
-    values = {**change.values, "votes_told": questions_table.c.votes}
-    await connection.execute(update(questions_table).where(here).values(values))
-
-
-_WRITERS: dict[type[Change], Callable[..., Awaitable[None]]] = {
-    SetShow: _set_show,
-    SetCard: _set_card,
-    SetDeal: _set_deal,
-    SetDraw: _set_draw,
-    KeepPromise: _keep_promise,
-    SetBan: _set_ban,
-    SetQuestion: _set_question,
-}
 
 
 async def _was_done(connection: AsyncConnection, show_id: str, command_id: str, body_hash: str, now_ms: int) -> bool:
@@ -987,62 +1012,6 @@ async def _was_done(connection: AsyncConnection, show_id: str, command_id: str, 
     if (await connection.execute(query)).scalar_one() != body_hash:
         raise Refused(R.CONFLICT)
     return True
-
-
-async def _banned(connection: AsyncConnection, show_id: str, viewer_ids: Sequence[str], now_ms: int) -> set[str]:
-    query = select(bans.c.viewer_id).where(
-        bans.c.show_id == show_id,
-        bans.c.viewer_id.in_(viewer_ids),
-        bans.c.kind == "ban",
-        or_(bans.c.until_ms.is_(None), bans.c.until_ms > now_ms),
-    )
-    return set((await connection.execute(query)).scalars())
-
-
-async def _refuse_place(connection: AsyncConnection, staff: StaffIdentity, org_unit_id: str, host_id: str) -> None:
-    unit = select(org_units.c.path).where(org_units.c.id == org_unit_id)
-    path = (await connection.execute(unit)).scalar_one_or_none()
-    if path is None:
-        raise Refused(R.NOT_FOUND, what="place in the organisation")
-    _refuse_scope(staff, path)
-    host = select(org_units.c.path).join(accounts, accounts.c.org_unit_id == org_units.c.id)
-    host_path = (await connection.execute(host.where(accounts.c.id == host_id))).scalar_one_or_none()
-    if host_path is None:
-        raise Refused(R.NOT_FOUND, what="host")
-    _refuse_scope(staff, host_path)
-
-
-def _refuse_scope(staff: StaffIdentity, org_path: str) -> None:
-    if not staff.may_act_in(org_path):
-        raise Refused(R.FORBIDDEN)
-
-
-def _with(state: ShowState, line: TalkLine | None, asked: Any) -> ShowState:
-    return ShowState(
-        **{name: getattr(state, name) for name in ShowState.__slots__ if name not in ("line", "question")},
-        line=line,
-        question=asked,
-    )
-
-
-def _now(state: ShowState, name: str) -> Any:
-    return state.slow_seconds if name == "slow_seconds" else getattr(state.facts, name)
-
-
-def _video(new: NewVideo, started_at_ms: int | None = None) -> dict[str, Any]:
-    if new.kind != "none" and not new.url:
-        raise Refused(R.MALFORMED, expected="the address of the picture")
-    plain: dict[str, Any] = msgspec.to_builtins(new)
-    del plain["restart"]  # a wish, not a fact
-    return {**plain, "started_at_ms": started_at_ms}
-
-
-def _claims(rules: EditClaims) -> dict[str, Any]:
-    """Refuses MALFORMED for claims without a word to begin with."""
-    if any(not plain_text(word).strip() for word in rules.keywords) or (rules.on and not rules.keywords):
-        raise Refused(R.MALFORMED, expected="at least one word that a claim begins with, and none of blanks alone")
-    plain: dict[str, Any] = msgspec.to_builtins(rules)
-    return plain
 
 
 def _staff_card(state: ShowState, card_id: str) -> StaffCard:

@@ -29,6 +29,7 @@ class ShowSnapshot(msgspec.Struct, frozen=True):
     questions: tuple[Question, ...]
     promises: dict[str, tuple[str, ...]]
     slow_seconds: int
+    members_only: bool = False
 
 
 async def read_snapshot(connection: AsyncConnection, state: ShowState, epoch: str, offset: int) -> ShowSnapshot:
@@ -43,6 +44,7 @@ async def read_snapshot(connection: AsyncConnection, state: ShowState, epoch: st
         questions=await questions.queue(connection, show_id),
         promises=await _promises(connection, show_id),
         slow_seconds=state.slow_seconds,
+        members_only=state.members_only,
     )
 
 
@@ -57,7 +59,8 @@ async def _pinned(connection: AsyncConnection, show_id: str) -> tuple[Line, ...]
         if isinstance(event, LinePinned):
             pinned[event.line.line_id] = event.line
         elif isinstance(event, LineUnpinned | LineHidden):
-            pinned.pop(event.line_id, None)
+            for line_id in (event.line_id, *(event.copies if isinstance(event, LineHidden) else ())):
+                pinned.pop(line_id, None)
     return tuple(pinned.values())[-PINNED_MAX:]
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from livecommerce.protocol.facts import AnyEvent, CardFacts, DealFacts, Line, Question, ShowFacts
 from livecommerce.shows.news import TalkLine
+from livecommerce.shows.triage import TriageItem
 
 CardState = Literal["planned", "on_air", "done"]
 
@@ -44,7 +45,8 @@ class AskedQuestion:
 
 @dataclass(frozen=True, slots=True)
 class ShowState:
-    """One show at one instant, read under its lock. `line` and `question` are what the command names, if any."""
+    """One show at one instant, read under its lock. `line`, `question` and `item` are what the command
+    names, if any."""
 
     facts: ShowFacts
     on_air: str
@@ -57,6 +59,9 @@ class ShowState:
     corner_settings: dict[str, Any] = field(default_factory=dict)
     line: TalkLine | None = None
     question: AskedQuestion | None = None
+    members_only: bool = False
+    item: TriageItem | None = None
+    item_questions: tuple[AskedQuestion, ...] = ()  # those of `item`, as they stand now
 
     def card(self, card_id: str) -> PlannedCard | None:
         return next((card for card in self.cards if card.facts.card_id == card_id), None)
@@ -156,11 +161,27 @@ class SayLine:
 
 
 @dataclass(frozen=True, slots=True)
-class ForgetLine:
-    line_id: str
+class ForgetLines:
+    """Newcomers are not shown them, and no command finds them any more."""
+
+    line_ids: tuple[str, ...]
 
 
-Word = KickViewer | MuteViewer | TellViewer | SayLine | ForgetLine
+@dataclass(frozen=True, slots=True)
+class RememberLine:
+    """Newcomers are shown it again."""
+
+    line: TalkLine
+
+
+@dataclass(frozen=True, slots=True)
+class ItemDone:
+    """The triage's item is decided."""
+
+    item_id: str
+
+
+Word = KickViewer | MuteViewer | TellViewer | SayLine | ForgetLines | RememberLine | ItemDone
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from livecommerce.reservations.ticket_list import (
     Signed,
     Ticket,
     TicketList,
+    VoidWindow,
     public_key_of,
     sign,
     signing_key,
@@ -38,7 +39,6 @@ _OUTCOMES: dict[str, Outcome] = {
 }  # fmt: skip
 _BEGINNINGS = ("entered", "held", "waiting")
 _PLACED = ("held", "waiting")
-_CLOSED_AT_ONCE_MAX = 20
 
 
 class ListedTickets(msgspec.Struct, frozen=True):
@@ -75,7 +75,7 @@ class TicketLists:
         return public_key_of(self._key)
 
     async def to_make(self) -> list[tuple[str, str]]:
-        """(show, deal) of closed deals without a list, some at a time."""
+        """(show, deal) of closed deals without a list."""
         query = (
             select(deals.c.show_id, deals.c.id)
             .outerjoin(ticket_lists, ticket_lists.c.deal_id == deals.c.id)
@@ -84,7 +84,7 @@ class TicketLists:
         )
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
-        return [(row.show_id, row.id) for row in rows if row.id not in self._without][:_CLOSED_AT_ONCE_MAX]
+        return [(row.show_id, row.id) for row in rows if row.id not in self._without]
 
     async def make(self, deal_id: str) -> bool:
         """Sign the list of a closed deal whose journal is copied; False where there is none to sign, or it was before.
@@ -155,7 +155,7 @@ class TicketLists:
 
 
 async def _deal(connection: AsyncConnection, deal_id: str) -> "Row[Any]":
-    drawn = (draws.c.seed, draws.c.salt, draws.c.drawn_at_ms, draws.c.entrants, draws.c.root)
+    drawn = (draws.c.seed, draws.c.salt, draws.c.drawn_at_ms, draws.c.entrants, draws.c.root, draws.c.void)
     query = (
         select(deals, cards.c.title, *drawn)
         .join(cards, cards.c.id == deals.c.card_id)
@@ -203,11 +203,13 @@ def _draw_part(deal: "Row[Any]") -> DrawPart:
     return DrawPart(
         commitment=commitment_of(deal.seed),
         seed=deal.seed,
-        root=deal.root,
-        entrants=deal.entrants,
+        # Who was in it is told where it was made; closed in between, it is one of nobody.
+        root=deal.root if deal.drawn_at_ms is not None else "",
+        entrants=deal.entrants if deal.drawn_at_ms is not None else 0,
         window_seconds=deal.draw_seconds,
         drawn_at_ms=deal.drawn_at_ms,
         head_wants_more=deal.head_wants_more,
+        void=tuple(msgspec.convert(each, VoidWindow) for each in deal.void or ()),
     )
 
 

@@ -8,12 +8,14 @@ an event that came twice ends the measurement. It knows no server and no compara
 import asyncio
 import select
 import socket
+import struct
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
-from livecommerce.protocol.codec import MSGPACK, decode_to_viewer
+from livecommerce.protocol.codec import MSGPACK, decode_to_viewer, encode
 from livecommerce.protocol.facts import CardShown
+from livecommerce.protocol.from_viewer import Hello
 from livecommerce.protocol.to_viewer import Levels, State, Talk, Welcome
 from loadtest.bench.lab import LabFailed
 from loadtest.marks import planned_us_of
@@ -21,6 +23,7 @@ from loadtest.wire.choose import open_receiver
 from loadtest.wire.frames import masked
 from loadtest.wire.handshake import LineRefused, open_line
 from loadtest.wire.receiver import (
+    CAUGHT_UP,
     CLOSED,
     DUPLICATE,
     ERROR,
@@ -38,6 +41,8 @@ from loadtest.wire.receiver import (
 _TOGETHER = 200  # viewers on their way in at once
 _PATIENCE_SECONDS = 60.0
 _BARE_WELCOME_BYTES_MAX = 32  # a comparator's says its name only
+_SIP_SECONDS = 0.1  # how often a slow reader reads a little
+_AT_ONCE = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
 EPOCH = "0123456789ab"  # of the comparators, whose events have no order of their own
 
 
@@ -66,6 +71,15 @@ class Heard:
         return sum(self.lines_us.values())
 
 
+@dataclass(slots=True)
+class Returns:
+    """How everybody came back: delays from the moment each was due until she had all that she missed; and how many
+    went on from where they were, without a snapshot."""
+
+    delays_us: list[int] = field(default_factory=list)
+    resumed: int = 0
+
+
 class Audience:
     """`enter`, then `listen` as often as wanted, `close` last. Each viewer is known by her number from 0."""
 
@@ -76,6 +90,9 @@ class Audience:
         self._started_ns = time.monotonic_ns()
         self._receiver.set_clock(-self._started_ns)
         self._plugs: list[socket.socket] = []
+        self._slow: list[socket.socket] = []
+        self._sip_bytes, self._sip_at = 0, 0.0
+        self._epoch = EPOCH
         self._poll = select.poll()
         self._poll.register(self._receiver.fileno(), select.POLLIN)
         self.card_bytes = 0
@@ -145,10 +162,24 @@ class Audience:
         if faults:  # also where all were in already and nobody was left to cancel
             raise LabFailed(faults[0])
 
-    async def _open(self, entry: Entry) -> tuple[socket.socket, bytes]:
+    def enter_slow(self, entries: Sequence[Entry], bytes_per_second: int, receive_buffer_bytes: int) -> None:
+        """More viewers, who read so much a second into a small buffer. What they read is thrown away."""
+        self._sip_bytes = max(1, round(bytes_per_second * _SIP_SECONDS))
+
+        async def come() -> None:
+            for entry in entries:
+                plug, _ = await self._open(entry, receive_buffer_bytes)
+                self._slow.append(plug)
+
+        try:
+            self._runner.run(come())
+        except (LineRefused, OSError) as error:
+            raise LabFailed(f"a slow viewer was not let in: {error}") from error
+
+    async def _open(self, entry: Entry, receive_buffer_bytes: int = 0) -> tuple[socket.socket, bytes]:
         headers = [("Sec-WebSocket-Protocol", entry.subprotocols)] if entry.subprotocols else []
         host = f"{self._address[0]}:{self._address[1]}"
-        opened = await open_line(self._address, host, entry.path, headers)
+        opened = await open_line(self._address, host, entry.path, headers, receive_buffer_bytes=receive_buffer_bytes)
         if entry.hello:
             opened.plug.send(masked(entry.hello))
         return opened.plug, opened.rest
@@ -159,7 +190,7 @@ class Audience:
         if len(single.payload) > _BARE_WELCOME_BYTES_MAX:
             welcome = decode_to_viewer(single.payload, MSGPACK)
             assert isinstance(welcome, Welcome)
-            epoch, offset = welcome.epoch, welcome.offset
+            epoch, offset = self._epoch, _ = welcome.epoch, welcome.offset
         self._receiver.position(single.viewer, self._receiver.epoch_number(epoch), offset, offset)
 
     def _read_shared(self, payload: bytes) -> FrameFacts:
@@ -185,6 +216,97 @@ class Audience:
             case _:
                 return FrameFacts(RELAY, 0, 0, 0, ())
 
+    # --- going and coming back --------------------------------------------------------------------------------------
+
+    def hang_up(self) -> int:
+        """Every line breaks, as a network breaks them. The offset up to which all of them have heard the show; raises
+        `LabFailed` where they differ."""
+        offsets = {self._receiver.offset_of(number)[1] for number in range(len(self._plugs))}
+        for number, plug in enumerate(self._plugs):
+            self._receiver.remove(number)
+            plug.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+            plug.close()
+        if len(offsets) != 1:
+            raise LabFailed(f"viewers had heard different parts of the show: up to {sorted(offsets)}")
+        return offsets.pop()
+
+    def come_back(
+        self, entries: Sequence[Entry], offset: int, target: int, seconds: float, each_second: Callable[[], None]
+    ) -> Returns:
+        """Everybody as before, evenly over so many seconds, from where she was; until all have heard up to `target`.
+        Raises `LabFailed` where one is not let in, or misses an event."""
+        hello = encode(Hello(self._epoch, offset, "phone"), MSGPACK)
+        again = [replace(entry, hello=hello) for entry in entries]
+        try:
+            return self._runner.run(self._come_back(again, offset, target, seconds, each_second))
+        except (LineRefused, OSError) as error:
+            raise LabFailed(f"a viewer was not let in again: {error}") from error
+        except TimeoutError:
+            raise LabFailed(f"not all of {len(entries)} viewers were back in time") from None
+
+    async def _come_back(
+        self, entries: Sequence[Entry], offset: int, target: int, seconds: float, each_second: Callable[[], None]
+    ) -> Returns:
+        loop = asyncio.get_running_loop()
+        returns, all_back = Returns(), loop.create_future()
+        due_ns = [time.monotonic_ns() + int(seconds * 1e9 * number / len(entries)) for number in range(len(entries))]
+
+        def hear() -> None:
+            try:
+                for single in self._receiver.pump():
+                    self._hear_return(single, offset, target, due_ns, returns)
+            except LabFailed as failed:
+                if not all_back.done():
+                    all_back.set_exception(failed)
+            if len(returns.delays_us) == len(entries) and not all_back.done():
+                all_back.set_result(None)
+
+        async def come(number: int) -> None:
+            plug, rest = await self._open(entries[number])
+            self._plugs[number] = plug
+            self._receiver.add(number, plug, rest)
+
+        async def come_in_turn() -> None:
+            tasks = []
+            next_second_ns = due_ns[0]
+            for number, due in enumerate(due_ns):
+                if (ahead := due - time.monotonic_ns()) > 0:
+                    await asyncio.sleep(ahead / 1e9)
+                if due >= next_second_ns:
+                    each_second()
+                    next_second_ns += 1_000_000_000
+                tasks.append(loop.create_task(come(number)))
+            await asyncio.gather(*tasks)
+
+        loop.add_reader(self._receiver.fileno(), hear)
+        coming = loop.create_task(come_in_turn())
+        try:
+            async with asyncio.timeout(seconds + _PATIENCE_SECONDS):
+                await coming
+                await all_back
+        finally:
+            loop.remove_reader(self._receiver.fileno())
+            coming.cancel()
+        return returns
+
+    def _hear_return(self, single: Single, offset: int, target: int, due_ns: list[int], returns: Returns) -> None:
+        if fault := _fault(single):
+            raise LabFailed(fault)
+        if single.kind == WELCOME:
+            welcome = decode_to_viewer(single.payload, MSGPACK)
+            assert isinstance(welcome, Welcome)
+            returns.resumed += welcome.recovered
+            known = offset if welcome.recovered else welcome.offset
+            self._receiver.position(single.viewer, self._receiver.epoch_number(welcome.epoch), known, target)
+        elif single.kind == CAUGHT_UP:
+            returns.delays_us.append((single.at_ns - due_ns[single.viewer]) // 1000)
+
+    def have_heard(self, offset: int) -> bool:
+        """True once everybody has every event up to that one."""
+        return all(self._receiver.offset_of(number)[1] >= offset for number in range(len(self._plugs)))
+
+    # --- speaking and hearing ---------------------------------------------------------------------------------------
+
     def send(self, number: int, frame: bytes) -> None:
         """A frame made beforehand. It is small and the line empty: a part is not expected, and would be an error."""
         try:
@@ -198,11 +320,23 @@ class Audience:
         """Read what has come, waiting at most that long for the first; what is for one viewer alone. Raises `LabFailed`
         where a line ended or an order was broken."""
         self._poll.poll(seconds * 1000)
+        if self._slow and time.monotonic() >= self._sip_at:
+            self._sip()
         singles = self._receiver.pump()
         for single in singles:
             if fault := _fault(single):
                 raise LabFailed(fault)
         return singles
+
+    def _sip(self) -> None:
+        self._sip_at = time.monotonic() + _SIP_SECONDS
+        for plug in self._slow:
+            try:
+                plug.recv(self._sip_bytes)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise LabFailed(f"a slow reader was cut off: {error}") from error
 
     def heard(self) -> Heard:
         """What everybody was told since the last call."""
@@ -221,7 +355,7 @@ class Audience:
 
     def close(self) -> None:
         self._receiver.close()
-        for plug in self._plugs:
+        for plug in (*self._plugs, *self._slow):
             plug.close()
 
 

@@ -31,6 +31,7 @@ from livecommerce.protocol.facts import HoldLevel
 from livecommerce.settings import Settings
 from livecommerce.valkey_child import ValkeyChild, lock_data_folder
 from loadtest.machine import Cores, cores, pin
+from loadtest.measure.processes import accepts_from, listening_inodes
 
 # The tree that holds the packages of this version.
 OUR_TREE = Path(__file__).resolve().parents[2]
@@ -48,10 +49,11 @@ class LabFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A server that accepts connections."""
+    """A server that accepts connections; `pids` are all of its processes where there are several."""
 
     pid: int
     port: int
+    pids: tuple[int, ...] = ()
 
 
 class Stagehand:
@@ -145,23 +147,27 @@ class Lab:
         return self._stagehand
 
     @contextlib.contextmanager
-    def served(self, command: Sequence[str], *more: str) -> Iterator[Process]:
-        """`python COMMAND FD CORE MORE` on a listening socket of its own, until the `with` ends."""
+    def served(self, command: Sequence[str], count: int = 1) -> Iterator[Process]:
+        """`python COMMAND FD CORE` on a listening socket of its own, until the `with` ends; so many of them on it."""
         listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
         port = listener.getsockname()[1]
-        process = subprocess.Popen(
-            [sys.executable, *command, str(listener.fileno()), str(self.cores.server), *more],
-            env=self.environ | {"PORT": str(port), "PYTHONPATH": str(self.tree)},
-            pass_fds=(listener.fileno(),),
-            stdin=subprocess.DEVNULL,
-            preexec_fn=end_with_parent,
-        )
-        listener.close()  # the child has its own; a connection made before it accepts waits in the backlog
-        try:
-            wait_until_served(process, port)
-            yield Process(process.pid, port)
-        finally:
-            end(process)
+        pids: list[int] = []
+        with contextlib.ExitStack() as ends:
+            ends.callback(listener.close)
+            for _ in range(count):
+                process = subprocess.Popen(
+                    [sys.executable, *command, str(listener.fileno()), str(self.cores.server)],
+                    env=self.environ | {"PORT": str(port), "PYTHONPATH": str(self.tree)},
+                    pass_fds=(listener.fileno(),),
+                    stdin=subprocess.DEVNULL,
+                    preexec_fn=end_with_parent,
+                )
+                ends.callback(end, process)
+                wait_until_served(process, port)  # by this one, or by one that serves already
+                _wait_until_it_accepts(process, port)
+                pids.append(process.pid)
+            listener.close()  # the children have their own; a connection made before they accept waits in the backlog
+            yield Process(pids[0], port, tuple(pids))
 
     def close(self) -> None:
         if self._stagehand is not None:
@@ -181,6 +187,15 @@ def wait_until_served(process: "subprocess.Popen[bytes]", port: int) -> None:
                 return
         time.sleep(0.02)
     raise LabFailed(f"a server did not answer within {_START_SECONDS_MAX:.0f} s")
+
+
+def _wait_until_it_accepts(process: "subprocess.Popen[bytes]", port: int) -> None:
+    """Return once this very process takes connections on the port that it shares. Raises `LabFailed`."""
+    deadline, inodes = time.monotonic() + _START_SECONDS_MAX, listening_inodes(port)
+    while not accepts_from(process.pid, inodes):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise LabFailed("one of several servers did not begin to serve")
+        time.sleep(0.02)
 
 
 def end_with_parent() -> None:

@@ -19,12 +19,12 @@ from livecommerce.protocol.to_viewer import State
 from loadtest.bench.audience import EPOCH, Entry
 from loadtest.bench.lab import Lab, LabFailed, Process
 from loadtest.bench.nchan import nchan_server, why_no_nchan
-from loadtest.bench.servers.compiled import floor_library, why_no_compiler
+from loadtest.bench.servers.floor import why_no_floor
 from loadtest.bench.servers.plain import CHANNEL
 from loadtest.bench.stagehand import card
 from loadtest.marks import marked
 
-_HUB = Path(__file__).resolve().parent / "servers" / "hub.py"
+HUB_COMMAND = ("-P", str(Path(__file__).resolve().parent / "servers" / "hub.py"))
 
 
 class Stand(ABC):
@@ -162,7 +162,7 @@ def _always_there() -> str:
 @contextlib.contextmanager
 def _hub(lab: Lab) -> Iterator[Stand]:
     lab.stagehand.settle()  # it makes the ledger first
-    with lab.served(["-P", str(_HUB)]) as process:
+    with lab.served(HUB_COMMAND) as process:
         yield Hub(lab, process)
 
 
@@ -180,7 +180,7 @@ def _broadcast(lab: Lab) -> Iterator[Stand]:
 
 @contextlib.contextmanager
 def _floor(lab: Lab) -> Iterator[Stand]:
-    with lab.served(["-m", "loadtest.bench.servers.floor"], str(floor_library())) as process:
+    with lab.served(["-m", "loadtest.bench.servers.floor"]) as process:
         yield Comparator(lab, process)
 
 
@@ -211,7 +211,7 @@ SIDES: dict[str, Side] = {
         Side("plain", "Starlette route", _always_there, _plain),
         Side("broadcast", "websockets.broadcast()", _always_there, _broadcast),
         Side("nchan", "nchan", why_no_nchan, _nchan),
-        Side("floor", "C send() loop", why_no_compiler, _floor),
+        Side("floor", "C send() loop", why_no_floor, _floor),
         Side("evalsha_1", "EVALSHA, 1 a call", _always_there, _no_server),
         Side("evalsha_64", "EVALSHA, 64 a call", _always_there, _no_server),
         Side("redis_benchmark", "redis-benchmark, 1 a call", why_no_redis_benchmark, _no_server),

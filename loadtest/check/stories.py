@@ -29,11 +29,12 @@ NOTHING_TAKEN = frozenset(
 # Her units are set aside in these states.
 _SET_ASIDE = frozenset({"offered", "held", "paying", "confirmed"})
 _ENDED = frozenset({"released", "expired", "lapsed", "cancelled"})
-# How a hold may have come to its end, and which movement says so.
+# How a hold may have come to its end, and which movement says so. "lost" is a rebuild's word for what Redis forgot and
+# nobody could prove: she was told so, and no more was promised, but at level `ledger`.
 _ENDED_BY = {
     "released": {"released"},
-    "expired": {"expired", "pay_expired"},
-    "lapsed": {"lapsed"},
+    "expired": {"expired", "pay_expired", "lost"},
+    "lapsed": {"lapsed", "lost"},
     "cancelled": {"cancelled"},
 }
 _BACK_AGAIN = frozenset({"reacquired", "order_reacquired"})
@@ -296,7 +297,14 @@ class Stories:
             return "her hold was released and she never asked for that"
         if hold.state in _ENDED_BY and self._books.quiet and not self._books.kinds(key) & _ENDED_BY[hold.state]:
             return f"her hold is {hold.state} and no movement says how it came to that"
+        if hold.state == "expired" and "lost" in self._books.kinds(key) and self._is_of_ledger(hold):
+            return "her hold was lost, and it had been promised that the ledger has it"
         return ""
+
+    def _is_of_ledger(self, hold: HoldRow) -> bool:
+        """A cart promises what its weakest line does."""
+        levels = {deal.deal_id: deal.level for deal in self._books.deals}
+        return all(levels.get(deal_id) == "ledger" for deal_id, _ in hold.lines)
 
     def _history(self, key: Key, story: Sequence[AnyRecord]) -> list[str]:
         mine = (record for record in story if getattr(record, "rid", None) == key[1])

@@ -28,7 +28,6 @@ import httpx
 
 from livecommerce.settings import Settings
 from loadtest.measure.processes import (
-    Role,
     accepts_from,
     arguments_of,
     children_of,
@@ -179,11 +178,11 @@ class OwnServer:
     # --- what is done to it -----------------------------------------------------------------------------------------
 
     async def restart_web(self) -> int:
-        """Replace the web processes one after the other, as a deploy does: SIGTERM, then wait until its replacement
-        accepts connections and the server is ready. Returns how many were replaced. Raises `ServerFailed`."""
+        """Replace web processes and worker one after the other, as a deploy does. Returns how many web processes were
+        replaced. Raises `ServerFailed`."""
         pids = self.pids()["web"]
-        for pid in pids:
-            await self._replace("web", pid, signal.SIGTERM)
+        await self._command("reload")
+        self.pids()
         return len(pids)
 
     async def kill(self, role: str) -> int:
@@ -212,10 +211,6 @@ class OwnServer:
                 _signal(pid, signal.SIGCONT)
 
     # --- steps ------------------------------------------------------------------------------------------------------
-
-    async def _replace(self, role: Role, pid: int, how: signal.Signals) -> None:
-        _signal(pid, how)
-        await self.until_back(role, pid)
 
     def _has_replaced(self, role: str, pid: int) -> bool:
         """As many as before, without that one; a web process counts once its loop accepts connections."""

@@ -451,12 +451,21 @@ class Stage:
     # --- faults of our own server -------------------------------------------------------------------------------------
 
     async def restart_web(self) -> None:
-        """Replace every web process, one after the other, as a deploy does."""
+        """Replace every web process, one after the other, and the worker, as a deploy does."""
         server = self._own_server("its web processes can be replaced")
         self.cuts_expected = True
         self._say("Deploy: every web process is replaced, one after the other.")
         count = await self._of_server(server.restart_web())
         self._say(f"{count} web processes were replaced.")
+
+    async def kill_web(self) -> None:
+        """One web process dies, and all its lines with it; another is started in its place."""
+        server = self._own_server("a web process can be killed")
+        self.cuts_expected = True
+        self._say("A web process is killed.")
+        pid = await self._of_server(server.kill("web"))
+        await self._of_server(server.until_back("web", pid))
+        self._say("Another web process is there.")
 
     async def cut_redis(self, seconds: float = 0.0) -> None:
         """Redis dies and comes back with what it had written down; with `seconds` it is first frozen for so long, as a

@@ -235,7 +235,10 @@ class Lines:
             if viewer.stage == "away":
                 self._come(viewer)
 
-        self._pacer.at(self._clock.now_us() + int(delay_seconds * 1e6), back)
+        back_us = self._clock.now_us() + int(delay_seconds * 1e6)
+        if viewer.broke_us >= 0 and viewer.due_us < 0:  # whatever further tries she needs, it counts from the first
+            viewer.due_us = back_us
+        self._pacer.at(back_us, back)
 
     # --- going ------------------------------------------------------------------------------------------------------
 
@@ -394,7 +397,8 @@ class Lines:
         """Once per break: what is heard of later is news, and no longer something that she missed."""
         if viewer.broke_us >= 0:
             self._measured.time("catch_up", at_us - viewer.broke_us)
-            viewer.broke_us = -1
+            self._measured.time("return", at_us - viewer.due_us)
+            viewer.broke_us = viewer.due_us = -1
 
     def _hear_disorder(self, viewer: Viewer, single: Single, at_us: int) -> None:
         if single.kind in (GAP, DUPLICATE):

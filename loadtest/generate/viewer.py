@@ -93,8 +93,8 @@ class Viewer:
     while she is in, the receiver knows better."""
 
     __slots__ = (
-        "allowed_reserve", "allowed_say", "broke_us", "bye", "device", "epoch", "errands", "group", "is_in_turn",
-        "leaving", "line", "number", "offset", "paying", "planned_us", "plug", "read_bytes_per_second",
+        "allowed_reserve", "allowed_say", "broke_us", "bye", "device", "due_us", "epoch", "errands", "group",
+        "is_in_turn", "leaving", "line", "number", "offset", "paying", "planned_us", "plug", "read_bytes_per_second",
         "receive_buffer_bytes", "requests", "rest", "segment_by", "segment_from", "settled", "stage", "token", "tries",
         "tries_left", "viewer_id",
     )  # fmt: skip
@@ -118,6 +118,7 @@ class Viewer:
         self.segment_by: Literal["snapshot", "resume"] = "snapshot"
         self.segment_from = 0
         self.broke_us = _NEVER
+        self.due_us = _NEVER  # when she was to be back after that, as the server or her jitter planned it
         self.bye: Bye | None = None
         self.requests: dict[str, Request] = {}
         self.errands: dict[str, Errand] = {}

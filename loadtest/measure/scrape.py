@@ -55,7 +55,7 @@ class Scrape:
         self.why_not = ""
         self.web_cpu_seconds: float | None = 0.0
         self.redis_cpu_seconds: float | None = None
-        self._url = f"{url.rstrip('/')}/metrics"
+        self._url = f"{url.rstrip('/')}/metrics?of=process"
         self._headers = {"authorization": f"Bearer {token}"} if token else {}
         # One for all lines: to read the machine's authorities takes longer than a whole look.
         secure = url.startswith("https:") and verify

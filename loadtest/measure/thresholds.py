@@ -15,7 +15,8 @@ from livecommerce.errors import R
 from loadtest.result import Percentiles, ThresholdVerdict
 
 LATENCIES: Final = (
-    "join", "state", "talk", "reserve", "release", "accept", "said", "checkout", "pay", "catch_up", "late", "loop_lag",
+    "join", "state", "talk", "reserve", "release", "accept", "said", "checkout", "pay", "catch_up", "return", "late",
+    "loop_lag",
 )  # fmt: skip
 PERCENTILES: Final = ("p50", "p90", "p95", "p99", "p999", "max")
 COUNTERS: Final = (
@@ -35,6 +36,7 @@ COSTS: Final = ("generator_cpu_us_per_frame", "server_cpu_us_per_frame")
 FACTS: Final = (
     *SHARES, *COSTS, "state_expected", "oversold", "lost_state_events", "lost_holds", "double_effects", "unanswered",
     "late_answers", "accepted_per_second", "frames_per_second", "server_rss_kib_per_viewer", "fast_state_p99_ratio",
+    "web_rss_ratio",
 )  # fmt: skip
 
 Kind = Literal["latency", "counter", "share", "cost", "fact"]

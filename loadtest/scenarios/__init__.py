@@ -18,6 +18,7 @@ MODULES = {
     "fanout": "fanout",
     "show": "show",
     "jitter": "jitter",
+    "churn": "churn",
     "avalanche": "avalanche",
     "slow-client": "slow_client",
     "redis-cut": "redis_cut",

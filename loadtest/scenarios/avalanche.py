@@ -1,7 +1,8 @@
-"""A deploy in the middle of a show: every web process is replaced while cards go on, and everybody comes back.
+"""A deploy in the middle of a show: every process is replaced while cards and taps go on, and everybody comes back.
 
-On our own server each web process is stopped as a deploy stops it, tells its viewers when to come back, and is
-replaced. A server that is not ours is not restarted: there all lines are cut at once, which is the harder half of it.
+On our own server it is `livecommerce reload`: new processes come up, old ones tell their viewers when to come back. Or
+one web process is killed (`--set how=kill`; give it `--processes 2`). A server that is not ours is not touched: there
+all lines are cut at once, which is the harder half of it.
 """
 
 from loadtest.conduct.stage import Stage
@@ -14,9 +15,11 @@ async def play(stage: Stage) -> None:
     await stage.show("Avalanche", cards=2)
     await stage.phase("joining", viewers / joins_per_second)
     await stage.join(viewers, joins_per_second)
+    await stage.open_deals()
     await stage.together(
         stage.cards(stage.number("cards_per_second"), before + after),
         stage.chat(stage.number("chat_per_second"), before + after),
+        _taps(stage, before + after),
         _deploy(stage, before, after),
     )
     await stage.phase("coming back", stage.number("return_seconds"))
@@ -24,11 +27,18 @@ async def play(stage: Stage) -> None:
     await stage.finish()
 
 
+async def _taps(stage: Stage, seconds: float) -> None:
+    if stage.number("taps_per_second") > 0:
+        await stage.tap(stage.number("taps_per_second"), seconds, release_after_ms=stage.whole("release_after_ms"))
+
+
 async def _deploy(stage: Stage, before: float, after: float) -> None:
     await stage.phase("before the deploy", before)
     await stage.wait(before)
     await stage.phase("deploy", after)
-    if stage.owns_server:
+    if stage.owns_server and stage.text("how") == "kill":
+        await stage.kill_web()
+    elif stage.owns_server:
         await stage.restart_web()
     else:
         await stage.cut()
@@ -36,11 +46,22 @@ async def _deploy(stage: Stage, before: float, after: float) -> None:
 
 SCENARIO = Scenario(
     name="avalanche",
-    about="A deploy while cards go on: all lines end, everybody comes back and resumes",
-    load={"viewers": "closed", "joins": "open", "cards": "open", "chat": "open", "returns": "closed"},
+    about="A deploy while cards and taps go on: all lines end, everybody comes back and resumes",
+    load={
+        "viewers": "closed",
+        "joins": "open",
+        "cards": "open",
+        "chat": "open",
+        "taps": "open",
+        "releases": "closed",
+        "returns": "closed",
+    },
     parameters=(
         Parameter("viewers", 2_000, "viewers in the room", least=1, most=200_000),
         Parameter("cards_per_second", 1.0, "cards a second", least=0.01, most=1_000),
+        Parameter("how", "reload", "what happens to a server of our own", choices=("reload", "kill")),
+        Parameter("taps_per_second", 10.0, "reservations a second", least=0, most=10_000),
+        Parameter("release_after_ms", 500, "a hold is given back so long after its answer, milliseconds", least=0),
         Parameter("chat_per_second", 2.0, "lines of chat a second", least=0, most=10_000),
         Parameter("before_seconds", 5.0, "cards before the deploy, seconds", least=0, most=3_600),
         Parameter("after_seconds", 25.0, "cards from the deploy on, seconds", least=1, most=3_600),
@@ -60,6 +81,9 @@ SCENARIO = Scenario(
         "failed_joins_share<0.1%",
         # What was planned openly went out: else a slow server, or too small a crowd, chose its own load.
         "unsent_share<1%",
+        # Nobody may wait for an answer that never comes, nor lose a hold that she was told of.
+        "unanswered==0",
+        "lost_holds==0",
     ),
     server_settings={"DRAIN_SECONDS": "5"},
 )

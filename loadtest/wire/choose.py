@@ -4,7 +4,8 @@ What arrives: who is asked about shared frames, and what the run needs. What lea
 where it is not the fast one, for the report.
 """
 
-from loadtest.wire.native import CannotBuild, NativeReceiver
+from livecommerce.compiled import CannotBuild
+from loadtest.wire.native import NativeReceiver
 from loadtest.wire.portable import PortableReceiver
 from loadtest.wire.receiver import OnShared, Receiver
 

@@ -6,27 +6,19 @@ that is all in C. It needs Linux and a C compiler once; without them `CannotBuil
 
 import ctypes
 import functools
-import hashlib
 import os
 import platform
-import shlex
-import shutil
 import socket
 import struct
-import subprocess
 import sys
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
+from livecommerce.compiled import CannotBuild, compiled
 from loadtest.wire import receiver
 from loadtest.wire.receiver import ERROR, WRONG_WORDS, Epochs, FrameFacts, OnShared, Single, Taken, Wrong
 
 _SOURCE = Path(__file__).with_name("native.c")
-_FLAGS = ("-O2", "-std=c11", "-Wall", "-Wextra", "-shared", "-fPIC")
-_COMPILERS = ("cc", "gcc", "clang")
-_COMPILE_SECONDS_MAX = 60
 _SINGLE = struct.Struct("7q")
 _PAIR = struct.Struct("2q")
 _BUCKETS = 23 * 1024
@@ -59,10 +51,6 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "wire_take_counters": (None, (_WIRE, _BYTES)),
     "wire_take_latencies": (_SIZE, (_WIRE, ctypes.c_int, _BYTES)),
 }
-
-
-class CannotBuild(Exception):
-    """The native receiver cannot be had on this machine; the words say why."""
 
 
 class NativeReceiver:
@@ -208,12 +196,7 @@ def library() -> Any:
     """The compiled receiver, built now where no earlier run left it. Raises `CannotBuild`."""
     if not sys.platform.startswith("linux"):
         raise CannotBuild(f"the native receiver needs epoll, which {platform.system()} does not have")
-    compiler = _compiler()
-    flags = (*_FLAGS, *shlex.split(os.environ.get("CFLAGS", "")))
-    source = _SOURCE.read_bytes()
-    recipe = "\0".join((compiler, *flags, platform.machine())).encode()
-    name = f"receiver-{hashlib.sha256(source + recipe).hexdigest()[:24]}.so"
-    loaded = _in_cache(name, lambda path: _compile(compiler, flags, path))
+    loaded = compiled(_SOURCE, "receiver")
     for function, (answer, arguments) in _SIGNATURES.items():
         entry = getattr(loaded, function)
         entry.restype, entry.argtypes = answer, arguments
@@ -221,51 +204,3 @@ def library() -> Any:
     count = loaded.wire_abi(numbers)
     assert tuple(numbers[:count]) == _ABI, "native.c and receiver.py differ in a constant"
     return loaded
-
-
-def _compiler() -> str:
-    found = next(filter(None, map(shutil.which, _COMPILERS)), None)
-    if found is None:
-        raise CannotBuild(f"there is no C compiler ({', '.join(_COMPILERS)}) on this machine")
-    return found
-
-
-def _in_cache(name: str, build: Callable[[Path], None]) -> ctypes.CDLL:
-    """Load it from the cache, or build it there; where no cache can be used, build it for this process alone."""
-    try:
-        return _cached(name, build)
-    except (OSError, RuntimeError):  # read-only, full, mounted without execution; or there is no home at all
-        pass
-    # Under a name of this process alone: a guessable one in a folder that all may write is an invitation.
-    with tempfile.TemporaryDirectory(prefix="livecommerce-") as own:
-        build(Path(own) / name)
-        try:
-            return _load(Path(own) / name)
-        except OSError as error:
-            raise CannotBuild(f"the compiled receiver cannot be loaded: {error}") from error
-
-
-def _cached(name: str, build: Callable[[Path], None]) -> ctypes.CDLL:
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "livecommerce"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not (folder / name).exists():
-        with tempfile.TemporaryDirectory(dir=folder) as making:
-            build(Path(making) / name)
-            # In one step: another generator that starts now finds a whole file or none.
-            os.replace(Path(making) / name, folder / name)
-    return _load(folder / name)
-
-
-def _load(path: Path) -> ctypes.CDLL:
-    return ctypes.CDLL(str(path), use_errno=True)
-
-
-def _compile(compiler: str, flags: tuple[str, ...], path: Path) -> None:
-    command = [compiler, *flags, "-o", str(path), str(_SOURCE)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_COMPILE_SECONDS_MAX, check=False)
-    except subprocess.TimeoutExpired:
-        raise CannotBuild(f"{compiler} took more than {_COMPILE_SECONDS_MAX} s") from None
-    if done.returncode:
-        first = next((row for row in done.stderr.splitlines() if "error" in row), done.stderr.strip()[:200])
-        raise CannotBuild(f"{compiler} could not build the receiver: {first}")

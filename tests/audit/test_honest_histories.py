@@ -55,7 +55,6 @@ class Replayed(Histories):
         assert {deal_id: self.replay.deals.get(deal_id, Units()) for deal_id in told} == told
 
 
-@pytest.mark.timeout(60)
 def test_the_log_alone_leads_to_the_counters_after_every_step(valkey_socket: str, tmp_path: Path) -> None:
     Histories.socket, Histories.data = valkey_socket, tmp_path / "data"
     run_state_machine_as_test(

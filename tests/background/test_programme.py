@@ -33,9 +33,7 @@ async def test_an_instant_that_is_near_is_waited_for_to_the_millisecond(world: W
     await world.clock.advance(10 - AHEAD_SECONDS)
 
     turn = asyncio.create_task(ProgrammeDuty(world.shows, world.clock).run(1))
-    for _ in range(400):  # let its real I/O come to the wait
-        if world.clock._sleepers:
-            break
+    while not world.clock._sleepers:  # noqa: ASYNC110  its real I/O comes to the wait
         await asyncio.sleep(0.005)
     assert [world.clock._start_ms + round(at * 1000) for at, _, _ in world.clock._sleepers] == [opens_at_ms]
     assert (await world.deal(card.deals[0].deal_id)).status == "announced"

@@ -17,13 +17,12 @@ from livecommerce.audit.report import replayed
 from livecommerce.audit.watch import Watch
 from livecommerce.background.journal import JournalToLedger
 from livecommerce.background.lease import Leases
-from livecommerce.background.rebuild import NAME, RebuildDuty, Rebuilt
+from livecommerce.background.rebuild import NAME, WATCH_SECONDS, RebuildDuty, Rebuilt
 from livecommerce.errors import R, Refused
 from livecommerce.ledger.tables import deals, movements, reservations, show_books, shows
 from livecommerce.people.identity import ViewerIdentity
 from livecommerce.protocol.facts import Hold
 from livecommerce.reservations import DealStock, ReservationEngine, keys
-from livecommerce.reservations.states import DrawPhase
 from livecommerce.shows.deals import stock_of
 from tests.live_server import until
 from tests.orders.conftest import world
@@ -193,26 +192,6 @@ async def test_nothing_is_ever_made_from_the_total_alone(shop: Shop) -> None:
     assert (await refusal(tap(world, 4))).why is R.SOLD_OUT
 
 
-async def test_who_was_in_a_draw_is_told_that_it_is_off_and_the_deal_goes_on_as_first_come(shop: Shop) -> None:
-    world = shop.world
-    packed = await world.redis.hget(keys.deals(SHOW), DEAL)
-    deal = msgpack.unpackb(packed, raw=True)
-    deal[19] = [1, 0, 0, 0, 0, b""]  # to be drawn: taps enter
-    await world.redis.hset(keys.deals(SHOW), DEAL, msgpack.packb(deal, use_bin_type=False))
-    assert (await tap(world, 1)).state == "entered"
-    await shop.copy_journal()
-    assert (await tap(world, 2)).state == "entered"  # of her only a living process knows
-    await world.redis.flushall()
-    rebuilt = await shop.rebuild(world.engine)
-    assert rebuilt is not None
-    assert set(rebuilt.lost) == {("vw_1", rid(1)), ("vw_2", rid(2))}
-    assert await shop.states() == {1: "lapsed", 2: "lapsed"}
-    assert (await world.engine.draw(SHOW, DEAL, "seed", "salt")).phase == DrawPhase.NONE
-    assert (await tap(world, 3)).state == "held"
-    assert await world.level() == (2, 1, 0, 0)
-    await shop.books()
-
-
 async def test_a_hold_that_only_the_journal_knows_keeps_the_rest_of_its_time(shop: Shop) -> None:
     world = shop.world
     await tap(world, 1)
@@ -299,13 +278,16 @@ async def test_two_histories_of_one_unit_end_with_one_holder_and_the_other_is_to
     assert rebuilt.lost == (("vw_3", rid(3)),)  # the same ticket twice: the order of names decides
     assert await shop.states() == {1: "held", 2: "held", 3: "expired"}
     assert await world.level() == (0, 3, 0, 0)
+    await world.redis.publish(keys.channel(SHOW), b"that was all")
     told = [message["data"] async for message in _all(heard) if message["type"] == "message"]
     assert any(b"vw_3" in each for each in told)
     await heard.aclose()
 
 
 async def _all(heard: Any) -> AsyncIterator[Any]:
-    while (message := await heard.get_message(timeout=0.2)) is not None:
+    async for message in heard.listen():
+        if message["data"] == b"that was all":
+            return
         yield message
 
 
@@ -768,6 +750,20 @@ async def test_the_duty_finds_what_is_missing_or_paused_and_leaves_quiet_shows_a
     await world.clock.advance(world.settings.rebuild_seconds)
     await task
     assert (await tap(world, 1)).state == "held"
+
+
+async def test_shows_that_nobody_watches_any_more_are_watched_again(shop: Shop) -> None:
+    """As in a cluster, where the node that has the list lost its data and the show's node did not."""
+    world = shop.world
+    await tap(world, 1)
+    leader = shop.leader()
+    await leader.run(1)
+    await world.redis.delete(keys.SHOWS)
+    await leader.run(1)
+    assert await world.engine.shows_to_watch() == ()  # not at every turn
+    await world.clock.advance(WATCH_SECONDS)
+    await leader.run(1)
+    assert await world.engine.shows_to_watch() == (SHOW,)
 
 
 async def test_it_is_cancelled_anywhere_and_the_next_one_finds_as_much(shop: Shop) -> None:

@@ -32,6 +32,7 @@ from playwright.async_api import (
 
 from livecommerce.pages import pages_folder
 from tests.live_server import EMAIL, PASSWORD, LiveServer, Show, live_server, live_show, merchant_folder
+from tests.ports import free_port
 
 __all__ = ["merchant_folder"]
 
@@ -40,11 +41,12 @@ DESK = {"width": 1440, "height": 900}
 CHROMIUM_ARGUMENTS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
+    "--autoplay-policy=no-user-gesture-required", "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
 )  # fmt: skip
 # A bound for a page that hangs, not a measure: a machine that does other work takes seconds for a frame.
-WAIT_MS = 30_000
-DEMO_WAIT_SECONDS = 90
+WAIT_MS = 60_000
+DEMO_WAIT_SECONDS = 180
 expect.set_options(timeout=WAIT_MS)
 
 GOODS = Path(__file__).parents[2] / "livecommerce" / "demo" / "goods"
@@ -223,8 +225,8 @@ async def sign_in(host: Person) -> None:
 def demo_url(chromium_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a running demo, with its shop, its players and its story."""
     folder = tmp_path_factory.mktemp("demo")
-    base = LiveServer(folder, (), {}).base_url  # for its free port alone
-    port = base.rpartition(":")[2]
+    port = str(free_port())
+    base = f"http://127.0.0.1:{port}"
     environ = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -241,7 +243,7 @@ def demo_url(chromium_path: str, tmp_path_factory: pytest.TempPathFactory) -> It
         yield base
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(DEMO_WAIT_SECONDS)
 
 
 def _plays(demo_url: str) -> bool:

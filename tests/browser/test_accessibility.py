@@ -96,11 +96,16 @@ async def test_the_console_has_no_barriers(people: People, show: Show, axe: str,
     await expect(host.page.locator(".line-good")).to_be_visible()
     await expect(host.page.locator(".chat-line")).to_be_visible()
     await no_barriers(host, axe, "the live desk")
-    for tab in ("Questions", "Held", "Pinned", "Orders"):
+    for tab in ("Questions", "Decide", "Pinned", "Orders"):
         await host.page.get_by_role("tab", name=re.compile(f"^{tab}")).click()
         await no_barriers(host, axe, f"the live desk, {tab}")
     await host.page.keyboard.press("?")
     await no_barriers(host, axe, "the keyboard's list")
+    await host.page.keyboard.press("Escape")
+    await host.page.get_by_role("tab", name="Chat").click()
+    await host.button("Moderation").click()
+    await expect(host.page.get_by_label("Would this line pass?")).to_be_visible()
+    await no_barriers(host, axe, "moderation")
     await host.open(f"/console/shows/{show.show_id}?edit")
     await expect(host.page.get_by_role("heading", name="The evening reds").first).to_be_visible()
     await no_barriers(host, axe, "the editor of a show")

@@ -7,17 +7,13 @@ import sys
 from pathlib import Path
 
 from livecommerce.valkey_child import lock_data_folder
+from tests.live_server import WAIT_SECONDS
+from tests.ports import free_port
 
 
 def start(data: Path, port: int) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "livecommerce", "demo", "--data", str(data), "--port", str(port)]
-    return subprocess.run([*command, "--host", "127.0.0.1"], capture_output=True, text=True, timeout=60)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return subprocess.run([*command, "--host", "127.0.0.1"], capture_output=True, text=True, timeout=WAIT_SECONDS)
 
 
 def test_on_a_folder_in_use_it_says_so_and_makes_nothing(tmp_path: Path) -> None:

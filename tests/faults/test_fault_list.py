@@ -15,6 +15,8 @@ FAULTS = (
     "quantity 0, negative", "rid of another viewer", "rid with another body", "10⁵ rids", "malformed batches",
     "`SCRIPT FLUSH` under load", "slot moves key by key", "its replica leads", "empty or truncated log",
     "replica that lagged", "web process that answered died too", "while books are made anew",
+    "one of two web processes with the room full", "SIGSTOP of one of two web processes", "Redis killed under a room",
+    "relay cut for long", "SIGSTOP of a page", "half-open socket", "rolling restart", "one of two hosts dies",
 )  # fmt: skip
 
 

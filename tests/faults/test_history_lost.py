@@ -40,6 +40,7 @@ from tests.live_server import (
     until,
     watcher,
 )
+from tests.ports import free_port
 
 __all__ = ["merchant_folder"]
 
@@ -54,9 +55,7 @@ class OwnRedis:
         self.folder = folder
         self.socket = folder / "s"
         self._name = name
-        with socket.socket() as plug:
-            plug.bind(("127.0.0.1", 0))
-            self.port: int = plug.getsockname()[1]
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *further: str) -> None:
@@ -70,7 +69,7 @@ class OwnRedis:
             ],
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + WAIT_SECONDS
         while not self._answers():
             assert self._process.poll() is None, "Redis did not start"
             assert time.monotonic() < deadline, "Redis does not answer"

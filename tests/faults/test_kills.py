@@ -25,6 +25,7 @@ from livecommerce.settings import Settings
 from livecommerce.valkey_child import valkey_binary
 from tests.faults.doomed import STORIES
 from tests.orders.world import World, request, rid, seed, viewer
+from tests.redis_servers import WAIT_SECONDS
 
 SHORT = ("pay",)  # ten seconds of a core each: the others are told in the long form
 FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
@@ -126,10 +127,10 @@ async def valkey_with_a_clock_to_set() -> AsyncIterator[tuple[Redis, Path]]:
         [str(valkey_binary()), "--port", "0", "--unixsocket", str(path), "--dir", str(folder), "--save", ""],
         stdout=subprocess.DEVNULL, env=environ,
     )  # fmt: skip
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + WAIT_SECONDS
     while not path.exists():
         assert process.poll() is None, "Valkey did not start under libfaketime"
-        assert time.monotonic() < deadline, "Valkey took more than 30 s to start"
+        assert time.monotonic() < deadline, "Valkey did not start in time"
         await asyncio.sleep(0.02)
     redis = Redis(unix_socket_path=str(path), retry=Retry(NoBackoff(), 0))
     yield redis, step

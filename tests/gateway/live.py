@@ -26,12 +26,14 @@ from livecommerce.errors import R, Refused
 from livecommerce.gateway.hub import Hub
 from livecommerce.people.identity import ViewerIdentity
 from livecommerce.protocol.codec import JSON, MSGPACK, Subprotocol, decode_to_viewer, encode
-from livecommerce.protocol.facts import Question, ShowFacts, VideoFacts
+from livecommerce.protocol.facts import PrivateQuestion, Question, ShowFacts, VideoFacts
 from livecommerce.protocol.from_viewer import AnyFromViewer, Hello
-from livecommerce.protocol.to_viewer import AnyToViewer, Welcome
+from livecommerce.protocol.to_viewer import AnyToViewer, Desk, Welcome
 from livecommerce.reservations.engine import DealStock, ReservationEngine
 from livecommerce.settings import Settings
 from livecommerce.shows.news import News, TalkLine
+from livecommerce.shows.talk_rules import KeptTalkRules
+from livecommerce.shows.triage import Triage
 
 SHOW = "shw_1"
 
@@ -47,10 +49,11 @@ class Shown:
     questions: tuple[Any, ...] = ()
     promises: dict[str, tuple[str, ...]] = field(default_factory=dict)
     slow_seconds: int = 0
+    members_only: bool = False
 
 
 class StandInShows:
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, clock: Clock) -> None:
         self.news = News(redis)
         self.refuse_entry: Refused | None = None
         self.slow_seconds = 0
@@ -58,6 +61,8 @@ class StandInShows:
         self.muted: dict[str, int] = {}
         self.recorded: list[TalkLine] = []
         self.voted: list[tuple[str, str]] = []
+        self.kept_rules = KeptTalkRules()
+        self.triage = Triage(redis, clock)
 
     async def snapshot(self, show_id: str) -> Shown:
         if show_id == "shw_none":
@@ -81,6 +86,17 @@ class StandInShows:
 
     async def ask(self, show_id: str, viewer: ViewerIdentity, text: str) -> Question:
         return Question("qst_1", viewer.name, text, 0, "queued")
+
+    async def ask_privately(self, show_id: str, viewer: ViewerIdentity, text: str) -> PrivateQuestion:
+        asked = PrivateQuestion("prq_1", show_id, 0, viewer.name, "Clara", text)
+        await self.news.tell_desk(show_id, Desk(private=asked, to_account=viewer.advisor_id or "clara"))
+        return asked
+
+    async def talk_rules(self) -> KeptTalkRules:
+        return self.kept_rules
+
+    async def tell_triage(self, show_id: str) -> None:
+        await self.news.tell_desk(show_id, Desk(triage=await self.triage.count(show_id)))
 
     async def vote(self, show_id: str, viewer: ViewerIdentity, question_id: str) -> None:
         self.voted.append((viewer.viewer_id, question_id))
@@ -111,6 +127,10 @@ class StandInDoor:
         return ViewerIdentity(viewer_id, viewer_id.title(), verified=word), role, self.clock.now_ms() + self.life_ms
 
 
+# A bound for a test that hangs, not a measure.
+WAIT_SECONDS = 60.0
+
+
 @dataclass
 class Live:
     """One web process of a test."""
@@ -130,7 +150,7 @@ class Live:
         await until(lambda: len(self.hub.rooms.get(show_id, ())) == count)
 
 
-async def until(true: Any, seconds: float = 5.0) -> None:
+async def until(true: Any, seconds: float = WAIT_SECONDS) -> None:
     """Let the others run until it is true. A bound for a test that hangs, not a measure."""
     async with asyncio.timeout(seconds):
         while not true():  # noqa: ASYNC110  whatever is waited for has no event of its own
@@ -154,24 +174,25 @@ async def live(
     redis: Redis,
     settings: Settings,
     clock: Any = None,
-    http: str = "httptools",
+    http: str = "",
     real_shows: Any = None,
     real_door: Any = None,
     offers: Any = None,
+    judge: Any = None,
     **config: Any,
 ) -> AsyncIterator[Live]:
     """A running process; its clock stands still unless another is given."""
     clock = clock or TestClock()
-    shows, door = real_shows or StandInShows(redis), real_door or StandInDoor(clock)
+    shows, door = real_shows or StandInShows(redis, clock), real_door or StandInDoor(clock)
     # Real shows have a ledger, and so has the engine then: it takes deals of level `ledger` too.
     engine = ReservationEngine(redis, settings, clock, getattr(real_shows, "database", None))
     await engine.start()
-    hub = Hub(settings, clock, redis, door, shows, engine, StandInOrders(), offers)  # type: ignore[arg-type]
+    hub = Hub(settings, clock, redis, door, shows, engine, StandInOrders(), offers, judge)  # type: ignore[arg-type]
     await hub.start()
     server = uvicorn.Server(
         uvicorn.Config(
-            _app(), ws=hub.protocol_class, http=http, lifespan="off", log_level="critical", access_log=False,  # type: ignore[arg-type]
-            timeout_graceful_shutdown=5, **config,
+            config.pop("app", None) or _app(), ws=hub.protocol_class, http=http or hub.http_class,  # type: ignore[arg-type]
+            lifespan="off", log_level="critical", access_log=False, timeout_graceful_shutdown=5, **config,
         )
     )  # fmt: skip
     listener = plain_socket.socket()
@@ -220,7 +241,7 @@ class Raw:
 
     async def read(self) -> AnyToViewer | None:
         """The next message, past pings; None where the server closed, with the code in `close_code`."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WAIT_SECONDS):
             while True:
                 opcode, payload = await self.frame()
                 if opcode in (Opcode.TEXT, Opcode.BINARY):
@@ -257,7 +278,7 @@ class Raw:
 
     async def ended(self) -> bool:
         """True once the server has closed the connection."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WAIT_SECONDS):
             while await self.reader.read(65536):
                 pass
         return True
@@ -294,7 +315,7 @@ async def handshake(
     }
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     writer.write(f"GET {path} HTTP/1.1\r\n{head}\r\n".encode())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WAIT_SECONDS):
         answer = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     got = {name.lower(): value for name, _, value in (row.partition(": ") for row in answer[1:] if row)}
     kind: Subprotocol = MSGPACK if subprotocol == MSGPACK else JSON

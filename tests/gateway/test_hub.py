@@ -3,15 +3,18 @@
 import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Collection
+from typing import cast
 
 import pytest
 from redis.asyncio import Redis
 
 from livecommerce.clock import TestClock
-from livecommerce.errors import Close, R
+from livecommerce.errors import Close, R, Refused
 from livecommerce.gateway import hall
-from livecommerce.gateway.outbox import Lane, Outbox, send_to_all
-from livecommerce.protocol.facts import CardHidden, Level, Note, RoomRules
+from livecommerce.gateway.outbox import Lane, Outbox
+from livecommerce.gateway.seats import send_to_all
+from livecommerce.gateway.socket import LiveSocket
+from livecommerce.protocol.facts import CardHidden, Level, Note, RoomRules, TriageCount
 from livecommerce.protocol.from_viewer import Accept, Ping, React, Release, Reserve, Say, Token, Vote, WantLine
 from livecommerce.protocol.to_viewer import (
     Answer,
@@ -30,7 +33,7 @@ from livecommerce.protocol.to_viewer import (
 from livecommerce.reservations import DealStock, keys
 from livecommerce.rooms.room import ToAll
 from livecommerce.settings import Settings
-from tests.gateway.live import SHOW, Live, Raw, live, open_deal, seat, until
+from tests.gateway.live import SHOW, WAIT_SECONDS, Live, Raw, live, open_deal, seat, until
 
 
 @pytest.fixture
@@ -369,7 +372,7 @@ class TestTalk:
         assert [line.text for line in welcome.snapshot.talk] == ["early bird"]
 
     @pytest.mark.parametrize(
-        ("text", "why"), [("", R.EMPTY), (" \u200b\n", R.EMPTY), ("visit evil.com now", R.WORDS), ("b4d w0rd", R.WORDS)]
+        ("text", "why"), [("", R.EMPTY), (" \u200b\n", R.EMPTY), ("visit evil.com now", R.LINK), ("b4dw0rd", R.WORDS)]
     )
     async def test_what_may_not_be_said_is_refused_and_nobody_hears_it(
         self, redis: Redis, settings: Settings, clock: TestClock, text: str, why: R
@@ -406,11 +409,13 @@ class TestTalk:
             raw.send(Say("c", "everybody please look at my own channel"))
             await raw.read_until(RefusedMessage if raw is people[-1] else Said)
             await one.clock.advance(0.11)
-        while (message := await desk.read_until(Desk)).held_line is None:
-            pass
-        assert message.viewer_id == "v4"
+        assert (await desk_with(desk, "triage")).triage == TriageCount(1, 0)
         await until(lambda: not one.hub._tasks)
-        held = await one.shows.news.find_talk(SHOW, message.held_line.line_id)
+        (item,) = await one.shows.triage.take(SHOW, "mod")
+        assert (item.kind, item.why, item.count) == ("held", "copies", 5)
+        assert [line.shown for line in item.lines] == [False, True, True, True, True]
+        assert item.lines[0].viewer_id == "v4"
+        held = await one.shows.news.find_talk(SHOW, item.lines[0].line_id)
         assert held is not None
         assert held.held
 
@@ -419,10 +424,18 @@ class TestTalk:
         a, _ = await seat(one, "a")
         a.send(Say("c1", "hello"))
         said = await a.read_until(Said)
-        assert (await desk.read_until(Desk)).authors == {said.line.line_id: "a"}
+        assert (await desk_with(desk, "authors")).authors == {said.line.line_id: "a"}
         found = await one.shows.news.find_talk(SHOW, said.line.line_id)
         assert found is not None
         assert found.viewer_id == "a"
+
+
+async def desk_with(raw: Raw, field: str) -> Desk:
+    """The next message to the desk that says something of that kind."""
+    while True:
+        message: Desk = await raw.read_until(Desk)
+        if getattr(message, field):
+            return message
 
 
 class TestQuestions:
@@ -432,14 +445,18 @@ class TestQuestions:
         said = await a.read_until(Said)
         assert (said.line.line_id, said.line.kind) == ("qst_1", "question")
 
-    async def test_a_private_question_goes_to_the_desk_only(self, one: Live) -> None:
-        host, _ = await seat(one, "host", role="host")
+    async def test_a_private_question_goes_to_one_advisor_only(self, one: Live) -> None:
+        clara, _ = await seat(one, "clara", role="host")
+        other, _ = await seat(one, "max", role="moderator")
         a, _ = await seat(one, "a")
         a.send(Say("c1", "my skin is dry", "private"))
         assert not (await a.read_until(Said)).shown
-        desk = await host.read_until(Desk)
-        assert (desk.private.text, desk.viewer_id) == ("my skin is dry", "a")
+        assert (await a.read_until(Own)).private.text == "my skin is dry"
+        assert (await desk_with(clara, "private")).private.text == "my skin is dry"
         assert not one.hub.rooms[SHOW].room.talk.history
+        await one.shows.news.tell_desk(SHOW, Desk(text="the end"))
+        while not (message := await other.read_until(Desk)).text:
+            assert message.private is None
 
     async def test_a_vote_is_passed_on(self, one: Live) -> None:
         a, _ = await seat(one, "a")
@@ -485,17 +502,55 @@ class TestGoing:
         await draining
         assert not one.hub._to_drain
 
+    async def test_draining_goes_in_batches_and_spreads_the_returns_evenly(
+        self, one: Live, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """While one batch goes the others still hear; and no two come back in the same tenth of the time."""
+        monkeypatch.setattr("livecommerce.gateway.hub.DRAIN_BATCH_MIN", 4)
+        count, spread_ms = 10, one.hub.settings.drain_seconds * 1000
+        raws = [(await seat(one, f"v{n}"))[0] for n in range(count)]
+        draining = asyncio.create_task(one.hub.drain())
+        await until(lambda: len(one.hub._to_drain) == count - 4)
+        await one.shows.news.publish(SHOW, [Note("goes on")], one.clock.now_ms())
+        await until(lambda: one.hub.rooms[SHOW].room.offset == 1)
+        for left in (2, 0):
+            await one.clock.advance(0.1)
+            await until(lambda left=left: len(one.hub._to_drain) == left)
+        await draining
+        heard = [await raw.read_all() for raw in raws]
+        byes = [messages[-1] for messages in heard]
+        assert sum(any(isinstance(message, State) for message in messages) for messages in heard) == count - 4
+        assert sorted(bye.after_ms * count // spread_ms for bye in byes) == list(range(count))  # type: ignore[union-attr]
+
+    async def test_while_it_drains_nobody_new_is_let_in_and_all_are_told_when(self, one: Live) -> None:
+        await seat(one, "a")
+        await one.hub.drain()
+        with pytest.raises(Refused) as no:
+            one.hub.admit(cast("LiveSocket", None))  # refused before anything of it is looked at
+        assert no.value.why is R.UNAVAILABLE
+        assert 0 <= (no.value.after_ms or 0) <= one.hub.settings.drain_seconds * 1000
+
+    async def test_lines_that_were_shown_are_in_the_log_when_the_process_has_ended(self, one: Live) -> None:
+        raw, _ = await seat(one, "a")
+        hall = one.hub.rooms[SHOW]
+        await hall._logging.acquire()  # the ledger is slow
+        raw.send(Say("c1", "the last words"))
+        await raw.read_until(Said)
+        ending = asyncio.create_task(one.hub.aclose())
+        await until(lambda: ending.done() or hall._to_log)
+        hall._logging.release()
+        await ending
+        assert [talk.line.text for talk in one.shows.recorded] == ["the last words"]
+
     async def test_an_empty_hall_is_closed_after_a_while_and_its_channel_left(self, one: Live) -> None:
         raw, _ = await seat(one, "a")
         raw.close()
         await until(lambda: one.hub.admission.sockets == 0)
         # The room is looked at every second; a busy machine may need several of them to close it.
-        for _ in range(60):
-            await one.clock.advance(2)
-            if not one.hub.rooms:
-                break
-            await asyncio.sleep(0.01)
-        assert not one.hub.rooms
+        async with asyncio.timeout(WAIT_SECONDS):
+            while one.hub.rooms:
+                await one.clock.advance(2)
+                await asyncio.sleep(0.01)
         assert await one.hub.relay._redis.pubsub_numsub((one.hub.rooms and "") or f"{{show:{SHOW}}}:channel") == [
             (f"{{show:{SHOW}}}:channel".encode(), 0)
         ]

@@ -23,7 +23,7 @@ from livecommerce.protocol.to_viewer import Answer, OfferMade, RefusedMessage
 from livecommerce.settings import Settings
 from livecommerce.shows.offer_books import OfferBooks, OfferCount
 from livecommerce.shows.offers import NewOfferRule
-from tests.gateway.live import Raw, live, until
+from tests.gateway.live import WAIT_SECONDS, Raw, live, until
 from tests.gateway.real_house import House, open_house, sqlite_ledger
 from tests.shows.world import ANA, BEA, HOST, VARIANTS, viewer
 
@@ -61,7 +61,7 @@ async def counts(house: House, show_id: str) -> tuple[OfferCount, ...]:
 
 async def counted(house: House, show_id: str, *expected: OfferCount) -> None:
     """The books come to say exactly this."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WAIT_SECONDS):
         while (found := await counts(house, show_id)) != expected:
             assert len(found) <= len(expected), found
             await asyncio.sleep(0.002)

@@ -82,3 +82,12 @@ async def test_a_rule_without_sense_or_without_right_is_refused(ask: Any) -> Non
         assert word in str(answer[1]), (body, answer)
     assert (await ask(MANAGER, "POST", "", RULE | {"everywhere": True}))[1]["everywhere"]
     assert len((await ask(HOST, "GET"))[1]["rules"]) == 1
+
+
+async def test_rules_are_put_in_order_by_who_plans(ask: Any) -> None:
+    ids = [(await ask(HOST, "POST", "", RULE))[1]["rule_id"] for _ in range(2)]
+    assert (await ask(HOST, "POST", "/order", {"rule_ids": ids[::-1]}))[0] == 200
+    assert [rule["rule_id"] for rule in (await ask(HOST, "GET"))[1]["rules"]] == ids[::-1]
+    for who, listed, status in ((MODERATOR, ids, 403), (HOST, ids[:1], 409), (HOST, ["x"] * 101, 400)):
+        assert (await ask(who, "POST", "/order", {"rule_ids": listed}))[0] == status
+    assert [rule["rule_id"] for rule in (await ask(HOST, "GET"))[1]["rules"]] == ids[::-1]

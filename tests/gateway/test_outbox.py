@@ -6,11 +6,15 @@ import dataclasses
 import socket as plain_socket
 from collections.abc import AsyncIterator
 
+import pytest
 from redis.asyncio import Redis
 
 from livecommerce.clock import TestClock
 from livecommerce.errors import Close
-from livecommerce.gateway.outbox import TRANSPORT_BYTES_MAX, Lane, Outbox, send_to_all
+from livecommerce.gateway import seats
+from livecommerce.gateway.fan_out import in_c, in_python
+from livecommerce.gateway.outbox import TRANSPORT_BYTES_MAX, Lane, Outbox
+from livecommerce.gateway.seats import send_to_all, use_loop
 from livecommerce.protocol.facts import Note
 from livecommerce.protocol.from_viewer import Ping
 from livecommerce.protocol.to_viewer import Pong, State, Welcome
@@ -18,6 +22,13 @@ from livecommerce.settings import Settings
 from tests.gateway.live import SHOW, live, seat, until
 
 BOUND = 100_000
+
+
+@pytest.fixture(params=["in C", "in Python"], autouse=True)
+def _both_loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything here holds with either loop."""
+    monkeypatch.setattr(seats, "_loop", seats._loop)  # put back afterwards
+    use_loop(in_c() if request.param == "in C" else in_python)
 
 
 class Owner(asyncio.Protocol):

@@ -4,7 +4,6 @@ import asyncio
 import http.server
 import os
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from loadtest.measure.processes import arguments_of, children_of
 from loadtest.scenarios import names
 from tests.loadtest.conduct.runs import ended, ran, start, until_said
 from tests.loadtest.conduct.support import running
+from tests.ports import free_port
 
 SMALL = ("--set", "viewers=10", "--set", "seconds=1")
 OWN = """
@@ -200,9 +200,7 @@ def test_more_viewers_than_descriptors_are_refused_before_anything_starts(
 
 
 def test_a_server_that_is_down_is_told() -> None:
-    with socket.socket() as plug:
-        plug.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{plug.getsockname()[1]}"
+    url = f"http://127.0.0.1:{free_port()}"
     result = call("fanout", "--target", url, "--email", "a@b.example", LOADTEST_PASSWORD="x")
 
     assert result.exit_code == 1
@@ -298,9 +296,7 @@ async def test_a_scenario_of_ones_own_is_played_by_two_generators(server: OwnSer
 
 
 async def test_a_generator_may_join_from_elsewhere(server: OwnServer, tmp_path: Path) -> None:
-    with socket.socket() as plug:
-        plug.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{plug.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     key = {"LOADTEST_KEY": "a key of this test"}
     password = {"LOADTEST_PASSWORD": server.password}
     elsewhere = ("--workers", "0", "--expect-generators", "1", "--listen", address)
@@ -319,9 +315,7 @@ async def test_a_generator_may_join_from_elsewhere(server: OwnServer, tmp_path: 
 async def test_a_generator_on_another_machine_cannot_reach_a_server_on_loopback(
     server: OwnServer, tmp_path: Path
 ) -> None:
-    with socket.socket() as plug:
-        plug.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{plug.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     key = {"LOADTEST_KEY": "a key of this test"}
     elsewhere = ("--workers", "0", "--expect-generators", "1", "--listen", address)
     process = await start(tmp_path, "fanout", *SMALL, *at(server), *elsewhere, **key, LOADTEST_PASSWORD=server.password)

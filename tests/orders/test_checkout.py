@@ -277,3 +277,23 @@ async def test_sql_has_the_last_word_where_redis_promises_more_than_there_is(wor
 
     assert refused.value.why is R.HOLD_GONE
     assert await world.everything() == before
+
+
+async def test_whatever_is_told_of_an_order_says_how_late_it_is(world: World) -> None:
+    """Socket, answer and a look at the ledger may pass each other on the way: each change has a number above those
+    before it, her link too, and the desk is told under the same numbers."""
+    answer = await world.checkout()
+    await world.orders.run_outbox()
+    seen = [answer.order.version, (await world.order()).version]
+    await world.press(answer, "decline")
+    seen.append((await world.order()).version)
+    again = await world.orders.retry(viewer(1), answer.order.order_id)
+    seen.append(again.order.version)
+    await world.press(again)
+    seen.append((await world.order()).version)
+    assert seen[0] == seen[1]
+    assert seen[1:] == sorted(set(seen[1:]))
+    hers = [own.order.version for _, own in world.news.own if own.order]
+    assert hers == sorted(hers)
+    assert hers[-1] == seen[-1]
+    assert [desk.order.version for desk in world.news.desk if desk.order] == hers

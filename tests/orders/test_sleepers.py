@@ -5,14 +5,16 @@ closed.
 """
 
 import asyncio
+import functools
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from livecommerce.errors import R, Refused
-from livecommerce.ledger.tables import outbox, payments
-from livecommerce.orders import books
+from livecommerce.ledger.pages import pages
+from livecommerce.ledger.tables import orders, outbox, payments
+from livecommerce.orders import books, sweeps
 from livecommerce.orders.errands import ROUND_MAX
 from livecommerce.orders.payments.provider import ProviderAway
 from livecommerce.orders.payments.registry import Providers
@@ -187,6 +189,33 @@ async def test_errands_that_wait_for_a_provider_hold_nobody_else_up(world: World
     await world.orders.run_outbox()
 
     assert await world.level() == (2, 0, 0, 1)
+    assert len(asked) == 1, "a provider that does not answer is asked once in a round"
+
+
+async def test_deadlines_that_wait_for_a_provider_hold_nobody_else_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page full of them stood before everybody's, and each was asked for as long as its provider takes to say no."""
+    monkeypatch.setattr(sweeps, "pages", functools.partial(pages, rows=1))
+    asked: list[str] = []
+
+    async def away(ref: str) -> None:
+        asked.append(ref)
+        raise ProviderAway("no answer")
+
+    for number in (1, 2, 3):
+        await world.checkout(number)
+    of_two = select(orders.c.id).where(orders.c.viewer_id.in_(("vw_1", "vw_2")))
+    elsewhere = update(payments).where(payments.c.order_id.in_(of_two)).values(provider="gone")
+    await world.database.write(lambda connection: connection.execute(elsewhere))
+    gone = Part(world.providers.current, revoke=away)
+    world.restart(providers=Providers(world.providers.current, {"test": world.providers.current, "gone": gone}))
+    await world.pass_deadline()
+
+    async with world.database.read() as connection:
+        rows = await connection.execute(select(orders.c.viewer_id, orders.c.status))
+        status = {row.viewer_id: row.status for row in rows}
+    assert status == {"vw_1": "paying", "vw_2": "paying", "vw_3": "expired"}
     assert len(asked) == 1, "a provider that does not answer is asked once in a round"
 
 

@@ -5,6 +5,9 @@ from typing import Any
 
 import jwt
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as how
+from hypothesis import strategies as st
 
 from livecommerce.clock import TestClock
 from livecommerce.errors import R, Refused
@@ -114,4 +117,63 @@ def test_the_audience_can_be_read_without_a_proof(tokens: Tokens) -> None:
         "staff-renew",
     }
     assert tokens.audience("noise") is None
+    assert tokens.audience(".".join(["x", "W1tb" * 5000, "x"])) is None, "a bomb of brackets"
     assert tokens.audience(jwt.encode({"aud": ["viewer"]}, "k" * 32)) is None
+
+
+def library_takes(tokens: Tokens, token: str) -> bool:
+    try:
+        jwt.decode(
+            token,
+            tokens._keys["viewer"],
+            ["HS256"],
+            audience="viewer",
+            issuer="livecommerce",
+            options={"verify_exp": False, "verify_iat": False},
+        )
+    except jwt.PyJWTError:
+        return False
+    return True
+
+
+def we_take(tokens: Tokens, token: str) -> bool:
+    try:
+        tokens.viewer(token)
+    except Refused as refused:
+        return refused.why is not R.TOKEN_INVALID
+    return True
+
+
+def test_the_library_takes_what_we_take(tokens: Tokens) -> None:
+    good = tokens.for_viewer(ADA).token
+    assert we_take(tokens, good)
+    assert library_takes(tokens, good)
+
+
+@how(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@given(place=st.integers(0, 400), with_=st.characters(codec="latin-1"), cut=st.booleans())
+def test_the_library_takes_no_other_spelling_of_a_pass_that_we_take(
+    tokens: Tokens, place: int, with_: str, cut: bool
+) -> None:
+    """One character another, or gone: whatever we take the library takes, and we never take a changed word."""
+    good = tokens.for_viewer(ADA).token
+    place %= len(good)
+    other = good[:place] + ("" if cut else with_) + good[place + 1 :]
+    if we_take(tokens, other):
+        assert library_takes(tokens, other)
+        assert other.rpartition(".")[0] == good.rpartition(".")[0], "what is signed is the same"
+
+
+@pytest.mark.parametrize("last", ["=", "==", ".", "\n", " ", "A"])
+def test_a_signature_with_something_behind_it_is_invalid(tokens: Tokens, last: str) -> None:
+    assert refused_by(tokens, "viewer", tokens.for_viewer(ADA).token + last) is R.TOKEN_INVALID
+
+
+def test_a_header_that_names_another_algorithm_is_not_followed(tokens: Tokens) -> None:
+    """Signed with our key, it can only be ours: the header chooses nothing."""
+    head, body, signature = tokens.for_viewer(ADA).token.split(".")
+    none = jwt.encode({}, None, "none").split(".")[0]
+
+    assert refused_by(tokens, "viewer", f"{none}.{body}.{signature}") is R.TOKEN_INVALID
+    assert refused_by(tokens, "viewer", f"{none}.{body}.") is R.TOKEN_INVALID
+    assert refused_by(tokens, "viewer", f"{head}.{head}.{body}.{signature}") is R.TOKEN_INVALID

@@ -128,6 +128,27 @@ async def test_closing_refuses_what_waits_and_what_comes_later(batcher: Batcher,
         assert caught.value.why is R.BUSY
 
 
+async def test_closing_ends_though_the_connection_swallows_the_cancellation(
+    batcher: Batcher, store: HeldBackStore
+) -> None:
+    async def deaf_once(show_id: str, batch: bytes) -> list[Any]:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise StoreAway("it closed instead") from None
+        raise AssertionError("nobody sets it")
+
+    store.call = deaf_once  # type: ignore[method-assign]
+    in_flight = batcher.ask(SHOW, (1, 0), second)
+    await turns()
+
+    await batcher.aclose()
+
+    with pytest.raises(Refused) as caught:
+        await in_flight
+    assert caught.value.why is R.BUSY
+
+
 # --- for a cluster: one for each show ---------------------------------------------------------------------------------
 
 

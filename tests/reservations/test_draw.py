@@ -15,7 +15,7 @@ from livecommerce.clock import TestClock
 from livecommerce.errors import R, Refused
 from livecommerce.reservations import ReservationEngine, keys
 from livecommerce.reservations import draw as arithmetic
-from livecommerce.reservations.engine import Drawing
+from livecommerce.reservations.drawing import Drawing
 from livecommerce.reservations.states import DrawPhase
 from livecommerce.reservations.store import Store
 from livecommerce.settings import Settings
@@ -415,7 +415,7 @@ async def test_who_reads_the_entrants_late_passes_nobody_over(
     await _draw_until(engine, 1)
     other = ReservationEngine(redis, settings, clock)
     await other.start()
-    entrants, looks = engine._entrants, 0
+    entrants, looks = engine._draws._entrants, 0
 
     async def late(*asked: Any) -> dict[int, bytes]:
         nonlocal looks
@@ -424,7 +424,7 @@ async def test_who_reads_the_entrants_late_passes_nobody_over(
             await _draw_until(other, 1)
         return await entrants(*asked)
 
-    engine._entrants = late  # type: ignore[method-assign]
+    engine._draws._entrants = late  # type: ignore[method-assign]
     assert (await draw(engine)).drawn == 130
     assert looks == 2
     found = await states(engine, crowd)
@@ -544,7 +544,7 @@ async def test_a_thousand_taps_of_different_delay_through_the_engine(engine: Res
         await asyncio.gather(
             *(engine.reserve(SHOW, viewer(n), RID, [("dl_a", 1)]) for n in arrivals[first : first + 50])
         )
-    entered = await engine._entrants(SHOW, "dl_a", 1000)
+    entered = await engine._draws._entrants(SHOW, "dl_a", 1000)
     root = arithmetic.root_of({t: arithmetic.mark_of(SALT, key.decode().split("/")[0]) for t, key in entered.items()})
     made = await draw(engine)
     assert made.root == root

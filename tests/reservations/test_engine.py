@@ -15,7 +15,7 @@ from livecommerce.reservations import ReservationEngine, keys
 from livecommerce.reservations.relay_format import attribution_of, hold_from_relay, record
 from livecommerce.reservations.states import ENDED, State
 from livecommerce.settings import Settings
-from tests.redis_servers import listening
+from tests.redis_servers import WAIT_SECONDS, listening
 from tests.reservations.conftest import HOLD_MS, PAY_MS, SHOW, deal, viewer
 
 Turn = Callable[[int], Awaitable[None]]
@@ -616,7 +616,7 @@ async def test_each_call_that_changes_something_is_relayed_once(engine: Reservat
         hold = await engine.reserve(SHOW, viewer(1), RID, [("dl_a", 2)])
         await engine.reserve(SHOW, viewer(1), RID, [("dl_a", 2)])  # repeated: nothing to tell
         version, _ = await engine.levels(SHOW)
-        message = await pubsub.get_message(timeout=5)
+        message = await pubsub.get_message(timeout=WAIT_SECONDS)
         word, seq, levels, holds = msgpack.unpackb(message["data"], raw=True)
         assert (word, levels) == (b"engine", {b"dl_a": [1, 2, 0, 0, 0]})
         assert seq < version

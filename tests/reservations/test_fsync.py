@@ -23,6 +23,7 @@ from livecommerce.clock import TestClock
 from livecommerce.reservations import ReservationEngine
 from livecommerce.settings import Settings
 from livecommerce.valkey_child import valkey_binary
+from tests.redis_servers import WAIT_SECONDS
 from tests.reservations.conftest import SHOW, deal, viewer
 
 SOURCE = Path(__file__).with_name("sync_log.c")
@@ -48,10 +49,10 @@ def watched() -> Iterator[tuple[str, Noted]]:
         stdout=subprocess.DEVNULL,
         env=os.environ | {"LD_PRELOAD": str(library), "SYNC_LOG": str(noted)},
     )  # fmt: skip
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + WAIT_SECONDS
     while not path.exists():
         assert process.poll() is None, "Valkey did not start"
-        assert time.monotonic() < deadline, "Valkey took more than 10 s to start"
+        assert time.monotonic() < deadline, "Valkey did not start in time"
         time.sleep(0.01)
     yield str(path), noted.read_text
     process.terminate()

@@ -11,6 +11,7 @@ from livecommerce.errors import R, Refused
 from livecommerce.protocol.facts import Hold
 from livecommerce.reservations import ReservationEngine, keys
 from livecommerce.reservations.keys import viewers
+from tests.redis_servers import WAIT_SECONDS
 from tests.reservations.conftest import HOLD_MS, PAY_MS, SHOW, deal, viewer
 
 Turn = Callable[[int], Awaitable[None]]
@@ -268,8 +269,8 @@ async def test_pulling_tells_each_viewer_through_the_relay(engine: ReservationEn
     await engine.set_deal_status(SHOW, "dl_a", "closing")
     async with redis.pubsub() as heard:  # type: ignore[no-untyped-call]
         await heard.subscribe(keys.channel(SHOW))
-        await heard.get_message(timeout=5)
+        await heard.get_message(timeout=WAIT_SECONDS)
         await engine.cancel_unpaid(SHOW, "dl_a")
-        message = await heard.get_message(ignore_subscribe_messages=True, timeout=5)
+        message = await heard.get_message(ignore_subscribe_messages=True, timeout=WAIT_SECONDS)
     assert message is not None
     assert b"vw_1" in message["data"]

@@ -333,7 +333,6 @@ def _key(key: tuple[int, str]) -> tuple[str, str]:
     return f"vw_{key[0]}", key[1]
 
 
-@pytest.mark.timeout(60)
 def test_the_script_and_the_model_agree_on_random_histories(valkey_socket: str, tmp_path: Path) -> None:
     Histories.socket, Histories.data = valkey_socket, tmp_path / "data"
     run_state_machine_as_test(

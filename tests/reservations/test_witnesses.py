@@ -20,6 +20,7 @@ from livecommerce.reservations import witnesses as module
 from livecommerce.reservations.relay_format import attribution_of, record
 from livecommerce.reservations.witnesses import Witness, close_stale, live_witnesses
 from livecommerce.settings import Settings
+from tests.redis_servers import WAIT_SECONDS
 from tests.reservations.conftest import HOLD_MS, SHOW, deal, viewer
 
 RID = "rid-0001"
@@ -319,7 +320,7 @@ async def heard(pubsub: Any, redis: Redis) -> list[tuple[bytes, int]]:
     await redis.publish(keys.channel(SHOW), msgpack.packb(["end", 0, {}, []]))
     told = []
     while True:
-        message = await pubsub.get_message(timeout=10)
+        message = await pubsub.get_message(timeout=WAIT_SECONDS)
         if message is None or message["type"] != "message":
             continue
         word, _, _, holds = msgpack.unpackb(message["data"], raw=True)

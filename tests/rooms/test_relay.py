@@ -1,7 +1,7 @@
 """The relay on one server and on a cluster: what is published is heard, wherever it was said, and every break ends."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from livecommerce.clock import RealClock
 from livecommerce.hot_state import as_cluster, connect
 from livecommerce.reservations import keys
 from livecommerce.rooms.relay import Relay
-from tests.redis_servers import Cluster, Server, slot_of
+from tests.redis_servers import OLDEST, WAIT_SECONDS, Cluster, Server, cluster_of, slot_of
 
 
 class Room:
@@ -38,14 +38,24 @@ class Room:
         self._ringing = asyncio.ensure_future(ring())
 
     async def until(self, true: Any) -> None:
-        async with asyncio.timeout(20), self._news:
+        async with asyncio.timeout(WAIT_SECONDS), self._news:
             await self._news.wait_for(true)
 
 
-@pytest.fixture(params=["one server", "sharded channels", "plain channels"])
+@pytest.fixture(scope="module")
+def oldest_cluster() -> Iterator[Cluster]:
+    """Three masters of 6.2, which shard no channels: nobody says so, each process finds out."""
+    with cluster_of(OLDEST) as cluster:
+        yield cluster
+
+
+@pytest.fixture(params=["one server", "sharded channels", "plain channels", "oldest_server", "oldest_cluster"])
 def url(request: pytest.FixtureRequest, valkey_socket: str) -> str:
     if request.param == "one server":
         return f"unix://{valkey_socket}"
+    if request.param.startswith("oldest"):
+        oldest: Cluster | Server = request.getfixturevalue(request.param)
+        return oldest.url
     cluster: Cluster = request.getfixturevalue("cluster")
     return cluster.url if request.param == "sharded channels" else f"{cluster.url}?channels=plain"
 
@@ -108,6 +118,26 @@ async def test_a_cut_connection_is_told_and_mended(relay: Relay, room: Room) -> 
     await room.until(lambda: len(room.heard) == 3)
 
 
+async def test_how_late_it_hears_is_measured_by_a_ping_on_its_own_line(
+    redis: Redis, room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer comes behind what was told before it: while we are slow to read, that counts too."""
+    monkeypatch.setattr("livecommerce.rooms.relay.WATCH_SECONDS", 0.02)
+    lags: list[float] = []
+    clock = RealClock()
+    relay = Relay(redis, clock, room.message, room.change, lags.append)
+    await relay.start()
+    try:
+        await relay.join(CHANNELS[0])
+        before = clock.monotonic()
+        async with asyncio.timeout(20):
+            while len(lags) < 3:  # noqa: ASYNC110  nothing tells of it but the measure itself
+                await asyncio.sleep(0.01)
+        assert all(0 <= lag <= clock.monotonic() - before for lag in lags)
+    finally:
+        await relay.aclose()
+
+
 async def test_it_ends_whenever_it_is_told_to(redis: Redis, room: Room) -> None:
     """Also in the middle of a break, at every step of the loop on the way to the next connection."""
     for steps in range(40):
@@ -118,7 +148,7 @@ async def test_it_ends_whenever_it_is_told_to(redis: Redis, room: Room) -> None:
         await ear.pubsub.connection.disconnect(nowait=True)  # type: ignore[union-attr]
         for _ in range(steps):
             await asyncio.sleep(0)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WAIT_SECONDS):
             await relay.aclose()
 
 

@@ -95,6 +95,14 @@ def test_another_epoch_means_a_new_start() -> None:
     assert room().compare("e2", 0) == [Resync()]
 
 
+def test_what_was_kept_aside_of_another_epoch_is_forgotten_with_it() -> None:
+    each = room()
+    hear(each, 3)
+    each.start("e2", 1, 0, "live")
+    assert delivered(hear(each, 2, "e2")) == [2]
+    assert delivered(hear(each, 3, "e2")) == [3]
+
+
 def test_comparing_asks_only_when_behind() -> None:
     each = room()
     hear(each, 1)

@@ -25,7 +25,9 @@ from livecommerce.shows.commands import decide, decide_step, due_steps, next_ins
 from livecommerce.shows.lifecycle import DealMove, Move
 from livecommerce.shows.news import TalkLine
 from livecommerce.shows.state import Actor, AskedQuestion, Decision, PlannedCard, SetCard, SetDeal, SetShow, ShowState
+from livecommerce.shows.triage import TriageItem, TriageLine
 
+ITEM = TriageItem("tri_1", "held", 1, 1, (TriageLine("lin_1", "vwr_1", "Ana", "hello"),), "copies")
 STATUSES: tuple[ShowStatus, ...] = get_args(ShowStatus)
 DEAL_STATUSES: tuple[DealStatus, ...] = get_args(DealStatus)
 HOST = Actor("acc_host", "Clara")
@@ -53,6 +55,9 @@ COMMANDS: list[tuple[c.AnyCommand, set[str]]] = [
     (c.SlowMode(10), ROOM),
     (c.TakeQuestion("qst_1"), ROOM),
     (c.AnswerQuestion("qst_1", "yes"), ROOM | {"ended"}),
+    (c.RestoreLine("lin_1"), ROOM | {"ended"}),
+    (c.MembersOnly(True), ROOM),
+    (c.Settle("tri_1", "hide"), ROOM | {"ended"}),
 ]
 # The refusal elsewhere, by what became of the show.
 ELSEWHERE = {
@@ -61,7 +66,7 @@ ELSEWHERE = {
 }  # fmt: skip
 MODERATORS = {
     "hide_line", "let_through", "pin_line", "unpin_line", "mute", "ban", "slow_mode", "take_question",
-    "answer_question",
+    "answer_question", "restore_line", "members_only", "settle",
 }  # fmt: skip
 
 
@@ -80,7 +85,7 @@ def state(status: ShowStatus = "live", *deals: DealFacts, **more: Any) -> ShowSt
     asked = AskedQuestion(Question("qst_1", "Ana", "which?", 3, "queued"), "vwr_1")
     given: dict[str, Any] = {
         "facts": facts, "on_air": "", "slow_seconds": 0, "cards": (PlannedCard(card, "planned", False, ""),),
-        "now_ms": NOW_MS, "line": line, "question": asked,
+        "now_ms": NOW_MS, "line": line, "question": asked, "item": ITEM,
     }  # fmt: skip
     return ShowState(**{**given, **more})
 

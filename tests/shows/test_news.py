@@ -17,6 +17,7 @@ from livecommerce.protocol.facts import Line, Note, Stamped
 from livecommerce.protocol.to_viewer import Desk, Own
 from livecommerce.reservations import keys
 from livecommerce.shows.news import NEWS_MAX, TALK_MAX, News, TalkLine
+from tests.redis_servers import WAIT_SECONDS
 
 SHOW = "shw_1"
 
@@ -170,10 +171,10 @@ async def listen(redis: Redis) -> Any:
     """Subscribe to the show's channel; the answer waits for the next message."""
     pubsub = listener(redis, await heard_at(redis, keys.channel(SHOW))).pubsub()
     await (pubsub.ssubscribe if await shards_channels(redis) else pubsub.subscribe)(keys.channel(SHOW))
-    await pubsub.get_message(timeout=5)
+    await pubsub.get_message(timeout=WAIT_SECONDS)
 
     async def next_message() -> list[Any]:
-        message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=5)
+        message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=WAIT_SECONDS)
         assert message is not None
         unpacked: list[Any] = msgpack.unpackb(message["data"], raw=True)
         return unpacked

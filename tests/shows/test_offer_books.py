@@ -61,6 +61,32 @@ async def test_a_rule_said_anew_keeps_its_place_and_one_taken_away_is_gone(world
     assert await books.rules(show_id) == (second,)
 
 
+async def test_rules_stand_in_the_order_that_staff_gives_them(world: World, books: OfferBooks) -> None:
+    show_id = (await world.show(live=False)).show_id
+    own = [(await books.add(HOST, show_id, AFTER_PAYING)).rule_id for _ in range(3)]
+    wide = NewOfferRule("released", "cheaper", everywhere=True)
+    shops = [(await books.add(MANAGER, show_id, wide)).rule_id for _ in range(2)]
+
+    async def order() -> list[str]:
+        return [rule.rule_id for rule in await books.rules(show_id)]
+
+    await books.order(HOST, show_id, own[::-1])
+    assert await order() == own[::-1] + shops
+    await books.order(MANAGER, show_id, shops[::-1])
+    assert await order() == own[::-1] + shops[::-1]
+    before = await order()
+    for who, ids, why in (
+        (HOST, shops, R.FORBIDDEN), (STRANGER, own, R.FORBIDDEN), (HOST, own[:2], R.CONFLICT),
+        (HOST, [*own, own[0]], R.CONFLICT), (MANAGER, own + shops, R.CONFLICT), (HOST, ["rul_none"], R.CONFLICT),
+    ):  # fmt: skip
+        with pytest.raises(Refused) as caught:
+            await books.order(who, show_id, ids)
+        assert caught.value.why is why
+    assert await order() == before
+    fourth = await books.add(HOST, show_id, AFTER_PAYING)
+    assert (await order())[3] == fourth.rule_id
+
+
 async def test_rules_are_for_staff_in_scope_and_name_what_there_is(world: World, books: OfferBooks) -> None:
     show_id = (await world.show(live=False)).show_id
     kept = await books.add(MANAGER, show_id, NewOfferRule("released", "cheaper", everywhere=True))

@@ -120,7 +120,7 @@ def test_where_a_rule_has_nothing_left_the_next_one_speaks() -> None:
 @pytest.mark.parametrize(
     ("of", "speaks"),
     [("any", True), ("product:lip", True), ("product:balm", False), ("tag:new", True), ("tag:sale", False),
-     ("card:lip", True), ("card:balm", False)],
+     ("card:lip", True), ("card:balm", False), ("variant:v_rose", True), ("variant:v_plum", False)],
 )  # fmt: skip
 def test_a_rule_speaks_only_of_what_it_is_about(of: str, speaks: bool) -> None:
     found = decided("released", rules=(rule("r1", "released", "product", "scent", of),))

@@ -239,12 +239,12 @@ async def test_scope_and_role_decide_who_may_command(world: World) -> None:
 
 async def test_commands_stand_in_the_log_with_who_gave_them(world: World) -> None:
     show = await world.show()
-    await world.do(show.show_id, c.SlowMode(30), MODERATOR)
+    await world.do(show.show_id, c.SlowMode(30, "loud"), MODERATOR)
 
     rows = await world.shows.log_page(HOST, show.show_id)
 
     row = next(row for row in rows if row.kind == "command" and row.actor_id == MODERATOR.account_id)
-    assert row.body == {"do": "slow_mode", "seconds": 30}
+    assert row.body == {"do": "slow_mode", "seconds": 30, "reason": "loud"}
     await refused(R.FORBIDDEN, world.shows.log_page(STRANGER, show.show_id))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from redis.asyncio import Redis
 from sqlalchemy import insert, select
 
+from livecommerce.background.journal import JournalToLedger
 from livecommerce.catalogue.pools import Move, apply_moves
 from livecommerce.catalogue.service import Catalogue
 from livecommerce.clock import TestClock
@@ -66,7 +67,11 @@ class World:
         self._commands = 0
 
     def process(self) -> Shows:
-        return Shows(self.database, self.engine, self.catalogue, News(self.redis), self.clock, self.settings)
+        journal = JournalToLedger(self.redis, self.database, self.engine, self.clock)
+        news = News(self.redis)
+        return Shows(
+            self.database, self.engine, self.catalogue, news, self.clock, self.settings, copy_journal=journal.drain
+        )
 
     async def seed(self) -> None:
         async def work(connection: Any) -> None:

@@ -32,7 +32,7 @@ MET = (
     "held", "sold_out", "waiting", "offered", "expired", "lapsed", "released", "paying", "confirmed", "hold_gone",
     "busy", "killed", "stopped", "away", "restarted", "clock_step", "unknown", "limit", "conflict", "deal_closed",
     "verified_only", "members_only", "hold_time", "changed_bag",
-    "entered", "drawn", "already_in", "draw_runs", "draw_alone",
+    "entered", "drawn", "already_in", "draw_runs", "draw_alone", "drawn_in_ledger", "window_reopened",
     "held_at_soft", "held_at_fsync", "held_at_ledger", "level_not_offered", "kept_in_sql",
     "order_paying", "orders_confirmed", "tried_forge", "unavailable", "lost_everything",
     "lost_the_end", "rebuilt", "proved",

@@ -73,6 +73,11 @@ class Oracle:
         self._heard: dict[bytes, dict[tuple[str, str], set[tuple[int, int]]]] = {}
         # Holds that a rebuild could not keep: no ledger and nobody alive knew of them, or their time or unit was gone.
         self.not_kept: set[tuple[str, str]] = set()
+        # The seed and the salt by which a deal is drawn.
+        self.secret_of: Callable[[str], tuple[str, str]] = lambda _deal_id: (DRAW_SEED, DRAW_SALT)
+        self._judges = _JUDGES | {
+            verbs.DRAW: lambda model, request, said: _draw(model, request, said, self.secret_of(request[0].decode()))
+        }
         # Holds (and their tickets) that were told as committed in SQL: no process need live to tell of them.
         self.promised: Callable[[], Mapping[tuple[str, str], int]] = dict
         self.rebuilds = self.proved = self.kept = 0
@@ -193,7 +198,7 @@ class Oracle:
         self._turn(model, clk)
         due = {key: hold.due for key, hold in model.holds.items() if hold.state in (State.HELD, State.OFFERED)}
         spoken_of = [
-            _JUDGES[request[0]](model, request[1:], said) for request, said in zip(requests, answers, strict=True)
+            self._judges[request[0]](model, request[1:], said) for request, said in zip(requests, answers, strict=True)
         ]
         model.end_of_call()
         for key, said in filter(None, spoken_of):
@@ -309,7 +314,7 @@ def _put_deal(model: Model, request: Answer, said: Answer) -> Told:
     return _judged(lambda: model.put_deal(deal_id.decode(), deal, move.decode()), said, None)
 
 
-# What every draw of these shops is made with. Nobody in a history knows them but who draws.
+# What a draw is made with, unless its window opened anew. Nobody in a history knows them but who draws.
 DRAW_SEED, DRAW_SALT = "5eed" * 16, "5a17" * 16
 
 
@@ -322,7 +327,7 @@ def _end_window(model: Model, request: Answer, said: Answer) -> Told:
     return _judged(ask, said, None)
 
 
-def _draw(model: Model, request: Answer, said: Answer) -> Told:
+def _draw(model: Model, request: Answer, said: Answer, secret: tuple[str, str] = (DRAW_SEED, DRAW_SALT)) -> Told:
     """Whoever draws, and however many of them died at it: the places are given in the order that the seed fixed when
     the last one had entered, each once."""
     deal_id, root, before, *part = request
@@ -333,7 +338,7 @@ def _draw(model: Model, request: Answer, said: Answer) -> Told:
         if len(said) > 7:
             _must(deal.draw == DrawPhase.DRAWING and deal.drawn == before, f"{name} was drawn {before} of {deal}")
             named = [tuple(key.decode().rsplit("/", 1)) for key in part]
-            true_root, order = _order(deal)
+            true_root, order = _order(deal, *secret)
             _must(root.decode() == true_root, f"{name} is drawn under a root that its entrants do not have")
             _must(named == order[before : before + len(named)], f"{name} gives places to {named}, due is {order}")
             model.give_places(name, order[before : before + len(named)])
@@ -344,10 +349,10 @@ def _draw(model: Model, request: Answer, said: Answer) -> Told:
     return _judged(ask, said, None)
 
 
-def _order(deal: ModelDeal) -> tuple[str, list[tuple[str, str]]]:
+def _order(deal: ModelDeal, seed: str, salt: str) -> tuple[str, list[tuple[str, str]]]:
     """Root, and everybody who was in the draw when its window ended, in the order in which they are served."""
     entrants = {ticket: viewer_id for ticket, (viewer_id, _) in deal.entered.items()}
-    root, order = draw.root_and_order(DRAW_SEED, DRAW_SALT, entrants)
+    root, order = draw.root_and_order(seed, salt, entrants)
     return root, [deal.entered[ticket] for ticket in order]
 
 
@@ -428,13 +433,18 @@ def books_as_model(meta: dict[bytes, Any], books: dict[str, dict[bytes, Any]]) -
     levels = {}
     for name, raw in books["deals"].items():
         status, quota, available, held, paying, sold, waiting, limit, hold_ms, pay_ms, *more = _unpacked(raw)
-        _opens, _closes, _taken, _level, rule, _owed, by, address_cap, hold_cap_ms, *_drawn = more
+        _opens, _closes, _taken, _level, rule, _owed, by, address_cap, hold_cap_ms, *drawn = more
         levels[name.decode()] = available, held, paying, sold, waiting
         _must(available + held + paying + sold == quota, f"{name!r} was made anew as {_unpacked(raw)}")
-        model.deals[name.decode()] = ModelDeal(
+        deal = model.deals[name.decode()] = ModelDeal(
             quota, limit, hold_ms, pay_ms, DealState(status), rule == 1, available, LIMIT_BY[by], address_cap,
             hold_cap_ms,
         )  # fmt: skip
+        if drawn and drawn[0]:
+            phase, entrants, deal.base, deal.drawn, deal.in_line, _root = drawn[0]
+            _must(phase != DrawPhase.DRAWING, f"{name!r} was made anew in the middle of its draw")
+            deal.draw = DrawPhase(phase)
+            deal.entered = dict.fromkeys(range(entrants), ("", ""))  # who they were is told by nobody any more
     for name, raw in books["rids"].items():
         viewer_id, _, rid = name.decode().rpartition("/")
         model.holds[viewer_id, rid] = _hold_as_model(viewer_id, record(raw))

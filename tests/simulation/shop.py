@@ -31,7 +31,7 @@ from livecommerce.catalogue.service import Catalogue
 from livecommerce.clock import TestClock
 from livecommerce.errors import R, Refused
 from livecommerce.ledger.database import Database
-from livecommerce.ledger.tables import deals, metadata, pool_moves
+from livecommerce.ledger.tables import deals, metadata, pool_moves, shows
 from livecommerce.orders.payments.registry import Providers
 from livecommerce.orders.service import Orders
 from livecommerce.people.identity import ViewerIdentity
@@ -41,6 +41,7 @@ from livecommerce.reservations.model import ModelHold
 from livecommerce.reservations.states import State
 from livecommerce.shows.deals import DealStocks
 from livecommerce.shows.news import News
+from livecommerce.shows.service import Shows
 from loadtest.check.checker import check
 from loadtest.records import Answered, AnyRecord, Asked, Paid, RefusedTo
 from tests.orders.world import World as OrdersWorld
@@ -48,7 +49,7 @@ from tests.orders.world import request, seed
 from tests.simulation.bank import Bank
 from tests.simulation.ledger import Disk, SteppedConnection, SteppedDatabase, engines_for
 from tests.simulation.network import Server
-from tests.simulation.oracle import Breach
+from tests.simulation.oracle import DRAW_SALT, DRAW_SEED, Breach
 from tests.simulation.world import SETTINGS, SHOW, Gone, History, Instance, World
 
 UNITS, HOLD_SECONDS, PAY_SECONDS = 2, 3, 6
@@ -127,6 +128,8 @@ class Ledgers:
         await seed(world, quota=UNITS)
         short = update(deals).values(hold_seconds=HOLD_SECONDS, pay_seconds=PAY_SECONDS, limit_per_viewer=10)
         await database.write(lambda connection: connection.execute(short))
+        readable = update(shows).values(video={"kind": "none"})
+        await database.write(lambda connection: connection.execute(readable))
         into = pool_moves.c.kind == "to_deal"  # under the name that the product gives a deal's first move
         named = update(pool_moves).where(into).values(move_id=pool_moves.c.deal_id + "/opening")
         await database.write(lambda connection: connection.execute(named))
@@ -153,26 +156,23 @@ class ShopInstance(Instance):
         await self.engine.start()
         catalogue = Catalogue(self.database, world.settings, world.clock)
         providers = Providers(world.bank, {world.bank.name: world.bank})
-        self.orders = Orders(
-            self.database, self.engine, News(self.redis), catalogue, providers, world.settings, world.clock
-        )
+        news = News(self.redis)
+        self.orders = Orders(self.database, self.engine, news, catalogue, providers, world.settings, world.clock)
         self.stocks = DealStocks(self.database, self.engine, world.clock)
         self.journal = JournalToLedger(self.redis, self.database, self.engine, world.clock)
+        self.shows = Shows(
+            self.database, self.engine, catalogue, news, world.clock, world.settings, copy_journal=self.journal.drain
+        )
         if self.role == "worker":
             self.repeat("heartbeat", Heartbeats(self.engine, world.clock).beat_due, 0.25)
             self.repeat("journal", self.journal.drain_all, 0.9)
             self.repeat("outbox", self.orders.run_outbox, 0.53)
             self.repeat("deadlines", self.orders.sweep_deadlines, 1.07)
             self.repeat("unwritten", self.orders.sweep_unwritten, 2.03)
-            self.repeat("finish", self._finish, 1.3)
-            self.repeat("draws", self.draw_what_is_due, 0.5)
+            self.repeat("programme", self.shows.due_changes, 0.7)
             duty = RebuildDuty(self.redis, self.database, self.engine, world.settings, world.clock)
             self.repeat("rebuild", lambda: duty.run(0), 0.47)
         self.repeat("testimony", self.engine.testify, 0.23)
-
-    async def _finish(self) -> None:
-        for (deal_id,) in self.world.ledgers.rows("SELECT id FROM deals WHERE status = 'closing'"):
-            await self.stocks.finish(SHOW, deal_id)
 
     async def aclose(self) -> None:
         await self.orders.aclose()
@@ -231,12 +231,23 @@ class Shop(World):
         self.levels = {deal_id: self.chance.choice(offered) for deal_id in DEALS}
         if self.chance.random() < 0.3:
             self.windows["dl_a"] = self.chance.uniform(1.0, 5.0)
+            self.oracle.secret_of = self._secret_of
         for deal_id, level in self.levels.items():
             fairness = "draw" if deal_id in self.windows else "first_come"
-            self.ledgers.write("UPDATE deals SET level = ?, fairness = ? WHERE id = ?", level, fairness, deal_id)
+            changed = "UPDATE deals SET level = ?, fairness = ?, draw_seconds = 2 WHERE id = ?"
+            self.ledgers.write(changed, level, fairness, deal_id)
+        for deal_id, ends_s in self.windows.items():
+            committed = "INSERT INTO draws (deal_id, show_id, seed, salt, draws_at_ms) VALUES (?, ?, ?, ?, ?)"
+            ends_at_ms = self.clock.now_ms() + round(ends_s * 1000)
+            self.ledgers.write(committed, deal_id, SHOW, DRAW_SEED, DRAW_SALT, ends_at_ms)
         # As a show goes live: SQL has its row a moment before Redis has the books, and a rebuild may look in between.
         for deal_id in DEALS:
             await self._insist(lambda each, deal_id=deal_id: each.stocks.follow(SHOW, DealOpened(deal_id)))
+
+    def _secret_of(self, deal_id: str) -> tuple[str, str]:
+        """As SQL has it now: where a rebuild found nothing to go on with, the window opened anew under another seed."""
+        [secret] = self.ledgers.rows(f"SELECT seed, salt FROM draws WHERE deal_id = '{deal_id}'")
+        return secret[0], secret[1]
 
     def hear(self, viewer_id: str, rid: str, answer: Any) -> None:
         super().hear(viewer_id, rid, answer)
@@ -433,6 +444,9 @@ class Shop(World):
         self.happened["rebuilt"] += self.oracle.rebuilds
         self.happened["proved"] += self.oracle.proved
         self.happened["kept_in_sql"] += self.oracle.kept
+        for void, drawn in self.ledgers.rows("SELECT void, entrants FROM draws WHERE drawn_at_ms IS NOT NULL"):
+            self.happened["window_reopened"] += void != "[]"
+            self.happened["drawn_in_ledger"] += drawn > 0
         # Whoever was answered died before anybody asked again: nobody could see that history was lost.
         if self.oracle.is_undetected:
             self.happened["loss_unseen"] += 1

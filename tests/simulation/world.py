@@ -25,7 +25,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 import livecommerce.ids as ids
-import livecommerce.reservations.engine as engine_module
+import livecommerce.reservations.drawing as drawing
 from livecommerce.background.holds import Heartbeats
 from livecommerce.errors import R, Refused
 from livecommerce.people.identity import ViewerIdentity
@@ -552,12 +552,12 @@ class World:
 @contextlib.contextmanager
 def _small_parts() -> Iterator[None]:
     """A draw among five people goes in several parts too."""
-    kept = engine_module._DRAWN_PER_CALL, engine_module._ENTRANTS_PER_PAGE
-    engine_module._DRAWN_PER_CALL, engine_module._ENTRANTS_PER_PAGE = 2, 3
+    kept = drawing._DRAWN_PER_CALL, drawing._ENTRANTS_PER_PAGE
+    drawing._DRAWN_PER_CALL, drawing._ENTRANTS_PER_PAGE = 2, 3
     try:
         yield
     finally:
-        engine_module._DRAWN_PER_CALL, engine_module._ENTRANTS_PER_PAGE = kept
+        drawing._DRAWN_PER_CALL, drawing._ENTRANTS_PER_PAGE = kept
 
 
 @contextlib.contextmanager

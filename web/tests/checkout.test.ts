@@ -21,11 +21,12 @@ const order = (status: OrderFacts["status"], pay_url = ""): OrderFacts => ({
   pay_by_ms: 60_000,
   retry_by_ms: null,
   lines: [],
+  version: 0,
 });
 
 const page = (facts: OrderFacts) => ({ order: facts, story: "", lines: [], promises: [] });
 const heard = (facts: OrderFacts): void => {
-  room.value = fold(room.value, { t: "own", hold: null, order: facts, note: "" });
+  room.value = fold(room.value, { t: "own", hold: null, order: facts, note: "", private: null });
 };
 
 /** The server: each request waits until the test answers it. */

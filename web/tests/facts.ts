@@ -95,6 +95,7 @@ export const anOrder = (given: Partial<OrderFacts> = {}): OrderFacts => ({
   pay_by_ms: 600_000,
   retry_by_ms: null,
   lines: [],
+  version: 0,
   ...given,
 });
 
@@ -109,6 +110,7 @@ export const aSnapshot = (given: Partial<Snapshot> = {}): Snapshot => ({
   questions: [],
   promises: {},
   slow_seconds: 0,
+  members_only: false,
   viewers: 1,
   holds: [],
   orders: [],
@@ -117,7 +119,7 @@ export const aSnapshot = (given: Partial<Snapshot> = {}): Snapshot => ({
 
 export const aWelcome = (given: Partial<Welcome> = {}): Welcome => ({
   t: "welcome",
-  you: { viewer_id: "vw_1", name: "Camille", role: "viewer", advisor_name: "", shop_name: "" },
+  you: { viewer_id: "vw_1", name: "Camille", role: "viewer", advisor_name: "", shop_name: "", member: false },
   now_ms: 1_000_000,
   epoch: "e",
   offset: 0,
@@ -127,5 +129,6 @@ export const aWelcome = (given: Partial<Welcome> = {}): Welcome => ({
   orders: [],
   snapshot: null,
   counting: false,
+  missed_talk: false,
   ...given,
 });

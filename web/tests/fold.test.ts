@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { cardById, dealOf, EMPTY, fold, foldStamped, LINES_KEPT_MAX, liveHolds, numbersOf, release, type RoomState } from "../src/shared/fold";
-import type { ShowEvent, Welcome } from "../src/shared/protocol";
+import type { OrderFacts, ShowEvent, Welcome } from "../src/shared/protocol";
 import { aCard, aDeal, aHold, aLine, anOrder, aShow, aSnapshot, aWelcome } from "./facts";
 
 const welcomed = fold(EMPTY, aWelcome({ snapshot: aSnapshot({ cards: [aCard()] }) }));
@@ -74,16 +74,18 @@ describe("events of the show", () => {
   });
 
   test("a drawn deal is told its window with its opening, and its seed with the draw", () => {
-    const draw = { window_seconds: 6, commitment: "c", draws_at_ms: 6000, drawn_at_ms: null, entrants: 0, seed: "", root: "" };
+    const draw = { window_seconds: 6, commitment: "c", draws_at_ms: 6000, drawn_at_ms: null, entrants: 0, seed: "", root: "", again: 0 };
     const open = after(welcomed, { kind: "deal_opened", deal_id: "d1", closes_at_ms: null, draw });
     expect(dealOf(open, "d1")?.deal.draw).toEqual(draw);
     const drawn = { ...draw, drawn_at_ms: 6001, entrants: 3, seed: "s", root: "r" };
     expect(dealOf(after(open, { kind: "deal_drawn", deal_id: "d1", draw: drawn }), "d1")?.deal).toMatchObject({ status: "open", draw: drawn });
+    const again = { ...drawn, drawn_at_ms: null, entrants: 0, seed: "", root: "", draws_at_ms: 99, again: 1 };
+    expect(dealOf(after(open, { kind: "draw_reopened", deal_id: "d1", draw: again }), "d1")?.deal).toMatchObject({ status: "open", draw: again });
   });
 
   test("a hidden line leaves the talk and the pins", () => {
     const pinned = after({ ...welcomed, talk: [aLine("x"), aLine("y")] }, { kind: "line_pinned", line: aLine("x") });
-    const hidden = after(pinned, { kind: "line_hidden", line_id: "x" });
+    const hidden = after(pinned, { kind: "line_hidden", line_id: "x", copies: [] });
     expect(hidden.talk.map((line) => line.line_id)).toEqual(["y"]);
     expect(hidden.pinned).toEqual([]);
   });
@@ -139,9 +141,9 @@ describe("levels, own and talk", () => {
 
   test("holds that are over are kept and no longer live", () => {
     const held = fold(welcomed, { t: "answer", rid: "r1", hold: aHold({ rid: "r1", ticket: 2 }) });
-    const both = fold(held, { t: "own", hold: aHold({ rid: "r0", ticket: 1, state: "waiting" }), order: null, note: "" });
+    const both = fold(held, { t: "own", hold: aHold({ rid: "r0", ticket: 1, state: "waiting" }), order: null, note: "", private: null });
     expect(liveHolds(both).map((hold) => hold.rid)).toEqual(["r0", "r1"]);
-    const lapsed = fold(both, { t: "own", hold: aHold({ rid: "r1", state: "expired" }), order: null, note: "" });
+    const lapsed = fold(both, { t: "own", hold: aHold({ rid: "r1", state: "expired" }), order: null, note: "", private: null });
     expect(liveHolds(lapsed).map((hold) => hold.rid)).toEqual(["r0"]);
     expect(lapsed.holds["r1"]?.state).toBe("expired");
   });
@@ -163,10 +165,73 @@ describe("levels, own and talk", () => {
 describe("a hold's signed token", () => {
   test("stays when later news of the hold do not repeat it, and never crosses to another hold", () => {
     const held = fold(welcomed, { t: "answer", rid: "mine", hold: aHold({ rid: "mine", token: "signed" }) });
-    const paying = fold(held, { t: "own", hold: aHold({ rid: "mine", state: "paying", token: "" }), order: null, note: "" });
-    const other = fold(paying, { t: "own", hold: aHold({ rid: "other", token: "" }), order: null, note: "" });
+    const paying = fold(held, { t: "own", hold: aHold({ rid: "mine", state: "paying", token: "" }), order: null, note: "", private: null });
+    const other = fold(paying, { t: "own", hold: aHold({ rid: "other", token: "" }), order: null, note: "", private: null });
 
     expect(paying.holds["mine"]).toMatchObject({ state: "paying", token: "signed" });
     expect(other.holds["other"]?.token).toBe("");
+  });
+});
+
+describe("moderated talk", () => {
+  const talking = { ...welcomed, talk: [aLine("a"), aLine("b"), aLine("c")] };
+
+  test("a hidden line goes with all its copies, from the pins too", () => {
+    const state = after({ ...talking, pinned: [aLine("b")] }, { kind: "line_hidden", line_id: "a", copies: ["b"] });
+    expect([state.talk.map((line) => line.line_id), state.pinned]).toEqual([["c"], []]);
+  });
+
+  test("a line that is shown again stands where it stood, once", () => {
+    const times = talking.talk.map((line, at) => ({ ...line, at_ms: at }));
+    const hidden = after({ ...talking, talk: times }, { kind: "line_hidden", line_id: "b", copies: [] });
+    const again = after(hidden, { kind: "line_restored", line: times[1]! });
+    expect(again.talk.map((line) => line.line_id)).toEqual(["a", "b", "c"]);
+    expect(after(again, { kind: "line_restored", line: times[1]! }).talk.length).toBe(3);
+  });
+
+  test("a question that was dropped is seen no more", () => {
+    const question = { question_id: "q", name: "A", text: "?", votes: 0, status: "queued" as const, answer: "" };
+    const asked = after(welcomed, { kind: "question_changed", question });
+    expect(after(asked, { kind: "question_changed", question: { ...question, status: "dropped" } }).questions).toEqual([]);
+  });
+
+  test("who may write comes with the snapshot and with the rules", () => {
+    expect(fold(EMPTY, aWelcome({ snapshot: aSnapshot({ members_only: true }) })).membersOnly).toBe(true);
+    expect(after(welcomed, { kind: "room_rules", slow_seconds: 5, members_only: true }).membersOnly).toBe(true);
+  });
+
+  test("missed talk is marked behind the last line that was heard, or in front of a new beginning", () => {
+    expect(fold(talking, aWelcome({ recovered: true, missed_talk: true })).talkGap).toBe("c");
+    expect(fold(talking, aWelcome({ recovered: true })).talkGap).toBeNull();
+    expect(fold(talking, aWelcome({ missed_talk: true, snapshot: aSnapshot() })).talkGap).toBe("");
+  });
+
+  test("her private questions are kept by their id, also over a new snapshot", () => {
+    const question = {
+      question_id: "p", show_id: "s", at_ms: 1, name: "A", advisor_name: "Mei", text: "?", answer: "", answered_at_ms: null,
+    };
+    const asked = fold(welcomed, { t: "own", hold: null, order: null, note: "", private: question });
+    const answered = fold(asked, { t: "own", hold: null, order: null, note: "", private: { ...question, answer: "yes" } });
+    expect(answered.privates.map((one) => one.answer)).toEqual(["yes"]);
+    expect(fold(answered, aWelcome({ snapshot: aSnapshot() })).privates.length).toBe(1);
+  });
+});
+
+describe("news of an order", () => {
+  const told = (version: number, status: OrderFacts["status"]) =>
+    ({ t: "own", hold: null, order: anOrder({ version, status }), note: "", private: null }) as const;
+
+  test("that comes late changes nothing, whichever way it came", () => {
+    const confirmed = fold(fold(welcomed, told(2, "paying")), told(3, "confirmed"));
+    expect(fold(confirmed, told(2, "paying"))).toEqual(confirmed);
+    expect(fold(confirmed, told(2, "paying")).orders).toBe(confirmed.orders);
+    const back = fold(confirmed, aWelcome({ recovered: true, orders: [anOrder({ version: 2, status: "paying" })] }));
+    expect(back.orders["or_1"]?.status).toBe("confirmed");
+  });
+
+  test("of the same version or a later one is taken: the same may be told with more", () => {
+    const paying = fold(welcomed, told(2, "paying"));
+    expect(fold(paying, told(2, "declined")).orders["or_1"]?.status).toBe("declined");
+    expect(fold(paying, told(4, "refunded")).orders["or_1"]?.status).toBe("refunded");
   });
 });

@@ -5,7 +5,7 @@ import { dealToShow, endedByPull, nameOf, offerOf, priceOf, type Asked } from ".
 import { aCard, aDeal, aHold, anOrder } from "./facts";
 
 const NOW = 10_000;
-const aDraw = { window_seconds: 6, commitment: "c", draws_at_ms: NOW + 6000, drawn_at_ms: null, entrants: 0, seed: "", root: "" };
+const aDraw = { window_seconds: 6, commitment: "c", draws_at_ms: NOW + 6000, drawn_at_ms: null, entrants: 0, seed: "", root: "", again: 0 };
 
 function offer(given: { card?: CardFacts; levels?: Record<string, Level>; holds?: Hold[]; orders?: OrderFacts[]; asked?: Asked[] } = {}) {
   const card = given.card ?? aCard();

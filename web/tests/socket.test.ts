@@ -1,6 +1,7 @@
 import { decode, encode } from "@msgpack/msgpack";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { FromViewer, ToViewer } from "../src/shared/protocol";
+import { tokensOf, type TokenStore } from "../src/shared/holdtokens";
 import { returnDelayMs, ShowSocket, type LineStatus } from "../src/shared/socket";
 import { ServerClock } from "../src/shared/time";
 import { aHold, aWelcome } from "./facts";
@@ -49,18 +50,31 @@ let socket: ShowSocket;
 let renewed: number;
 let expiresAtMs: number | null;
 
-function make(): ShowSocket {
+/** Chance that is the same at every run: mulberry32. */
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+function make(random: () => number = () => 0.5, holdTokens?: TokenStore): ShowSocket {
   return new ShowSocket({
+    holdTokens,
     url: "ws://shop/live/sh_1",
     clock: new ServerClock(),
     token: () => `pass-${renewed}`,
     renewToken: async () => `pass-${++renewed}`,
     tokenExpiresAtMs: () => expiresAtMs,
     device: "phone",
+    heard: () => "ln_9",
     onMessage: (message) => heard.push(message),
     onStatus: (one) => status.push(one),
     WebSocket: FakeSocket as unknown as typeof WebSocket,
-    random: () => 0.5,
+    random,
   });
 }
 
@@ -104,7 +118,8 @@ describe("hello", () => {
     last().ends(1006);
     await vi.advanceTimersByTimeAsync(1000);
     last().open();
-    expect(last().sent[0]).toMatchObject({ t: "hello", epoch: "e", offset: 6 });
+    // And the last line of talk that the page has: what was said since is sent again.
+    expect(last().sent[0]).toMatchObject({ t: "hello", epoch: "e", offset: 6, heard: "ln_9" });
   });
 
   test("a line that is not welcomed in time is given up", async () => {
@@ -137,6 +152,38 @@ describe("return", () => {
     expect(returnDelayMs(3, () => 1)).toBe(4000);
     expect(returnDelayMs(30, () => 1)).toBe(15_000);
     expect(returnDelayMs(5, () => 0)).toBe(0);
+  });
+
+  test("while nobody answers each try waits by full jitter, known to the last digit of a seeded chance", async () => {
+    const random = seeded(7);
+    socket.close();
+    socket = make(random);
+    socket.start();
+    const delays: number[] = [];
+    for (let tries = 0; tries < 10; tries += 1) {
+      last().ends(1006);
+      const now = status.at(-1);
+      if (now?.word !== "returning") throw new Error(`it is ${now?.word}`);
+      delays.push(now.nextTryAtMs - Date.now());
+      const lines = FakeSocket.all.length;
+      await vi.advanceTimersByTimeAsync(now.nextTryAtMs - Date.now() - 1);
+      expect(FakeSocket.all).toHaveLength(lines);
+      await vi.advanceTimersByTimeAsync(1);
+      expect(FakeSocket.all).toHaveLength(lines + 1);
+    }
+    const dice = seeded(7);
+    expect(delays).toEqual(delays.map((_, tries) => Math.round(dice() * Math.min(15_000, 500 * 2 ** tries))));
+  });
+
+  test("a crowd that lost its line at once does not return at once", () => {
+    const dice = seeded(11);
+    const tenths = new Array<number>(10).fill(0);
+    for (let one = 0; one < 1000; one += 1) {
+      const tenth = Math.min(9, Math.floor(returnDelayMs(3, dice) / 400));
+      tenths[tenth] = (tenths[tenth] ?? 0) + 1;
+    }
+    expect(Math.min(...tenths)).toBeGreaterThan(0);
+    expect(Math.max(...tenths)).toBeLessThan(200);
   });
 
   test("the time the server told is kept", async () => {
@@ -286,7 +333,7 @@ describe("while stock is counted again", () => {
   test("what she gave back is not claimed, whoever told of its end", () => {
     welcome();
     last().says({ t: "answer", rid: "rid-0001", hold: aHold({ rid: "rid-0001", state: "held", token: "one" }) });
-    last().says({ t: "own", hold: aHold({ rid: "rid-0001", state: "expired", token: "" }), order: null, note: "" });
+    last().says({ t: "own", hold: aHold({ rid: "rid-0001", state: "expired", token: "" }), order: null, note: "", private: null });
     last().says({ t: "counting", on: true });
     expect(proofs()).toEqual([]);
   });
@@ -300,5 +347,73 @@ describe("while stock is counted again", () => {
     last().says(aWelcome({ recovered: true }));
     last().says({ t: "counting", on: true });
     expect(proofs()).toEqual(["one"]);
+  });
+
+  describe("and the page was loaded anew", () => {
+    const storage = new Map<string, string>();
+    const load = (showId = "sh_1"): void => {
+      socket.close();
+      socket = make(undefined, tokensOf(showId));
+      socket.start();
+    };
+
+    beforeEach(() => {
+      storage.clear();
+      vi.stubGlobal("window", { name: "" });
+      vi.stubGlobal("sessionStorage", {
+        getItem: (name: string) => storage.get(name) ?? null,
+        setItem: (name: string, value: string) => storage.set(name, value),
+        removeItem: (name: string) => storage.delete(name),
+      });
+      load();
+    });
+
+    afterEach(() => vi.unstubAllGlobals());
+
+    test("what she held before is proved all the same, in its own show only", () => {
+      welcome();
+      last().says({ t: "answer", rid: "rid-0001", hold: aHold({ rid: "rid-0001", state: "held", token: "one" }) });
+      load("sh_2");
+      welcome({ counting: true });
+      expect(proofs()).toEqual([]);
+      load();
+      welcome({ counting: true });
+      expect(proofs()).toEqual(["one"]);
+    });
+
+    test("what has ended leaves nothing behind, nor does a welcome that knows of no hold", () => {
+      welcome({ holds: [aHold({ rid: "rid-0001", state: "held", token: "one" })] });
+      expect([...storage.keys()]).toEqual(["lc.holds.top.sh_1"]);
+      last().says({ t: "own", hold: aHold({ rid: "rid-0001", state: "expired", token: "" }), order: null, note: "", private: null });
+      expect(storage.size).toBe(0);
+      last().says({ t: "answer", rid: "rid-0002", hold: aHold({ rid: "rid-0002", state: "held", token: "two" }) });
+      load();
+      welcome();
+      expect(storage.size).toBe(0);
+    });
+
+    test("only as many are kept as one viewer may hold", () => {
+      welcome();
+      for (let n = 100; n < 140; n += 1) {
+        last().says({ t: "answer", rid: `rid-0${n}`, hold: aHold({ rid: `rid-0${n}`, state: "held", token: `t${n}` }) });
+      }
+      load();
+      welcome({ counting: true });
+      expect(proofs()).toHaveLength(24);
+      expect(proofs().at(-1)).toBe("t139");
+    });
+
+    test("what others wrote into the storage, and a storage that is closed, do no harm", () => {
+      storage.set("lc.holds.top.sh_1", "{not json");
+      load();
+      welcome({ counting: true });
+      expect(proofs()).toEqual([]);
+      vi.stubGlobal("sessionStorage", undefined);
+      load();
+      welcome();
+      last().says({ t: "answer", rid: "rid-0001", hold: aHold({ rid: "rid-0001", state: "held", token: "one" }) });
+      last().says({ t: "counting", on: true });
+      expect(proofs()).toEqual(["one"]);
+    });
   });
 });

@@ -22,6 +22,7 @@ from livecommerce.gateway.addresses import is_loopback, was_forwarded
 from livecommerce.gateway.api import Call, Nothing, Table, json_response
 from livecommerce.gateway.door import bearer_of
 from livecommerce.gateway.measures import PROCESSES, measure_redis
+from livecommerce.host_measures import measures_of_host
 from livecommerce.settings import Mode
 
 log = structlog.get_logger(__name__)
@@ -70,17 +71,22 @@ async def readyz(call: Call) -> Response:
 
 @table.get("/metrics", answer=Response, refuses=(R.SIGN_IN, R.FORBIDDEN))
 async def metrics(call: Call) -> Response:
-    """Measures of this process in Prometheus' text format, for this machine or for the bearer of METRICS_TOKEN."""
-    expected = call.parts.settings.metrics_token
+    """Measures of every process of this host in Prometheus' text format, for this machine or for the bearer of
+    METRICS_TOKEN. With `?of=process`, of the one that answers alone."""
+    settings = call.parts.settings
+    expected = settings.metrics_token
     if expected:
         if not hmac.compare_digest(bearer_of(call.request).encode(), expected.encode()):
             raise Refused(R.SIGN_IN)
     elif was_forwarded(call.request.scope) or not is_loopback(call.parts.door.address(call.request)):
         raise Refused(R.FORBIDDEN)
-    PROCESSES.set(call.parts.settings.web_processes)
+    PROCESSES.set(settings.web_processes)
     await measure_redis(call.parts.redis)
     await measure_audit(call.parts.redis)
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    alone = call.query("of") == "process"
+    return Response(
+        generate_latest() if alone else await measures_of_host(settings.data), media_type=CONTENT_TYPE_LATEST
+    )
 
 
 @table.get("/api/shop", answer=ShopFacts)

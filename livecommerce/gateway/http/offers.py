@@ -4,13 +4,15 @@ What arrives: calls of staff with a settled identity. What leaves: rules and cou
 refusals. It decides nothing.
 """
 
+from typing import Annotated
+
 import msgspec
 
 from livecommerce.errors import R
 from livecommerce.gateway.api import Call, Nothing, Table
 from livecommerce.people.identity import StaffRole
 from livecommerce.shows.offer_books import OfferCount
-from livecommerce.shows.offers import NewOfferRule, OfferRule
+from livecommerce.shows.offers import RULES_MAX, NewOfferRule, OfferRule
 
 table = Table()
 
@@ -23,6 +25,10 @@ class OffersOfShow(msgspec.Struct, frozen=True):
 
     rules: tuple[OfferRule, ...]
     counts: tuple[OfferCount, ...]
+
+
+class RuleOrder(msgspec.Struct, frozen=True):
+    rule_ids: Annotated[tuple[str, ...], msgspec.Meta(max_length=2 * RULES_MAX)]
 
 
 @table.get("/api/staff/shows/{show_id}/offers", auth="staff", roles=_DESK, answer=OffersOfShow, refuses=(R.NOT_FOUND,))
@@ -55,6 +61,19 @@ async def add_offer_rule(call: Call, body: NewOfferRule) -> OfferRule:
 async def change_offer_rule(call: Call, body: NewOfferRule) -> OfferRule:
     """A rule said anew, in its place; what it counted stays."""
     return await call.parts.offers.change(call.the_staff(), call.path("show_id"), call.path("rule_id"), body)
+
+
+@table.post(
+    "/api/staff/shows/{show_id}/offers/order",
+    auth="staff",
+    roles=_PLANNERS,
+    body=RuleOrder,
+    refuses=(R.NOT_FOUND, R.CONFLICT),
+)
+async def order_offer_rules(call: Call, body: RuleOrder) -> Nothing:
+    """The rules in this order: the first that fits is told. Exactly the show's own, or exactly those of all shows."""
+    await call.parts.offers.order(call.the_staff(), call.path("show_id"), body.rule_ids)
+    return Nothing()
 
 
 @table.delete("/api/staff/shows/{show_id}/offers/{rule_id}", auth="staff", roles=_PLANNERS, refuses=(R.NOT_FOUND,))

@@ -51,9 +51,17 @@ class RenameRequest(msgspec.Struct, frozen=True):
 
 
 class VerificationRequest(msgspec.Struct, frozen=True):
-    """Where the code goes. The address is used for this one letter and not kept."""
+    """Where the code goes: one of the two. Address or number is used for this one message and not kept."""
 
-    email: Short
+    email: Short = ""
+    phone: Short = ""
+
+
+class VerificationWays(msgspec.Struct, frozen=True):
+    """How this server can send a code."""
+
+    email: bool
+    phone: bool
 
 
 class CodeRequest(msgspec.Struct, frozen=True):
@@ -276,10 +284,22 @@ async def rename(call: Call, body: RenameRequest) -> ViewerAnswer:
     refuses=(R.MALFORMED, R.LOCKED_OUT, R.UNAVAILABLE),
 )
 async def send_code(call: Call, body: VerificationRequest) -> Nothing:
-    """Send a code to the viewer's e-mail address, so that she can reserve deals for verified guests."""
+    """Send a code to the viewer's e-mail address or phone, so that she can reserve deals for verified guests."""
     address = address_group(call.parts.door.address(call.request))
-    await call.parts.people.verification.send(call.the_viewer(), body.email, address)
+    verification = call.parts.people.verification
+    if bool(body.email) == bool(body.phone):
+        raise Refused(R.MALFORMED, expected="an e-mail address or a phone number")
+    if body.phone:
+        await verification.send_text(call.the_viewer(), body.phone, address)
+    else:
+        await verification.send(call.the_viewer(), body.email, address)
     return Nothing()
+
+
+@table.get("/api/me/verification", auth="viewer", answer=VerificationWays)
+async def verification_ways(call: Call) -> VerificationWays:
+    """Where a code can be sent from here."""
+    return VerificationWays(call.parts.settings.has_mail, call.parts.settings.has_texts)
 
 
 @table.post(

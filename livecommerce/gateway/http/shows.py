@@ -245,14 +245,14 @@ async def list_invitations(call: Call) -> InvitationList:
     answer=CommandDone,
     refuses=(
         R.NOT_FOUND, R.CONFLICT, R.SHOW_OVER, R.SHOW_NOT_LIVE, R.WRONG_STATE, R.UNKNOWN_DEAL, R.DEAL_CLOSED,
-        R.DEAL_NOT_OPEN, R.EMPTY, R.STOCK_SHORT, R.BUSY,
+        R.DEAL_NOT_OPEN, R.EMPTY, R.STOCK_SHORT, R.BUSY, R.ITEM_TAKEN,
     ),
 )  # fmt: skip
 async def command_show(call: Call, body: CommandEnvelope) -> CommandDone:
     """Command a show. The same `command_id` again has no second effect and is answered with "already".
 
-    Moderators may send what concerns the talk: hide_line, let_through, pin_line, unpin_line, mute, ban, slow_mode,
-    take_question, answer_question.
+    Moderators may send what concerns the talk: hide_line, restore_line, let_through, pin_line, unpin_line, mute, ban,
+    slow_mode, members_only, take_question, answer_question, settle.
     """
     staff, show_id = call.the_staff(), call.path("show_id")
     return CommandDone(await call.parts.shows.command(staff, show_id, body.command_id, body.command))

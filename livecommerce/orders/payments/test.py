@@ -31,6 +31,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from livecommerce.clock import Clock
 from livecommerce.errors import R, Refused
 from livecommerce.ledger.database import Database
+from livecommerce.ledger.pages import pages
 from livecommerce.ledger.tables import orders, payments
 from livecommerce.orders.payments.provider import Caps, EventKind, Intent, LinkState, PaymentEvent, Session
 from livecommerce.orders.payments.signing import signed_headers, verify
@@ -42,7 +43,6 @@ BANNER = "TEST — no money moves"
 WEBHOOK_SECONDS_MAX = 10.0
 Action = Literal["pay", "decline", "silence", "late", "duplicate", "bad_signature"]
 # Said again in one go at most: a provider that was away for long must not flood a shop that has just come back.
-CATCH_UP_MAX = 100
 
 
 class TestPayPage(msgspec.Struct, frozen=True):
@@ -157,16 +157,18 @@ class TestProvider:
             and_(payments.c.provider_side == "late", payments.c.status == "revoked"),
             and_(payments.c.provider_side == "declined", payments.c.status == "open"),
         )
-        query = select(payments.c.provider_ref, payments.c.provider_side).where(
+        query = select(payments.c.id, payments.c.provider_ref, payments.c.provider_side).where(
             payments.c.provider == self.name, unheard
         )
-        async with self._database.read() as connection:
-            rows = (await connection.execute(query.order_by(payments.c.id).limit(CATCH_UP_MAX))).all()
-        for ref, side in rows:
-            if side == "late":
-                await self._press(ref, "pay")
-            await self._tell(ref, "declined" if side == "declined" else "captured")
-        return len(rows)
+        told = 0
+        async for page in pages(self._database, query, (payments.c.id,)):
+            for row in page:
+                ref, side = row.provider_ref, row.provider_side
+                if side == "late":
+                    await self._press(ref, "pay")
+                await self._tell(ref, "declined" if side == "declined" else "captured")
+            told += len(page)
+        return told
 
     # --- what its page asks -----------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@
 --   deal      [status, quota, available, held, paying, sold, waiting, limit, hold_ms, pay_ms, opens_at_ms, closes_at_ms,
 --              units taken out so far, level, rule for a head that wants more (0 skip, 1 wait), offers owed (0, 1),
 --              whom the limit counts (0 the viewer, 1 who is verified, 2 a member), cap per address, cap on hold time in ms,
---              draw or false (place 20; absent in books made anew)]
+--              draw or false (place 20; absent in books made anew of a deal that is not drawn)]
 --   draw      [phase, entrants, ticket before the first drawn one, drawn so far, of them in the line, root]; the root is
 --             what all entrants come to in one hash, "" until the first of them has a place
 --   hold      [state, ticket, due, at, n, place, attribution, wait, charged, deal, qty, deal, qty, …]; due and at on the
@@ -35,6 +35,7 @@ local PAYING_SET, MOVES, JOURNAL, TIPS, CHANNEL = KEYS[7], KEYS[8], KEYS[9], KEY
 local WAITING, OFFERED, HELD, PAYING, CONFIRMED, RELEASED, EXPIRED, LAPSED, CANCELLED = 1, 2, 3, 4, 5, 6, 7, 8, 9
 local ANNOUNCED, OPEN, CLOSING, CLOSED = 1, 2, 3, 4
 local BY_VIEWER, BY_VERIFIED, BY_MEMBER = 0, 1, 2     -- whom a deal's limit counts
+-- Names of numbers: `lua_constants.py` puts the numbers in their places before Redis sees the script.
 -- Places in the records.
 local D_STATUS, D_QUOTA, D_AVAILABLE, D_HELD, D_PAYING, D_SOLD, D_WAITING, D_LIMIT = 1, 2, 3, 4, 5, 6, 7, 8
 local D_HOLD_MS, D_PAY_MS, D_OPENS, D_CLOSES, D_TAKEN, D_LEVEL, D_RULE, D_OWED = 9, 10, 11, 12, 13, 14, 15, 16
@@ -47,7 +48,7 @@ local OK, SOLD_OUT, LIMIT, NOT_OPEN, DEAL_CLOSED, UNKNOWN_DEAL, QUANTITY, RID_RE
 local HOLD_GONE, BUSY, ALREADY_WAITING, NOT_FOUND, CONFLICT, TOO_MANY, MALFORMED = 8, 9, 10, 11, 12, 13, 14
 local VERIFIED_ONLY, MEMBERS_ONLY, HOLD_TIME = 414, 415, 416     -- the refusals' own numbers
 -- Everything about draws: a state of holds, phases, the places in a draw's record, codes of answers.
--- (A table, not locals: Lua allows 200 locals.)
+-- (A table, not locals: functions are added to it, and Lua allows 200 locals.)
 local DRAW = {
   ENTERED = 0,
   ENTERING = 1, DRAWING = 2, DRAWN = 3, VOID = 4,     -- VOID: the deal closed before it was drawn
@@ -55,7 +56,6 @@ local DRAW = {
   ALREADY_IN = 20, RUNS = 21, ALONE = 22,
 }
 -- Counts since the show began, in this order in meta.
--- (A table, not locals: Lua allows 200 locals.)
 local C = {
   ASKED = 1, HELD = 2, WAITING = 3, SOLD_OUT = 4, REFUSED = 5, REPEATED = 6, RELEASED = 7, EXPIRED = 8, OFFERED = 9,
   LAPSED = 10, ACCEPTED = 11, PAYING = 12, CONFIRMED = 13, FREED = 14, REACQUIRED = 15, CLAMPED = 16,

@@ -1,7 +1,7 @@
 """The floor: a C loop of `send()` over plain sockets. No server that makes a system call per viewer can be faster.
 
-`python -m loadtest.bench.servers.floor FD CORE LIBRARY`, the library made from `floor.c` by `build`. Python only lets
-viewers in (a handshake, a greeting) and hears what is published; a card's frame goes to all of them in one call of C.
+`python -m loadtest.bench.servers.floor FD CORE`; the loop is `floor.c`. Python only lets viewers in (a handshake, a
+greeting) and hears what is published; a card's frame goes to all of them in one call of C.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 from array import array
+from pathlib import Path
 
 import msgpack
 import uvloop
@@ -18,9 +19,20 @@ from redis.asyncio import Redis
 from websockets.frames import Frame, Opcode
 from websockets.utils import accept_key
 
+from livecommerce.compiled import CannotBuild, compiled
 from loadtest.bench.servers.plain import subscribed
 
+_SOURCE = Path(__file__).with_name("floor.c")
 _HEAD_BYTES_MAX = 16_384
+
+
+def why_no_floor() -> str:
+    """ "" where its loop can be made, else why not."""
+    try:
+        compiled(_SOURCE, "floor")
+    except CannotBuild as error:
+        return str(error)
+    return ""
 
 
 def _frame(payload: bytes) -> bytes:
@@ -30,8 +42,8 @@ def _frame(payload: bytes) -> bytes:
 class Floor:
     """The viewers' descriptors, and the one thing that is done with them."""
 
-    def __init__(self, library: str) -> None:
-        self._send_to_each = ctypes.CDLL(library).send_to_each
+    def __init__(self) -> None:
+        self._send_to_each = compiled(_SOURCE, "floor").send_to_each
         self._send_to_each.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t)
         self._plugs: list[socket.socket] = []
         self._descriptors = array("i")
@@ -84,8 +96,8 @@ def _rows(head: bytes) -> list[str]:
     return [row for row in head.decode("latin-1").split("\r\n")[1:] if ": " in row]
 
 
-async def _serve(listener: socket.socket, library: str) -> None:
-    floor = Floor(library)
+async def _serve(listener: socket.socket) -> None:
+    floor = Floor()
     async with subscribed(Redis.from_url(os.environ["REDIS_URL"])) as heard:
         accepting = asyncio.create_task(floor.accept(listener))
         async for message in heard.listen():
@@ -94,11 +106,11 @@ async def _serve(listener: socket.socket, library: str) -> None:
         accepting.cancel()
 
 
-def main(descriptor: int, core: int, library: str) -> None:
+def main(descriptor: int, core: int) -> None:
     os.sched_setaffinity(0, {core})
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(socket.socket(fileno=descriptor), library))
+        runner.run(_serve(socket.socket(fileno=descriptor)))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    main(int(sys.argv[1]), int(sys.argv[2]))

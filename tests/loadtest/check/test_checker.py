@@ -150,6 +150,20 @@ def hold_expired_without_a_trace(run: Run) -> Run:
     return records, replace(books, holds=books.holds | {key: replace(books.holds[key], state="expired")})
 
 
+def hold_lost_with_redis(run: Run) -> Run:
+    """A rebuild found no unit for it: Redis had forgotten it, and nobody was left who could tell."""
+    records, books = hold_expired_without_a_trace(run)
+    key = ("cleo", "cleo-001")
+    told = Told(950_000, *key, "expired", LINES)
+    moved = [*books.movements[key], Movement(99, 0, "lost", 0, DEAL, 1, 900)]
+    return [*records, told], replace(books, movements={**books.movements, key: moved})
+
+
+def promised_hold_lost(run: Run) -> Run:
+    records, books = hold_lost_with_redis(run)
+    return records, replace(books, deals=[replace(deal, level="ledger") for deal in books.deals])
+
+
 def two_tickets(run: Run) -> Run:
     records, books = run
     again = Answered(900_000, "cleo", "cleo-001", "held", 77, LINES)
@@ -312,6 +326,7 @@ def counters_off_by_one(run: Run) -> Run:
         (hold_with_other_lines, "lost_holds", "she was told 1 × dl_a, and the books have 2 × dl_a"),
         (hold_ended_by_nobody, "lost_holds", "her hold was released and she never asked for that"),
         (hold_expired_without_a_trace, "lost_holds", "no movement says how it came to that"),
+        (promised_hold_lost, "lost_holds", "it had been promised that the ledger has it"),
         (confirmed_and_gone, "lost_holds", "and the books have it cancelled"),
         (two_tickets, "double_effects", "under the same id ticket 77"),
         (counted_twice, "double_effects", "2 movements 'held' of line 0"),
@@ -344,6 +359,12 @@ def test_what_was_planted_is_found_with_its_sentence(plant: Callable[[Run], Run]
     assert result.counts[kind] >= 1
     found = [breach for breach in result.breaches if breach.kind == kind]
     assert any(words in breach.sentence for breach in found), found
+
+
+def test_a_hold_that_a_rebuild_could_not_prove_has_ended_as_it_may() -> None:
+    """She was told; the same end without that movement is a breach, and so is the movement where more was promised."""
+    assert judged(hold_lost_with_redis(evening().finish())).counts["lost_holds"] == 0
+    assert judged(hold_expired_without_a_trace(evening().finish())).counts["lost_holds"] == 1
 
 
 def test_the_history_shows_what_she_asked_what_she_was_told_and_what_the_books_say() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -124,7 +125,7 @@ async def test_a_generator_that_says_nothing_for_long_breaks_the_run_off(
         await one.gather(2)
         await prepared(one)
         silent, speaking = one.conductor.members
-        for number in range(200):
+        for number in itertools.count():
             if one.broken:
                 break
             speaking.heard_at += 0.05

@@ -22,7 +22,9 @@ SMALL = {
     "show": ["doors_seconds=1", "arriving_seconds=2", "cards=2", "quota=2", "deal_seconds=2", "countdown_seconds=1",
              "hold_seconds=5", "tap_share=0.7", "think_ms=300"],
     "jitter": ["seconds=2", "cuts_per_second=5", "cards_per_second=3", "return_seconds=3"],
-    "avalanche": ["before_seconds=1", "after_seconds=2", "return_seconds=2"],
+    "avalanche": ["before_seconds=1", "after_seconds=2", "return_seconds=2", "taps_per_second=0"],
+    "churn": ["seconds=0", "warm_seconds=0", "look_seconds=2", "cuts_per_second=5", "cards_per_second=3",
+              "away_ms=100", "return_seconds=3"],
     "slow-client": ["seconds=2"],
     "redis-cut": ["per_second=20", "seconds=6", "frozen_seconds=1", "return_seconds=2"],
     "sell-out": ["quota=4", "countdown_seconds=1", "after_seconds=3", "hold_seconds=5"],
@@ -30,7 +32,7 @@ SMALL = {
 }  # fmt: skip
 LAX = [
     "state_p99<60s", "state_p95<60s", "reserve_p99<60s", "release_p99<60s", "catch_up_p99<60s", "checkout_p99<60s",
-    "pay_p99<60s", "fast_state_p99_ratio<1000", "late_send_share<=100%",
+    "pay_p99<60s", "fast_state_p99_ratio<1000", "web_rss_ratio<1000", "late_send_share<=100%",
 ]  # fmt: skip
 
 

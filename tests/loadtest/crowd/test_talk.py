@@ -1,10 +1,10 @@
 """What the crowd says, judged by the room's own rules."""
 
-from collections import Counter
-
 import pytest
 
-from livecommerce.rooms.moderation import COPIES_MAX, COPIES_SECONDS, COPY_CHARACTERS_MIN, Moderation, cleaned, folded
+from livecommerce.rooms.copies import Copies, print_of
+from livecommerce.rooms.letters import cleaned, letters
+from livecommerce.rooms.moderation import COPIES_MAX, COPIES_SECONDS, Moderation
 from loadtest.crowd.arrivals import seeded
 from loadtest.crowd.talk import LANGUAGES, LINE_CHARACTERS_MAX, Language, line_of_chat, lines_there_are, question
 from loadtest.marks import marked
@@ -26,11 +26,10 @@ def test_lines_are_short_varied_and_taken_by_the_room_as_they_are(language: Lang
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_loud_room_is_not_taken_for_a_flood_of_copies(language: Language) -> None:
     # Lines are compared by their letters: smileys and the mark behind a line do not tell two apart.
-    rng = seeded(2, language)
-    said = (folded(line_of_chat(rng, language)) for _ in range(round(500 * COPIES_SECONDS)))
-    copies = Counter(letters for letters in said if len(letters) >= COPY_CHARACTERS_MIN)
+    rng, copies = seeded(2, language), Copies(COPIES_SECONDS)
+    said = (print_of(letters(line_of_chat(rng, language))) for _ in range(round(500 * COPIES_SECONDS)))
 
-    assert max(copies.values(), default=0) <= COPIES_MAX
+    assert max(copies.people(line, str(number), 0.0) for number, line in enumerate(said)) <= COPIES_MAX
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -176,3 +176,4 @@ async def test_she_has_caught_up_with_the_highest_that_any_viewer_was_told_of_an
     for _ in range(2):
         stand.hear(viewer, CAUGHT_UP)
     assert len(stand.measured._times["catch_up"]) == 1
+    assert len(stand.measured._times["return"]) == 1

@@ -21,7 +21,7 @@ from loadtest.wire.native import NativeReceiver
 from loadtest.wire.portable import PortableReceiver
 from loadtest.wire.receiver import KIND_NAMES, LEVELS, RELAY, STATE, TALK, FrameFacts, Receiver, Single
 
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
 EPOCH = "0123456789ab"
 KINDS: dict[str, Callable[[Callable[[bytes], FrameFacts]], Receiver]] = {
     "native": NativeReceiver,

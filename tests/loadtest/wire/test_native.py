@@ -13,9 +13,10 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given
 from hypothesis import strategies as st
 
+from livecommerce import compiled
+from livecommerce.compiled import CannotBuild
 from loadtest.wire import native
 from loadtest.wire.choose import open_receiver
-from loadtest.wire.native import CannotBuild
 from loadtest.wire.receiver import LATENCY_US_MAX, FrameFacts, bucket_us
 
 
@@ -42,11 +43,20 @@ def test_it_is_built_once_and_found_again(fresh: Path, monkeypatch: pytest.Monke
     native.library()
     (built,) = (fresh / "livecommerce").iterdir()
     native.library.cache_clear()
-    monkeypatch.setattr(native, "_compile", lambda *_: pytest.fail("built again"))
+    monkeypatch.setattr(compiled, "_compile", lambda *_: pytest.fail("built again"))
     native.library()
 
     assert [*(fresh / "livecommerce").iterdir()] == [built]
     assert stat.S_IMODE(built.parent.stat().st_mode) == 0o700
+
+
+def test_once_built_it_needs_no_compiler(fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    native.library()
+    native.library.cache_clear()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    native.library()
+
+    assert len([*(fresh / "livecommerce").iterdir()]) == 1
 
 
 def test_other_flags_make_another_library(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:

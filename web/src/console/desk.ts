@@ -5,21 +5,29 @@
  */
 import { batch, computed, signal } from "@preact/signals";
 import { Refusal } from "../shared/api";
-import { EMPTY, fold, numbersOf, type Numbers, type RoomState } from "../shared/fold";
+import { EMPTY, fold, numbersOf, withPrivate, type Numbers, type RoomState } from "../shared/fold";
 import { refusalText } from "../shared/i18n";
 import { newId } from "../shared/ids";
-import type { CardFacts, DealFacts, HostCommand, Level, Line, ToViewer } from "../shared/protocol";
+import type { Acted, CardFacts, DealFacts, HostCommand, Level, Line, Presence, PrivateQuestion, ToViewer, TriageCount } from "../shared/protocol";
 import { roomUrl, ShowSocket, type LineStatus } from "../shared/socket";
 import { serverClock } from "../shared/time";
 import { orderSpike, stockAlerts, withAlerts, type Alert, type Reading } from "./alerts";
 import { nextOf, nowOf, previousOf, undoOf, type Shown } from "./rundown";
-import { sendCommand, showOf, ordersOf, type OrderRow, type Totals, type StaffCard, type StaffShow } from "./server";
+import {
+  answerPrivately,
+  inboxOf,
+  ordersOf,
+  returnItems,
+  sendCommand,
+  showOf,
+  takeItems,
+  type OrderRow,
+  type StaffCard,
+  type StaffShow,
+  type Totals,
+  type TriageItem,
+} from "./server";
 import { renewStaffToken, staffToken, staffTokenExpiresAtMs } from "./session";
-
-export interface DeskLine {
-  line: Line;
-  viewer_id: string;
-}
 
 export interface Toast {
   says: string; // key, or a sentence of the server
@@ -31,6 +39,7 @@ export interface Toast {
 
 export const UNDO_MS = 5_000;
 const KEPT_MAX = 100;
+const HAND_MAX = 3; // as the server gives them
 const ORDERS_AGAIN_MS = 600;
 
 export class Desk {
@@ -38,8 +47,15 @@ export class Desk {
   readonly line = signal<LineStatus>({ word: "connecting" });
   readonly show = signal<StaffShow | null>(null);
   readonly trouble = signal<Refusal | null>(null);
-  readonly held = signal<readonly DeskLine[]>([]);
-  readonly privates = signal<readonly DeskLine[]>([]);
+  /** What was asked of this host in private, in this show. */
+  readonly inbox = signal<readonly PrivateQuestion[]>([]);
+  /** What she has to decide now; nobody else has it. */
+  readonly hand = signal<readonly TriageItem[]>([]);
+  readonly triage = signal<TriageCount>({ waiting: 0, in_hand: 0 });
+  /** Who of the staff is in the room, and what they did with the talk, the newest last. */
+  readonly here = signal<readonly Presence[]>([]);
+  readonly acts = signal<readonly Acted[]>([]);
+  readonly unanswered = computed(() => this.inbox.value.filter((one) => !one.answer).length);
   readonly orders = signal<readonly OrderRow[]>([]);
   readonly totals = signal<Totals | null>(null);
   readonly alerts = signal<readonly Alert[]>([]);
@@ -69,7 +85,12 @@ export class Desk {
   private readonly socket: ShowSocket;
   private confirmedAtMs: number[] = [];
   private toasts = 0;
+  private taking = false;
+  /** True while the triage is open in front of her: only then she is given items. */
+  private deciding = false;
   private ordersTimer: ReturnType<typeof setTimeout> | undefined;
+  private orderLooks = 0;
+  private readonly orderVersions = new Map<string, number>();
 
   constructor(readonly showId: string) {
     this.socket = new ShowSocket({
@@ -79,6 +100,7 @@ export class Desk {
       renewToken: renewStaffToken,
       tokenExpiresAtMs: staffTokenExpiresAtMs,
       device: "desk",
+      heard: () => this.room.value.talk.at(-1)?.line_id ?? "",
       onMessage: (message) => this.hear(message),
       onStatus: (status) => this.lineIs(status),
     });
@@ -105,7 +127,7 @@ export class Desk {
         this.shown.value = new Set([...this.shown.value, ...seen]);
         if (!this.last.value) this.last.value = seen.at(-1) ?? "";
       });
-      await this.loadOrders();
+      await Promise.all([this.loadOrders(), this.loadInbox()]);
     } catch (error) {
       this.trouble.value = error instanceof Refusal ? error : Refusal.unreachable();
     }
@@ -146,10 +168,81 @@ export class Desk {
   }
 
   /** Whoever said the line may not speak for a while; what she said stays until it is hidden. */
-  async mute(line: Line, minutes: number): Promise<void> {
-    const muting = (lasts: number): HostCommand => ({ do: "mute", line_id: line.line_id, minutes: lasts });
+  async mute(line: Line, minutes: number, reason = ""): Promise<void> {
+    const muting = (lasts: number): HostCommand => ({ do: "mute", line_id: line.line_id, minutes: lasts, reason });
     if (await this.command(muting(minutes)))
       this.say("console.muted", { name: line.name, minutes }, () => void this.command(muting(0)));
+  }
+
+  /** Nobody sees the line any more; the next moment it can be shown again. */
+  async hideLine(line: Line, reason = ""): Promise<void> {
+    if (await this.command({ do: "hide_line", line_id: line.line_id, reason }))
+      this.say("mod.hidden", { name: line.name }, () => void this.command({ do: "restore_line", line_id: line.line_id }));
+  }
+
+  async ban(line: Line, reason = ""): Promise<void> {
+    const banning = (lift: boolean): HostCommand => ({ do: "ban", line_id: line.line_id, lift, reason });
+    if (await this.command(banning(false)))
+      this.say("mod.banned", { name: line.name }, () => void this.command(banning(true)));
+  }
+
+  // --- the triage --------------------------------------------------------------------------------------------------
+
+  /** She looks at the triage: take what there is, and go on taking while she looks. */
+  async decide(): Promise<void> {
+    this.deciding = true;
+    await this.takeItems();
+  }
+
+  /** She looks elsewhere: what she had goes to whoever comes next. */
+  async decideLater(): Promise<void> {
+    this.deciding = false;
+    this.hand.value = [];
+    await returnItems(this.showId).catch(() => undefined); // her lease ends by itself
+  }
+
+  async settle(item: TriageItem, how: Omit<Extract<HostCommand, { do: "settle" }>, "do" | "item_id">): Promise<boolean> {
+    const done = await this.command({ do: "settle", item_id: item.id, ...how });
+    if (done) this.hand.value = this.hand.value.filter((one) => one.id !== item.id);
+    await this.takeItems();
+    return done;
+  }
+
+  async skip(item: TriageItem): Promise<void> {
+    this.hand.value = this.hand.value.filter((one) => one.id !== item.id);
+    await returnItems(this.showId, item.id).catch(() => undefined);
+  }
+
+  private async takeItems(): Promise<void> {
+    if (!this.deciding || this.taking) return;
+    this.taking = true;
+    try {
+      const came = await takeItems(this.showId);
+      if (this.deciding) this.hand.value = came.items;
+      this.triage.value = { waiting: came.waiting, in_hand: came.in_hand };
+    } catch {
+      // The next word about the triage, or the next look at it, asks again.
+    } finally {
+      this.taking = false;
+    }
+  }
+
+  // --- private questions -------------------------------------------------------------------------------------------
+
+  async answerPrivately(question: PrivateQuestion, text: string): Promise<boolean> {
+    try {
+      const answered = await answerPrivately(question.question_id, text);
+      this.inbox.value = withPrivate(this.inbox.value, answered);
+      return true;
+    } catch (error) {
+      this.say(error instanceof Refusal ? refusalText(error) : String(error), {}, null, "bad");
+      return false;
+    }
+  }
+
+  private async loadInbox(): Promise<void> {
+    const came = await inboxOf(this.showId).catch(() => null); // the rest of the desk does not wait for it
+    if (came) this.inbox.value = [...came.questions].sort((a, b) => a.at_ms - b.at_ms);
   }
 
   async hideCard(): Promise<void> {
@@ -193,10 +286,6 @@ export class Desk {
     undo?.();
   }
 
-  forgetHeld(lineId: string): void {
-    this.held.value = this.held.value.filter((held) => held.line.line_id !== lineId);
-  }
-
   dismiss(alertId: string): void {
     this.alerts.value = this.alerts.value.filter((alert) => alert.id !== alertId);
   }
@@ -223,10 +312,17 @@ export class Desk {
   }
 
   private hearDesk(message: Extract<ToViewer, { t: "desk" }>): void {
-    const { held_line, private: asked, viewer_id, order } = message;
-    if (held_line) this.held.value = withLine(this.held.value, { line: held_line, viewer_id });
-    if (asked) this.privates.value = withLine(this.privates.value, { line: asked, viewer_id });
-    if (!order) return;
+    const { private: asked, order, acted, here, triage } = message;
+    if (asked) this.inbox.value = withPrivate(this.inbox.value, asked);
+    if (here) this.here.value = here;
+    if (acted) this.acts.value = [...this.acts.value, acted].slice(-KEPT_MAX);
+    if (triage) {
+      this.triage.value = triage;
+      if (triage.waiting > 0 && this.hand.value.length < HAND_MAX) void this.takeItems();
+    }
+    // Told again, or late: an order that is known as it is, or further.
+    if (!order || order.version <= (this.orderVersions.get(order.order_id) ?? 0)) return;
+    this.orderVersions.set(order.order_id, order.version);
     if (order.status === "confirmed") this.noteOrder();
     clearTimeout(this.ordersTimer);
     this.ordersTimer = setTimeout(() => void this.loadOrders(), ORDERS_AGAIN_MS);
@@ -240,8 +336,10 @@ export class Desk {
   }
 
   private async loadOrders(): Promise<void> {
+    const look = ++this.orderLooks;
     try {
       const { orders, totals } = await ordersOf(this.showId);
+      if (look !== this.orderLooks) return; // a later look is on its way, or was faster
       batch(() => {
         this.orders.value = orders;
         this.totals.value = totals;
@@ -303,10 +401,6 @@ export function pullable(card: CardFacts | undefined, numbers: (deal: DealFacts)
 
 function lineAlert(tone: Alert["tone"], says: string): Alert {
   return { id: `${says}:${Date.now()}`, tone, says, params: {}, at_ms: Date.now() };
-}
-
-function withLine(lines: readonly DeskLine[], fresh: DeskLine): readonly DeskLine[] {
-  return [...lines.filter((one) => one.line.line_id !== fresh.line.line_id), fresh].slice(-KEPT_MAX);
 }
 
 function readings(levels: Readonly<Record<string, Level>>): Record<string, Reading> {

@@ -5,8 +5,9 @@ import "../shared/base.css";
 import "../shared/ui";
 import "./console.css";
 import "./live/live.css";
+import "./live/moderation.css";
 import { Refusal } from "../shared/api";
-import { startI18n, t } from "../shared/i18n";
+import { startI18n, t, withArea } from "../shared/i18n";
 import { CounterPage } from "./counter/page";
 import { EditorPage } from "./editor/page";
 import { LivePage } from "./live/page";
@@ -14,6 +15,7 @@ import { loadShop, me } from "./server";
 import { startSession } from "./session";
 import { ShowsPage } from "./shows/page";
 
+withArea("moderation");
 await startI18n("console");
 document.title = t("console.title");
 document.body.classList.add(location.pathname.includes("/shows/") ? "is-show" : "is-list");

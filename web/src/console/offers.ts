@@ -4,6 +4,7 @@
  * for the form, and the server refuses what it does not know.
  */
 import type { OfferFacts } from "../shared/protocol";
+import { moved } from "./rundown";
 import type { OfferCount, OfferRule, OfferRuleDraft, StaffCard } from "./server";
 
 export type Moment = OfferFacts["moment"];
@@ -11,7 +12,7 @@ export type Kind = OfferFacts["kind"];
 
 export const MOMENTS: readonly Moment[] = ["sold_out", "released", "paid", "closing_soon"];
 
-const THINGS: readonly Kind[] = ["card", "product", "tag"];
+const THINGS: readonly Kind[] = ["card", "product", "variant", "tag"];
 export const KINDS: Readonly<Record<Moment, readonly Kind[]>> = {
   sold_out: ["another_shade", "counter", "wait_list", "like_it", "cheaper", ...THINGS],
   released: ["cheaper", "another_shade", "like_it", ...THINGS],
@@ -42,13 +43,35 @@ export const NEW_RULE: RuleForm = {
   everywhere: false,
 };
 
-/** The choices of a select: what the show's cards are called, by card and by product. */
-export function thingsOf(cards: readonly StaffCard[], everywhere: boolean): { value: string; kind: "card" | "product"; name: string }[] {
+export interface Thing {
+  value: string;
+  kind: "card" | "product" | "variant";
+  name: string;
+}
+
+/** The choices of a select: what the show's cards are called, by card, by product and by what each sells of it. */
+export function thingsOf(cards: readonly StaffCard[], everywhere: boolean): Thing[] {
+  const variants = new Map(
+    cards.flatMap((card) => card.deals.filter((deal) => deal.label).map((deal) => [deal.variant_id, `${card.title}, ${deal.label}`] as const)),
+  );
   const products = new Map(cards.filter((card) => card.product_handle).map((card) => [card.product_handle, card.title]));
   return [
     ...(everywhere ? [] : cards.map((card) => ({ value: `card:${card.card_id}`, kind: "card" as const, name: `${card.code} ${card.title}` }))),
     ...[...products].map(([handle, title]) => ({ value: `product:${handle}`, kind: "product" as const, name: title })),
+    ...[...variants].map(([id, name]) => ({ value: `variant:${id}`, kind: "variant" as const, name })),
   ];
+}
+
+/** Kinds that a form chooses by naming a thing, not by themselves. */
+export const isThing = (kind: Kind): boolean => THINGS.includes(kind);
+
+/** All rules that stand in one order with this one (the show's own, or those of all shows), with it one place up (-1) or
+    down (1); null where it is at the end already. */
+export function orderWith(rules: readonly OfferRule[], ruleId: string, by: -1 | 1): string[] | null {
+  const rule = rules.find((one) => one.rule_id === ruleId);
+  const ids = rules.filter((one) => one.everywhere === rule?.everywhere).map((one) => one.rule_id);
+  const from = ids.indexOf(ruleId);
+  return ids[from] && ids[from + by] ? moved(ids, from, by) : null;
 }
 
 /** With another moment, what cannot be offered then gives way to the first that can. */

@@ -4,7 +4,7 @@
  */
 import { signal } from "@preact/signals";
 import { api } from "../shared/api";
-import type { CardFacts, ClaimRules, DealFacts, HostCommand, OfferFacts, OrderFacts, ShowFacts } from "../shared/protocol";
+import type { CardFacts, ClaimRules, DealFacts, HostCommand, OfferFacts, OrderFacts, PrivateQuestion, ShowFacts } from "../shared/protocol";
 import { staffRequest } from "./session";
 
 const at = (showId: string, rest = ""): string => `/api/staff/shows/${encodeURIComponent(showId)}${rest}`;
@@ -171,6 +171,20 @@ export interface ShareLink {
 export const shareLink = (showId: string, label = ""): Promise<ShareLink> =>
   staffRequest("POST", "/api/staff/links", { show_id: showId, label });
 
+export interface CameraLink {
+  url: string;
+  qr_svg: string;
+}
+
+export interface EncoderFacts {
+  server: string;
+  key: string;
+  films: boolean;
+}
+
+export const encoderOf = (showId: string): Promise<EncoderFacts> => staffRequest("GET", at(showId, "/encoder"));
+export const cameraLink = (showId: string): Promise<CameraLink> => staffRequest("POST", at(showId, "/camera"), {});
+
 export interface Invitation {
   invitation_id: string;
   label: string;
@@ -236,7 +250,7 @@ export const changeClaims = (showId: string, claims: ClaimRules): Promise<unknow
 /** A rule as the merchant says it: when this happens to that, offer so-and-so. */
 export interface OfferRuleDraft {
   moment: OfferFacts["moment"];
-  of_kind: "any" | "card" | "product" | "tag";
+  of_kind: "any" | "card" | "product" | "variant" | "tag";
   of_value: string;
   offer_kind: OfferFacts["kind"];
   offer_value: string;
@@ -272,3 +286,67 @@ export const changeRule = (showId: string, ruleId: string, rule: OfferRuleDraft)
   staffRequest("PUT", at(showId, `/offers/${encodeURIComponent(ruleId)}`), rule);
 export const removeRule = (showId: string, ruleId: string): Promise<unknown> =>
   staffRequest("DELETE", at(showId, `/offers/${encodeURIComponent(ruleId)}`));
+export const orderRules = (showId: string, ruleIds: string[]): Promise<unknown> =>
+  staffRequest("POST", at(showId, "/offers/order"), { rule_ids: ruleIds });
+
+// --- moderation -------------------------------------------------------------------------------------------------------
+
+/** line id, viewer id, name, text, and whether the room saw it. */
+export type TriageLine = [string, string, string, string, boolean];
+
+export interface TriageItem {
+  id: string;
+  kind: "held" | "question";
+  count: number;
+  lines: TriageLine[];
+  why: string;
+  card: string;
+  title: string;
+}
+
+export interface TriageHand {
+  items: TriageItem[];
+  waiting: number;
+  in_hand: number;
+}
+
+export const takeItems = (showId: string): Promise<TriageHand> => staffRequest("POST", at(showId, "/triage/take"), {});
+export const returnItems = (showId: string, itemId = ""): Promise<unknown> =>
+  staffRequest("POST", at(showId, "/triage/return"), { item_id: itemId });
+
+export interface Silenced {
+  viewer_id: string;
+  name: string;
+  kind: "mute" | "ban";
+  until_ms: number | null;
+  by: string;
+}
+
+export const silencedOf = (showId: string): Promise<{ people: Silenced[] }> => staffRequest("GET", at(showId, "/silenced"));
+
+export const inboxOf = (showId: string): Promise<{ questions: PrivateQuestion[]; unanswered: number }> =>
+  staffRequest("GET", `/api/staff/inbox?show=${encodeURIComponent(showId)}`);
+export const answerPrivately = (questionId: string, text: string): Promise<PrivateQuestion> =>
+  staffRequest("POST", `/api/staff/inbox/${encodeURIComponent(questionId)}/answer`, { text });
+
+export type StarterName = "en" | "fr" | "zh";
+
+export interface TalkLists {
+  version: number;
+  words: string[];
+  allowed: string[];
+  link_hosts: string[];
+  starters: StarterName[];
+}
+
+export interface TalkRules {
+  rules: TalkLists & { changed_by: string; changed_at_ms: number | null };
+  starters: Record<StarterName, string[]>;
+  own_hosts: string[];
+  judge: { status: "off" | "well" | "failing" | "open"; fallback: "allow" | "hold" | "refuse"; budget_ms: number; last_failure: string };
+}
+
+const RULES = "/api/staff/talk-rules";
+export const talkRules = (): Promise<TalkRules> => staffRequest("GET", RULES);
+export const saveTalkRules = (lists: TalkLists): Promise<TalkRules> => staffRequest("PUT", RULES, lists);
+export const tryLine = (text: string): Promise<{ word: string; link: string }> => staffRequest("POST", `${RULES}/try`, { text });

@@ -212,6 +212,7 @@ const NAMES: Record<string, string> = {
   reserve: "Answer to a tap",
   join: "Into the room",
   catch_up: "Back after a break",
+  return: "Caught up once back",
 };
 
 function figuresOf(result: Result): Figure[] {

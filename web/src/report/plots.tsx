@@ -25,6 +25,7 @@ const TONES: Record<string, { tone: Tone; dashed?: boolean }> = {
   release: { tone: "green", dashed: true },
   accept: { tone: "gold", dashed: true },
   catch_up: { tone: "red" },
+  return: { tone: "red", dashed: true },
   late: { tone: "grey" },
   loop_lag: { tone: "grey", dashed: true },
 };
@@ -76,7 +77,7 @@ export function LatencyPlots(drawing: Drawing): JSX.Element {
         view.result && names.length > 0 && <Nothing title="No spectrum">This result carries no histograms.</Nothing>
       )}
       {names
-        .filter((name) => ["state", "talk", "reserve", "join", "catch_up"].includes(name))
+        .filter((name) => ["state", "talk", "reserve", "join", "catch_up", "return"].includes(name))
         .map((name) => (
           <Plot
             key={name}
@@ -102,6 +103,7 @@ const HEADS: Record<string, string> = {
   reserve: "Tap to answer, over time",
   join: "Into the room, over time",
   catch_up: "Back after a break, over time",
+  return: "Caught up once back, over time",
 };
 const SAYS: Record<string, string> = {
   state: "From the planned moment of a card until each viewer has read it.",
@@ -109,6 +111,7 @@ const SAYS: Record<string, string> = {
   reserve: "From the planned tap until the answer or the refusal is read.",
   join: "From the planned arrival until the room's welcome is read.",
   catch_up: "From the broken line until everything missed has been read.",
+  return: "From the moment the return was planned for until everything missed has been read.",
 };
 
 function look(name: string, place: number): { tone: Tone; dashed?: boolean } {

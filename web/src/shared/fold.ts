@@ -12,6 +12,7 @@ import type {
   Level,
   Line,
   OrderFacts,
+  PrivateQuestion,
   Question,
   ShowFacts,
   Snapshot,
@@ -35,6 +36,8 @@ export interface RoomState {
   readonly levels: Readonly<Record<string, Level>>;
   readonly levelsVersion: number;
   readonly talk: readonly Line[];
+  /** The line behind which some are missing, "" where they are missing in front of all; null: none that we know of. */
+  readonly talkGap: string | null;
   readonly pinned: readonly Line[];
   readonly questions: readonly Question[];
   readonly promises: Readonly<Record<string, readonly string[]>>;
@@ -49,6 +52,8 @@ export interface RoomState {
   /** This viewer's own, by rid and by order id. */
   readonly holds: Readonly<Record<string, Hold>>;
   readonly orders: Readonly<Record<string, OrderFacts>>;
+  /** What she asked an advisor in private, with the answers. */
+  readonly privates: readonly PrivateQuestion[];
   /** The last sentence told to her alone. */
   readonly ownNote: string;
   /** False while this room does not hear the other processes. */
@@ -69,6 +74,7 @@ export const EMPTY: RoomState = {
   levels: {},
   levelsVersion: 0,
   talk: [],
+  talkGap: null,
   pinned: [],
   questions: [],
   promises: {},
@@ -80,6 +86,7 @@ export const EMPTY: RoomState = {
   note: "",
   holds: {},
   orders: {},
+  privates: [],
   ownNote: "",
   relayUp: true,
   counting: false,
@@ -94,13 +101,14 @@ export function fold(state: RoomState, message: ToViewer, pictureLags = false): 
       return {
         ...base,
         you: message.you,
+        talkGap: message.missed_talk ? (message.snapshot ? "" : (state.talk.at(-1)?.line_id ?? "")) : base.talkGap,
         epoch: message.epoch,
         offset: message.recovered ? state.offset : message.offset,
         // Her own stand in the welcome itself: the snapshot is the same bytes for everybody.
         // While they are counted again they are not known, which does not mean that there are none.
         holds: message.counting ? state.holds : byKey(message.holds, "rid"),
         counting: message.counting,
-        orders: byKey(message.orders, "order_id"),
+        orders: byKey(message.orders.map((order) => newer(state.orders[order.order_id], order)), "order_id"),
         relayUp: true,
       };
     }
@@ -122,7 +130,8 @@ export function fold(state: RoomState, message: ToViewer, pictureLags = false): 
       return {
         ...state,
         holds: message.hold ? withHold(state.holds, message.hold) : state.holds,
-        orders: message.order ? { ...state.orders, [message.order.order_id]: message.order } : state.orders,
+        orders: message.order ? withOrder(state.orders, message.order) : state.orders,
+        privates: message.private ? withPrivate(state.privates, message.private) : state.privates,
         ownNote: message.note || state.ownNote,
       };
     case "answer":
@@ -158,8 +167,10 @@ function fromSnapshot(state: RoomState, snapshot: Snapshot): RoomState {
     talk: withLines([], snapshot.talk),
     pinned: snapshot.pinned,
     questions: snapshot.questions,
+    privates: state.privates,
     promises: snapshot.promises,
     slowSeconds: snapshot.slow_seconds,
+    membersOnly: snapshot.members_only,
     viewers: snapshot.viewers,
     hearts: state.hearts,
   };
@@ -208,6 +219,7 @@ function applyEvent(state: RoomState, stamped: Stamped): RoomState {
     case "deal_opened":
       return withDeal(state, event.deal_id, { status: "open", closes_at_ms: event.closes_at_ms, draw: event.draw });
     case "deal_drawn":
+    case "draw_reopened":
       return withDeal(state, event.deal_id, { draw: event.draw });
     case "deal_closed":
       return withDeal(state, event.deal_id, { status: "closed", pulled: event.pulled });
@@ -218,12 +230,14 @@ function applyEvent(state: RoomState, stamped: Stamped): RoomState {
       };
     case "line_unpinned":
       return { ...state, pinned: state.pinned.filter((line) => line.line_id !== event.line_id) };
-    case "line_hidden":
-      return {
-        ...state,
-        talk: state.talk.filter((line) => line.line_id !== event.line_id),
-        pinned: state.pinned.filter((line) => line.line_id !== event.line_id),
-      };
+    case "line_hidden": {
+      const stays = (line: Line): boolean => line.line_id !== event.line_id && !event.copies.includes(line.line_id);
+      return { ...state, talk: state.talk.filter(stays), pinned: state.pinned.filter(stays) };
+    }
+    case "line_restored": {
+      const others = state.talk.filter((line) => line.line_id !== event.line.line_id);
+      return { ...state, talk: [...others, event.line].sort((a, b) => a.at_ms - b.at_ms) };
+    }
     case "question_changed":
       return { ...state, questions: withQuestion(state.questions, event.question) };
     case "room_rules":
@@ -260,10 +274,17 @@ function withLines(talk: readonly Line[], lines: readonly Line[]): readonly Line
 }
 
 function withQuestion(questions: readonly Question[], question: Question): readonly Question[] {
+  if (question.status === "dropped") return questions.filter((one) => one.question_id !== question.question_id);
   const known = questions.some((one) => one.question_id === question.question_id);
   return known
     ? questions.map((one) => (one.question_id === question.question_id ? question : one))
     : [...questions, question];
+}
+
+/** Her private questions with this one as it stands now. */
+export function withPrivate(all: readonly PrivateQuestion[], one: PrivateQuestion): readonly PrivateQuestion[] {
+  const known = all.some((other) => other.question_id === one.question_id);
+  return known ? all.map((other) => (other.question_id === one.question_id ? one : other)) : [...all, one];
 }
 
 function byKey<K extends string, T extends Record<K, string>>(items: readonly T[], key: K): Record<string, T> {
@@ -299,6 +320,16 @@ export function numbersOf(state: RoomState, deal: DealFacts): Numbers {
 }
 
 const LIVE_HOLDS: ReadonlySet<Hold["state"]> = new Set(["entered", "waiting", "offered", "held", "paying"]);
+
+/** Orders are told by the socket, by answers and by looks at the ledger, which may pass each other on the way. */
+function newer(known: OrderFacts | undefined, told: OrderFacts): OrderFacts {
+  return known && known.version > told.version ? known : told;
+}
+
+function withOrder(orders: RoomState["orders"], order: OrderFacts): RoomState["orders"] {
+  const kept = newer(orders[order.order_id], order);
+  return kept === orders[order.order_id] ? orders : { ...orders, [kept.order_id]: kept };
+}
 
 /** The hold as it stands now. Its signed token comes once, in the answer that made it; later news do not repeat it. */
 function withHold(holds: RoomState["holds"], hold: Hold): RoomState["holds"] {

@@ -1,25 +1,42 @@
 /** HLS by hls.js light, natively only where that cannot run. Fetched lazily; see `player.ts` for what it promises. */
 import Hls from "hls.js/light";
+import { api } from "./api";
 import type { Player } from "./player";
 
-export function playHls(video: HTMLVideoElement, url: string): Player {
-  return Hls.isSupported() ? byLibrary(video, url) : byBrowser(video, url);
+/** From an address, or from a show that this server films: then its address is asked for, again and again until there
+ *  is a picture, since viewers come before the camera does. */
+export type From = { url: string } | { showId: string };
+
+export function playHls(video: HTMLVideoElement, from: From): Player {
+  return Hls.isSupported() ? byLibrary(video, from) : byBrowser(video, from);
 }
 
 const FATAL_TRIES_MAX = 8;
+const OWN_AGAIN_MS = 2000;
 
-function byLibrary(video: HTMLVideoElement, url: string): Player {
+async function addressOf(from: From): Promise<string> {
+  if ("url" in from) return from.url;
+  const { live } = await api.get<{ live: string }>(`/api/shows/${encodeURIComponent(from.showId)}/picture`);
+  return live;
+}
+
+function byLibrary(video: HTMLVideoElement, from: From): Player {
+  const own = "showId" in from;
   const hls = new Hls({ lowLatencyMode: true, maxLiveSyncPlaybackRate: 1.06, backBufferLength: 30 });
   let tries = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
+  const again = (): void => {
+    timer = setTimeout(load, own ? OWN_AGAIN_MS * (0.75 + Math.random() / 2) : Math.min(1000 * 2 ** tries, 15_000));
+  };
+  const load = (): void => void addressOf(from).then((url) => hls.loadSource(url), again);
   hls.on(Hls.Events.FRAG_BUFFERED, () => (tries = 0));
   hls.on(Hls.Events.ERROR, (_name, error) => {
-    if (!error.fatal || tries >= FATAL_TRIES_MAX) return;
+    if (!error.fatal || (tries >= FATAL_TRIES_MAX && !own)) return;
     tries += 1;
     if (error.type === Hls.ErrorTypes.MEDIA_ERROR) hls.recoverMediaError();
-    else timer = setTimeout(() => hls.loadSource(url), Math.min(1000 * 2 ** tries, 15_000));
+    else again();
   });
-  hls.loadSource(url);
+  load();
   hls.attachMedia(video);
   return {
     programmeMs: () => hls.playingDate?.getTime() ?? null,
@@ -35,9 +52,12 @@ function byLibrary(video: HTMLVideoElement, url: string): Player {
   };
 }
 
-function byBrowser(video: HTMLVideoElement, url: string): Player {
+function byBrowser(video: HTMLVideoElement, from: From): Player {
   const withDate = video as HTMLVideoElement & { getStartDate?: () => Date };
-  video.src = url;
+  void addressOf(from).then(
+    (url) => (video.src = url),
+    () => video.dispatchEvent(new Event("error")),
+  );
   return {
     programmeMs: () => {
       const startMs = withDate.getStartDate?.().getTime();

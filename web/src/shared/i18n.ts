@@ -45,6 +45,11 @@ async function load(wanted: Locale): Promise<void> {
   document.documentElement.lang = wanted;
 }
 
+/** A further area whose words a page needs; to be named before `startI18n`. */
+export function withArea(area: string): void {
+  areas.add(area);
+}
+
 /** Load the words of a page's area in the reader's language, else in the shop's. Call once, before the first paint. */
 export async function startI18n(area: string, shopLocale: string | Promise<string> = ""): Promise<void> {
   areas.add(area);

@@ -16,9 +16,13 @@ export interface Player {
   destroy(): void;
 }
 
-export function mount(video: HTMLVideoElement, facts: VideoFacts): Player {
-  return facts.kind === "hls" ? mountHls(video, facts.url) : mountFile(video, facts);
+/** `showId`: whose picture a server that films itself is asked for. */
+export function mount(video: HTMLVideoElement, facts: VideoFacts, showId: string): Player {
+  return facts.kind === "file" ? mountFile(video, facts) : mountHls(video, facts.kind === "own" ? { showId } : { url: facts.url });
 }
+
+/** Whether there is anything to mount. */
+export const hasPicture = (facts: VideoFacts): boolean => facts.kind === "own" || (facts.kind !== "none" && facts.url !== "");
 
 const FILE_LOOK_EVERY_MS = 4000;
 const FILE_OFF_SECONDS_MAX = 0.7;
@@ -71,12 +75,12 @@ function source(url: string): HTMLSourceElement {
   return element;
 }
 
-function mountHls(video: HTMLVideoElement, url: string): Player {
+function mountHls(video: HTMLVideoElement, from: { url: string } | { showId: string }): Player {
   let inner: Player | null = null;
   let gone = false;
   void import("./hls")
     .then(({ playHls }) => {
-      if (!gone) inner = playHls(video, url);
+      if (!gone) inner = playHls(video, from);
     })
     .catch(() => video.dispatchEvent(new Event("error")));
   return {

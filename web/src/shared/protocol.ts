@@ -25,7 +25,7 @@ export const CLOSE = {
   SHOW_OVER: 4507,
 } as const;
 
-/** First message. With `epoch` and `offset` the page asks to resume; `device` chooses the chat rate. `invitation` opens a show for invited guests. */
+/** First message. With `epoch` and `offset` the page asks to resume; `device` chooses the chat rate. `invitation` opens a show for invited guests. `heard` is the last line of talk she has: what was said since is sent again where the room still has it. */
 export interface Hello {
   t: "hello";
   epoch?: string;
@@ -33,6 +33,7 @@ export interface Hello {
   device?: "desk" | "phone";
   token?: string;
   invitation?: string;
+  heard?: string;
 }
 
 /** A renewed token for the same identity, before the old one runs out. */
@@ -119,7 +120,7 @@ export type FromViewer =
   | Proof
   | OfferSeen;
 
-/** Answer to `hello`. `recovered` true: every missed event follows as `state`, in order. False: here is a snapshot. A resumed viewer gets her own holds and orders here too: they are never recovered by offset. With `counting` her holds are not known just now, and are not told: keep those you have, and send their tokens as `proof`. */
+/** Answer to `hello`. `recovered` true: every missed event follows as `state`, in order. False: here is a snapshot. A resumed viewer gets her own holds and orders here too: they are never recovered by offset. With `counting` her holds are not known just now, and are not told: keep those you have, and send their tokens as `proof`. With `missed_talk` lines were said while she was away that are not sent again. */
 export interface Welcome {
   t: "welcome";
   you: You;
@@ -132,6 +133,7 @@ export interface Welcome {
   orders: OrderFacts[];
   snapshot: Snapshot | null;
   counting: boolean;
+  missed_talk: boolean;
 }
 
 export interface You {
@@ -140,6 +142,7 @@ export interface You {
   role: "admin" | "host" | "manager" | "moderator" | "viewer";
   advisor_name: string;
   shop_name: string;
+  member: boolean;
 }
 
 /** A viewer's own reservation. `due_at_ms` is when held / offered / paying ends; `place` in the line is from 1. `entered` is a place in the draw of its deal; after the draw the hold is `held` or `waiting`, and its `ticket` is the one that was drawn. */
@@ -160,7 +163,7 @@ export interface HoldLine {
   qty: number;
 }
 
-/** A viewer's own order in one line. */
+/** A viewer's own order in one line. It is told from several places at once, so one with a lower `version` than what is known of the order is older news: leave it. */
 export interface OrderFacts {
   order_id: string;
   number: string;
@@ -174,6 +177,7 @@ export interface OrderFacts {
   pay_by_ms: number | null;
   retry_by_ms: number | null;
   lines: HoldLine[];
+  version: number;
 }
 
 /** All of a show at (epoch, offset), the same for everybody. A viewer's own holds and orders stand in `welcome` itself; here they are empty. */
@@ -191,6 +195,7 @@ export interface Snapshot {
   viewers: number;
   holds: Hold[];
   orders: OrderFacts[];
+  members_only: boolean;
 }
 
 /** A show as everyone may see it. */
@@ -211,9 +216,9 @@ export interface ShowFacts {
   claims: ClaimRules;
 }
 
-/** Where the picture comes from. `loop` is a clip that starts over; `started_at_ms` is its programme's zero. */
+/** Where the picture comes from: `own` is filmed by this server, at `/api/shows/{show_id}/picture`. `loop` is a clip that starts over; `started_at_ms` is its programme's zero. */
 export interface VideoFacts {
-  kind: "file" | "hls" | "none";
+  kind: "file" | "hls" | "none" | "own";
   url: string;
   alternates: string[];
   poster: string;
@@ -276,6 +281,7 @@ export interface DrawFacts {
   entrants: number;
   seed: string;
   root: string;
+  again: number;
 }
 
 /** The numbers of one deal: `available + held + paying + sold = quota`. `waiting` is the length of the line. */
@@ -298,7 +304,7 @@ export interface Question {
   name: string;
   text: string;
   votes: number;
-  status: "answered" | "answering" | "queued";
+  status: "answered" | "answering" | "dropped" | "queued";
   answer: string;
 }
 
@@ -362,6 +368,13 @@ export interface DealDrawn {
   draw: DrawFacts;
 }
 
+/** Entries of a draw may be lost, and nobody had a place yet: its window opens anew, under a new commitment. Who is known to be in it stays in; everybody else may tap again. */
+export interface DrawReopened {
+  kind: "draw_reopened";
+  deal_id: string;
+  draw: DrawFacts;
+}
+
 export interface DealClosed {
   kind: "deal_closed";
   deal_id: string;
@@ -379,9 +392,11 @@ export interface LineUnpinned {
   line_id: string;
 }
 
+/** Nobody sees it any more. `copies` are further lines that said the same. */
 export interface LineHidden {
   kind: "line_hidden";
   line_id: string;
+  copies: string[];
 }
 
 export interface QuestionChanged {
@@ -409,6 +424,12 @@ export interface Note {
   text: string;
 }
 
+/** A hidden line is shown again, where it stood. */
+export interface LineRestored {
+  kind: "line_restored";
+  line: Line;
+}
+
 /** Numbers that changed since the last tick; a lower version than one seen is stale. */
 export interface Levels {
   t: "levels";
@@ -424,6 +445,19 @@ export interface Own {
   hold: Hold | null;
   order: OrderFacts | null;
   note: string;
+  private: PrivateQuestion | null;
+}
+
+/** A question to one advisor, which the room never sees, and what she answered. */
+export interface PrivateQuestion {
+  question_id: string;
+  show_id: string;
+  at_ms: number;
+  name: string;
+  advisor_name: string;
+  text: string;
+  answer: string;
+  answered_at_ms: number | null;
 }
 
 /** Lines since the last tick. `shed` lines per second were left out for everyone alike. */
@@ -490,12 +524,38 @@ export interface Counting {
 /** For hosts and moderators only: what the room does not see. */
 export interface Desk {
   t: "desk";
-  held_line: Line | null;
-  private: Line | null;
+  private: PrivateQuestion | null;
+  to_account: string;
+  acted: Acted | null;
+  here: Presence[] | null;
+  triage: TriageCount | null;
   viewer_id: string;
   order: OrderFacts | null;
   text: string;
   authors: Record<string, string>;
+}
+
+/** What one of the staff just did with the talk, so that the others see it. */
+export interface Acted {
+  account_id: string;
+  name: string;
+  do: string;
+  about: string;
+  reason: string;
+  at_ms: number;
+}
+
+/** Somebody of the staff in the room. */
+export interface Presence {
+  account_id: string;
+  name: string;
+  role: "admin" | "host" | "manager" | "moderator" | "viewer";
+}
+
+/** Items of the triage: how many wait, how many somebody has in hand. */
+export interface TriageCount {
+  waiting: number;
+  in_hand: number;
 }
 
 /** What was understood of a line that claims, to its author alone. With `hold` the units of `lines` are set aside. Without it `number` and `word` are of the closed list and say why not: `choices` are the deals she may have meant, `codes` those that can be claimed now, `facts` as in `refused`. */
@@ -570,6 +630,7 @@ export type ShowEvent =
   | DealAnnounced
   | DealOpened
   | DealDrawn
+  | DrawReopened
   | DealClosed
   | LinePinned
   | LineUnpinned
@@ -577,7 +638,8 @@ export type ShowEvent =
   | QuestionChanged
   | RoomRules
   | PromiseMade
-  | Note;
+  | Note
+  | LineRestored;
 
 /** draft, scheduled or interrupted → live. */
 export interface GoLive {
@@ -623,15 +685,18 @@ export interface CloseDeal {
   holds?: "cancel" | "honour";
 }
 
+/** Nobody sees the line any more, here and in the replay. */
 export interface HideLine {
   do: "hide_line";
   line_id: string;
+  reason?: string;
 }
 
 /** Show a held line to the room after all. */
 export interface LetThrough {
   do: "let_through";
   line_id: string;
+  reason?: string;
 }
 
 export interface PinLine {
@@ -656,17 +721,22 @@ export interface Mute {
   viewer_id?: string;
   minutes?: number;
   line_id?: string;
+  reason?: string;
 }
 
+/** A viewer, or whoever said the line, leaves this show for good; `lift` lets her in again. */
 export interface Ban {
   do: "ban";
-  viewer_id: string;
+  viewer_id?: string;
   lift?: boolean;
+  line_id?: string;
+  reason?: string;
 }
 
 export interface SlowMode {
   do: "slow_mode";
   seconds: number;
+  reason?: string;
 }
 
 /** queued → answering: it stands on the picture. */
@@ -689,6 +759,32 @@ export interface PromiseCommand {
   text: string;
 }
 
+/** Show a hidden line again, where it stood. */
+export interface RestoreLine {
+  do: "restore_line";
+  line_id: string;
+  reason?: string;
+}
+
+/** Only the merchant's own customers may write; everybody reads on. */
+export interface MembersOnly {
+  do: "members_only";
+  on: boolean;
+  reason?: string;
+}
+
+/** One decision for everything in an item of the triage: its line with all copies, or the questions about one product. `let_through` shows the line once; `hide` takes every copy away, the shown ones too, and may silence or ban all who wrote it; `answer` answers every question, each asker alone where it is `privately`. */
+export interface Settle {
+  do: "settle";
+  item_id: string;
+  act: "answer" | "hide" | "let_through";
+  text?: string;
+  privately?: boolean;
+  mute_minutes?: number;
+  ban?: boolean;
+  reason?: string;
+}
+
 export type HostCommand =
   | GoLive
   | Interrupt
@@ -707,7 +803,10 @@ export type HostCommand =
   | SlowMode
   | TakeQuestion
   | AnswerQuestion
-  | PromiseCommand;
+  | PromiseCommand
+  | RestoreLine
+  | MembersOnly
+  | Settle;
 
 /** The body: the console's own id for this command, and the command. */
 export interface CommandEnvelope {

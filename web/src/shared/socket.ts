@@ -7,6 +7,7 @@
  * unanswered request again under its own id, and hands in the tokens of holds when the server lost them. It does not know what any message means to the show.
  */
 import { decode, encode } from "@msgpack/msgpack";
+import type { TokenStore } from "./holdtokens";
 import { CLOSE, REFUSAL, SUBPROTOCOL_MSGPACK, type FromViewer, type Hold, type ToViewer } from "./protocol";
 import type { ServerClock } from "./time";
 
@@ -28,8 +29,12 @@ export interface SocketParts {
   /** When the token runs out, null where that is not known. */
   tokenExpiresAtMs: () => number | null;
   device: "phone" | "desk";
+  /** Where tokens of holds outlive a reload of the page. */
+  holdTokens?: TokenStore;
   /** Opens a show for invited guests. */
   invitation?: string;
+  /** The last line of talk that the page has, so that it gets those it missed. */
+  heard?: () => string;
   onMessage: (message: ToViewer) => void;
   onStatus: (status: LineStatus) => void;
   /** Handed in by tests. */
@@ -77,7 +82,7 @@ export class ShowSocket {
   /** Requests without an answer, by their rid and kind: sent again after every welcome. */
   private readonly pending = new Map<string, Pending>();
   /** Proofs of what she holds, by rid: handed in where the server counts stock again. */
-  private readonly holdTokens = new Map<string, string>();
+  private readonly holdTokens: Map<string, string>;
   private readonly timers = new Set<ReturnType<typeof setTimeout>>();
   private readonly Socket: typeof WebSocket;
   private readonly random: () => number;
@@ -87,6 +92,7 @@ export class ShowSocket {
     this.Socket = parts.WebSocket ?? WebSocket;
     this.random = parts.random ?? Math.random;
     this.local = parts.local ?? Date.now;
+    this.holdTokens = new Map(parts.holdTokens?.load());
   }
 
   /** Connect, and stay connected until `close` or a code that forbids it. */
@@ -153,6 +159,7 @@ export class ShowSocket {
       device: this.parts.device,
       token: this.parts.token(),
       ...(this.parts.invitation ? { invitation: this.parts.invitation } : {}),
+      ...(this.epoch && this.parts.heard ? { heard: this.parts.heard() } : {}),
     });
   }
 
@@ -200,7 +207,8 @@ export class ShowSocket {
       message.holds.forEach((hold) => this.keepToken(hold));
     } else if ((message.t === "answer" || message.t === "own") && message.hold) {
       this.keepToken(message.hold);
-    }
+    } else return;
+    this.parts.holdTokens?.keep(this.holdTokens);
   }
 
   private keepToken(hold: Hold): void {

@@ -353,14 +353,14 @@ function Sentence({ offer, deal, refusal }: { offer: Offer; deal: DealFacts | nu
       return (
         <p class="act-say">
           <Icon name="clock" size={17} />
-          <span>{t("say.enter")}</span> <Countdown toMs={offer.drawsAtMs} />
+          <span>{t(deal?.draw?.again ? "say.enter_again" : "say.enter")}</span> <Countdown toMs={offer.drawsAtMs} />
         </p>
       );
     case "entered":
       return (
         <p class="act-say is-good" role="status">
           <Icon name="check" size={17} />
-          <span>{t("say.entered", { count: Math.max(1, offer.entrants) })}</span> <Countdown toMs={offer.drawsAtMs} />
+          <span>{t(deal?.draw?.again ? "say.entered_again" : "say.entered", { count: Math.max(1, offer.entrants) })}</span> <Countdown toMs={offer.drawsAtMs} />
         </p>
       );
     case "waiting":

@@ -1,25 +1,23 @@
 /** The talk of the room: a few lines over the picture, all of it in a sheet or, on a desk, in a column of its own. */
-import { signal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { t } from "../shared/i18n";
 import type { Line, Question } from "../shared/protocol";
 import { Avatar, EmptyState, Icon, IconButton } from "../shared/ui";
-import { ClaimAnswers } from "./later";
-import { forgetOwn, line, ownLines, room, say, sayAgain, vote, votedFor, type OwnLine } from "./room";
+import { ClaimAnswers, PrivateTalk } from "./later";
+import { forgetOwn, line, ownLines, privateNews, room, say, sayAgain, tab, vote, votedFor, type OwnLine } from "./room";
 
 const PEEK_LINES = 5;
 
-export const tab = signal<"chat" | "questions">("chat");
-
 /** The last lines over the picture. They are shown, not read aloud: the digest speaks. */
 export function ChatPeek({ onOpen }: { onOpen: () => void }) {
-  const own = ownLines.value.filter((one) => one.state !== "held_back");
+  const own = ownLines.value.filter((one) => one.state !== "held_back" && one.kind !== "private");
   const lines = useFrame(room.value.talk).slice(-PEEK_LINES);
   const shown = [...lines.map((one) => ({ line: one, own: null })), ...own.map((one) => ({ line: null, own: one }))].slice(-PEEK_LINES);
+  // In a quiet room there is nothing over the picture to tap on: then the button itself is seen.
   return (
     <div class="peek on-video" onClick={onOpen}>
-      <button type="button" class="sr-only" onClick={onOpen}>
-        {t("chat.open")}
+      <button type="button" class={shown.length ? "sr-only" : "peek-open"} onClick={onOpen}>
+        <Icon name="chat" size={17} /> {t("chat.open")}
       </button>
       <ul aria-hidden="true">
         {shown.map(({ line: one, own: mine }) =>
@@ -68,13 +66,15 @@ function useFrame<T>(value: T): T {
   return drawn;
 }
 
+const TABS = ["chat", "questions", "private"] as const;
+
 /** The whole talk, its questions, and a place to write. */
 export function ChatPanel({ onClose }: { onClose?: () => void }) {
   const questions = room.value.questions.length;
   return (
     <section class="chat" aria-label={t("chat.title")}>
       <div class="chat-tabs" role="tablist">
-        {(["chat", "questions"] as const).map((one) => (
+        {TABS.map((one) => (
           <button
             key={one}
             type="button"
@@ -84,15 +84,16 @@ export function ChatPanel({ onClose }: { onClose?: () => void }) {
             aria-controls="chat-panel"
             onClick={() => (tab.value = one)}
           >
-            {one === "chat" ? t("chat.title") : t("questions.title")}
+            {t(`${one}.title`)}
             {one === "questions" && questions > 0 && <span class="tag tabular">{questions}</span>}
+            {one === "private" && privateNews.value && <span class="news-dot" role="img" aria-label={t("private.news")} />}
           </button>
         ))}
         {onClose && <IconButton icon="down" label={t("close")} onClick={onClose} />}
       </div>
       <Pinned />
       <div class="chat-panel" id="chat-panel" role="tabpanel" aria-labelledby={`tab-${tab.value}`}>
-        {tab.value === "chat" ? <Lines /> : <Questions />}
+        {tab.value === "chat" ? <Lines /> : tab.value === "questions" ? <Questions /> : <PrivateTalk />}
       </div>
       {tab.value === "chat" && <ClaimAnswers />}
       {room.value.shed > 0 && tab.value === "chat" && (
@@ -123,7 +124,8 @@ function Lines() {
   const follow = useRef(true);
   const [behind, setBehind] = useState(false);
   const talk = useFrame(room.value.talk);
-  const own = ownLines.value;
+  const own = ownLines.value.filter((one) => one.kind !== "private");
+  const gap = room.value.talkGap;
   useLayoutEffect(() => {
     const box = list.current;
     if (!box) return;
@@ -151,7 +153,8 @@ function Lines() {
         }}
       >
         <ul>
-          {talk.map((one) => (
+          {gap !== null && !talk.some((one) => one.line_id === gap) && <Gap />}
+          {talk.map((one) => [
             <li key={one.line_id} class={`line role-${one.role} kind-${one.kind}`}>
               <Avatar name={one.name} size={28} />
               <p>
@@ -162,8 +165,9 @@ function Lines() {
                   {one.text}
                 </span>
               </p>
-            </li>
-          ))}
+            </li>,
+            one.line_id === gap && <Gap key="gap" />,
+          ])}
           {own.map((one) => (
             <OwnRow key={one.cid} own={one} />
           ))}
@@ -178,7 +182,12 @@ function Lines() {
   );
 }
 
-function OwnRow({ own }: { own: OwnLine }) {
+/** Some lines came and went while her line was away; she is told where. */
+function Gap() {
+  return <li class="talk-gap">{t("chat.missed")}</li>;
+}
+
+export function OwnRow({ own }: { own: OwnLine }) {
   return (
     <li class={`line is-own is-${own.state}`}>
       <Avatar name={room.value.you?.name ?? "·"} size={28} />
@@ -192,7 +201,7 @@ function OwnRow({ own }: { own: OwnLine }) {
         {own.state !== "sending" && (
           <span class="line-why" role="status">
             {own.why}{" "}
-            {own.state === "failed" && (
+            {own.state === "failed" && own.again !== false && (
               <button type="button" class="text-button" onClick={() => sayAgain(own)}>
                 {t("chat.again")}
               </button>
@@ -207,7 +216,7 @@ function OwnRow({ own }: { own: OwnLine }) {
   );
 }
 
-const ORDER: Record<Question["status"], number> = { answering: 0, queued: 1, answered: 2 };
+const ORDER: Record<Question["status"], number> = { answering: 0, queued: 1, answered: 2, dropped: 3 };
 
 function Questions() {
   const all = [...room.value.questions].sort((a, b) => ORDER[a.status] - ORDER[b.status] || b.votes - a.votes);
@@ -250,9 +259,12 @@ export function Composer() {
   const input = useRef<HTMLInputElement>(null);
   const [text, setText] = useState("");
   const asking = tab.value === "questions";
+  const privately = tab.value === "private";
+  const closed = tab.value === "chat" && room.value.membersOnly && !room.value.you?.member;
+  const words = closed ? t("chat.members_only") : t(asking ? "questions.placeholder" : privately ? "private.placeholder" : "chat.placeholder");
   const send = (): void => {
     if (!text.trim()) return;
-    say(text, asking ? "question" : "chat");
+    say(text, asking ? "question" : privately ? "private" : "chat");
     setText("");
   };
   return (
@@ -281,8 +293,9 @@ export function Composer() {
         maxLength={500}
         enterKeyHint="send"
         autocomplete="off"
-        placeholder={asking ? t("questions.placeholder") : t("chat.placeholder")}
-        aria-label={asking ? t("questions.placeholder") : t("chat.placeholder")}
+        placeholder={words}
+        aria-label={words}
+        disabled={closed}
         onInput={(event) => setText(event.currentTarget.value)}
       />
       <button type="submit" class="composer-send" aria-label={t("chat.send")} disabled={!text.trim() || line.value.word === "closed"}>

@@ -89,6 +89,11 @@ function After({ show, onBag }: { show: ShowFacts; onBag: () => void }) {
           <Button icon="bag" onClick={onBag}>
             {t("after.orders")}
           </Button>
+          {!cancelled && (
+            <a class="glass-pill" href={`/replay/${encodeURIComponent(show.show_id)}`}>
+              <Icon name="play" size={18} /> {t("after.replay")}
+            </a>
+          )}
           <a class="glass-pill" href="/">
             <Icon name="shop" size={18} /> {t("after.shop")}
           </a>

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../shared/i18n";
 import type { ShowFacts } from "../shared/protocol";
 import { Icon } from "../shared/ui";
-import { mount, type Player } from "../shared/player";
+import { hasPicture, mount, type Player } from "../shared/player";
 import { room, setPictureClock } from "./room";
 
 export const muted = signal(true);
@@ -27,7 +27,7 @@ export function Stage({ show }: { show: ShowFacts }) {
   const onAir = show.status === "live" || show.status === "interrupted";
   const [wanted, setWanted] = useState(!savesData());
   const [tries, setTries] = useState(0);
-  const usable = onAir && video.kind !== "none" && video.url !== "";
+  const usable = onAir && hasPicture(video);
   return (
     <div class="stage on-video" data-corner={show.corner}>
       <div class="stage-ground" style={video.poster ? { backgroundImage: `url("${encodeURI(video.poster)}")` } : undefined} />
@@ -64,9 +64,10 @@ function Picture({ show, onFailed }: { show: ShowFacts; onFailed: () => void }) 
   useEffect(() => {
     const video = element.current;
     if (!video) return;
-    const player = mount(video, show.video);
+    const player = mount(video, show.video, show.show_id);
     picture.video = video;
     picture.player = player;
+    Object.assign(video, { programmeMs: () => player.programmeMs() }); // for whoever measures the picture's delay
     setPictureClock(() => player.programmeMs());
     void video.play().catch((error: DOMException) => error.name === "NotAllowedError" && setState("blocked"));
     const timer = setInterval(() => setBehind((player.behindSeconds() ?? 0) > BEHIND_SECONDS_MAX), 1000);

@@ -1,3 +1,6 @@
-/** Bag and checkout as one file to fetch (see `later.tsx`). */
+/** Bag, checkout, verification, hearts and the list of all cards as one file to fetch (see `later.tsx`). */
 export { Bag } from "./Bag";
 export { Checkout } from "./Checkout";
+export { Drawer } from "./Drawer";
+export { HeartButton, Hearts } from "./Hearts";
+export { Verify } from "./Verify";

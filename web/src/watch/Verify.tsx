@@ -1,5 +1,5 @@
-/** "Confirm your e-mail": an address, then six digits, then the tap that was refused is made again. */
-import { useState } from "preact/hooks";
+/** "Confirm with a code": an address or a number, then six digits, then the tap that was refused is made again. */
+import { useEffect, useState } from "preact/hooks";
 import { api, type Refusal } from "../shared/api";
 import { refusalText, t } from "../shared/i18n";
 import { Button, Sheet } from "../shared/ui";
@@ -13,16 +13,26 @@ export function Verify() {
   );
 }
 
+interface Ways {
+  email: boolean;
+  phone: boolean;
+}
+
 function Steps() {
+  const [ways, setWays] = useState<Ways>({ email: true, phone: false });
   const [sentTo, setSentTo] = useState("");
   const [typed, setTyped] = useState("");
   const [busy, setBusy] = useState(false);
   const [wrong, setWrong] = useState("");
-  const step = sentTo ? "code" : "email";
+  useEffect(() => void api.get<Ways>("/api/me/verification").then(setWays, () => undefined), []);
+  const where = ways.phone ? (ways.email ? "either" : "phone") : "email";
+  const byText = sentTo !== "" && !sentTo.includes("@");
+  const step = sentTo ? "code" : where;
 
   const next = async (): Promise<void> => {
     if (!sentTo) {
-      await api.post("/api/me/verification", { email: typed });
+      const isPhone = ways.phone && !typed.includes("@");
+      await api.post("/api/me/verification", isPhone ? { phone: typed } : { email: typed });
       setSentTo(typed);
       setTyped("");
       return;
@@ -41,12 +51,12 @@ function Steps() {
   return (
     <form class="verify" noValidate onSubmit={submit}>
       <label class="field">
-        <span class="field-label">{t(`verify.${step}`)}</span>
+        <span class="field-label">{t(byText ? "verify.text" : `verify.${step}`)}</span>
         <input
           key={step}
           class="input"
-          inputMode={sentTo ? "numeric" : "email"}
-          autocomplete={sentTo ? "one-time-code" : "email"}
+          inputMode={sentTo ? "numeric" : where === "phone" ? "tel" : "email"}
+          autocomplete={sentTo ? "one-time-code" : where === "phone" ? "tel" : where === "email" ? "email" : "on"}
           maxLength={254}
           value={typed}
           aria-invalid={wrong ? true : undefined}
@@ -54,7 +64,7 @@ function Steps() {
           onInput={(event) => setTyped(event.currentTarget.value.trim())}
         />
         <span id="verify-hint" class={wrong ? "field-error" : "field-hint"} role={wrong ? "alert" : "status"}>
-          {wrong || t(`verify.${step}_hint`, { email: sentTo })}
+          {wrong || t(byText ? "verify.text_hint" : `verify.${step}_hint`, { email: sentTo })}
         </span>
       </label>
       <Button type="submit" wide size="l" busy={busy}>

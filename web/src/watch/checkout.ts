@@ -161,5 +161,5 @@ export async function refreshOrders(): Promise<void> {
 }
 
 function learn(order: OrderFacts): void {
-  room.value = fold(room.value, { t: "own", hold: null, order, note: "" });
+  room.value = fold(room.value, { t: "own", hold: null, order, note: "", private: null });
 }

@@ -1,18 +1,21 @@
 /**
- * Parts of the page that nobody needs at first sight: a phone's first load has a budget. The till (bag and checkout)
+ * Parts of the page that nobody needs at first sight: a phone's first load has a budget. The till (bag, checkout, and what else no card needs)
  * comes as soon as she is in the room, so it is there before her first tap; what is told to her alone, with the first
  * such word. Each is one file, fetched once; a fetch that failed is tried again when it is next needed.
  */
 import { effect, signal, type ReadonlySignal } from "@preact/signals";
 import type { ComponentProps } from "preact";
 import { checkoutRid } from "./checkout";
-import { claims, offers, room } from "./room";
+import { claims, offers, room, tab } from "./room";
 
 type Private = typeof import("./Private");
 type Till = typeof import("./Till");
 
 const inTheRoom = (): boolean => room.value.you !== null || checkoutRid.value !== "";
-const isToldSomething = (): boolean => claims.value.length > 0 || offers.value.now !== null || offers.value.next !== null;
+const isToldSomething = (): boolean =>
+  claims.value.length > 0 || offers.value.now !== null || offers.value.next !== null || tab.value === "private" || hasAsked();
+/** She asked in private before: an answer may have come while she was away. */
+const hasAsked = (): boolean => inTheRoom() && sessionStorage.getItem("lc.asked") === room.value.show?.show_id;
 
 const till = later(inTheRoom, () => import("./Till"));
 const own = later(isToldSomething, () => import("./Private"));
@@ -41,8 +44,33 @@ export function Checkout() {
   return Part ? <Part /> : null;
 }
 
+export function Drawer(props: ComponentProps<Till["Drawer"]>) {
+  const Part = till.value?.Drawer;
+  return Part ? <Part {...props} /> : null;
+}
+
+export function Hearts() {
+  const Part = till.value?.Hearts;
+  return Part ? <Part /> : null;
+}
+
+export function HeartButton() {
+  const Part = till.value?.HeartButton;
+  return Part ? <Part /> : null;
+}
+
+export function Verify() {
+  const Part = till.value?.Verify;
+  return Part ? <Part /> : null;
+}
+
 export function OfferCard() {
   const Part = own.value?.OfferCard;
+  return Part ? <Part /> : null;
+}
+
+export function PrivateTalk() {
+  const Part = own.value?.PrivateTalk;
   return Part ? <Part /> : null;
 }
 

@@ -11,18 +11,15 @@ import "./watch.css";
 import { heard, spoken, startDigest } from "./announce";
 import { LiveCard } from "./Card";
 import { ChatPanel, ChatPeek, Composer, Pinned } from "./Chat";
-import { Drawer } from "./Drawer";
 import { Entry } from "./Entry";
 import { Header, LineBanner } from "./Header";
-import { HeartButton, Hearts } from "./Hearts";
 import { HoldBar, urgentHolds } from "./HoldBar";
 import { watchKeys } from "./keys";
-import { Bag, Checkout, ClaimAnswers, OfferCard } from "./later";
+import { Bag, Checkout, ClaimAnswers, Drawer, HeartButton, Hearts, OfferCard, Verify } from "./later";
 import { enterRoom, line, onAirCard, onEveryMessage, room, turnedAway, watchTheDevice } from "./room";
 import { known } from "./session";
 import { ClosedDoor, OffAir, share, type DoorWord } from "./Slates";
 import { Stage } from "./Stage";
-import { Verify } from "./Verify";
 import { shop } from "./words";
 
 /** Cards are empty where the room's door will ask for an invitation first. */

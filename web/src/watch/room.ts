@@ -7,6 +7,7 @@ import type { Refusal } from "../shared/api";
 import { cardById, EMPTY, fold, release, type RoomState } from "../shared/fold";
 import { refusalText, t } from "../shared/i18n";
 import { expiresAtMs } from "../shared/identity";
+import { tokensOf } from "../shared/holdtokens";
 import { newId } from "../shared/ids";
 import {
   REFUSAL,
@@ -30,9 +31,13 @@ import { place } from "./words";
 export interface OwnLine {
   cid: string;
   text: string;
-  kind: "chat" | "question";
+  kind: "chat" | "question" | "private";
   state: "sending" | "held_back" | "failed";
   why: string;
+  /** Of a line that waits for a moderator: under it the room may see it yet. */
+  lineId?: string;
+  /** False where saying the same again cannot help. */
+  again?: boolean;
 }
 
 /** The private answer to one of her claims; `said` is her line where the room does not see it. */
@@ -42,6 +47,10 @@ export interface ClaimNote {
 }
 
 export const room = signal<RoomState>(EMPTY);
+/** What of the talk stands open, and what she writes into. */
+export const tab = signal<"chat" | "questions" | "private">("chat");
+/** True once an answer came that she has not looked at. */
+export const privateNews = signal(false);
 export const line = signal<LineStatus>({ word: "connecting" });
 export const asked = signal<readonly Asked[]>([]);
 export const ownLines = signal<readonly OwnLine[]>([]);
@@ -84,7 +93,9 @@ export function enterRoom(show: ShowFacts, cards: readonly CardFacts[] = []): vo
     renewToken: renewSocketPass,
     tokenExpiresAtMs: () => expiresAtMs(socketPass()),
     device: matchMedia("(min-width: 900px)").matches ? "desk" : "phone",
+    holdTokens: tokensOf(show.show_id),
     invitation: new URLSearchParams(location.search).get("invitation") ?? "",
+    heard: () => room.value.talk.at(-1)?.line_id ?? "",
     onMessage: received,
     onStatus: (status) => {
       line.value = status;
@@ -150,6 +161,13 @@ function received(message: ToViewer): void {
     if (message.t === "answer") settle(message.rid);
     if (message.t === "own" && message.hold) settle(message.hold.rid);
     if (message.t === "own" && message.note) toast(message.note);
+    if (message.t === "own" && message.private?.answer && tab.value !== "private") {
+      privateNews.value = true;
+      toast(t("private.answered", { name: message.private.advisor_name }));
+    }
+    if (message.t === "talk") {
+      ownLines.value = ownLines.value.filter((own) => !message.lines.some((one) => one.line_id === own.lineId));
+    }
     if (message.t === "said") receipt(message.cid, message.shown, message.line !== null);
     if (message.t === "refused") refused(message);
     if (message.t === "claimed") claimAnswered(message);
@@ -189,6 +207,7 @@ function settle(rid: string): void {
 function receipt(cid: string, shown: boolean, hasLine: boolean): void {
   ownLines.value = ownLines.value.flatMap((own) => {
     if (own.cid !== cid) return [own];
+    if (own.kind === "private") return [];
     return shown && hasLine ? [] : [{ ...own, state: "held_back" as const, why: t("chat.held_back") }];
   });
 }
@@ -207,14 +226,16 @@ function refused(message: Extract<ToViewer, { t: "refused" }>): void {
     return;
   }
   if (ownLines.value.some((own) => own.cid === message.re)) {
-    markOwn(message.re, message.number === REFUSAL.HELD_BACK ? "held_back" : "failed", text);
+    const held = message.number === REFUSAL.HELD_BACK;
+    const wait = message.after_ms ? ` ${t("chat.wait", { count: Math.ceil(message.after_ms / 1000) })}` : "";
+    markOwn(message.re, held ? "held_back" : "failed", text + wait, String(message.facts["line_id"] ?? ""), message.again);
     return;
   }
   toast(text, "bad");
 }
 
-function markOwn(cid: string, state: OwnLine["state"], why: string): void {
-  ownLines.value = ownLines.value.map((own) => (own.cid === cid ? { ...own, state, why } : own));
+function markOwn(cid: string, state: OwnLine["state"], why: string, lineId = "", again = true): void {
+  ownLines.value = ownLines.value.map((own) => (own.cid === cid ? { ...own, state, why, lineId, again } : own));
 }
 
 // --- what she can do -----------------------------------------------------------------------------------------------

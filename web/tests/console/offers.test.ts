@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { atMoment, draftOf, formOf, keywordsOf, KINDS, MOMENTS, nameOf, NEW_RULE, sumOf, thingsOf } from "../../src/console/offers";
+import { atMoment, draftOf, formOf, isThing, keywordsOf, KINDS, MOMENTS, nameOf, NEW_RULE, orderWith, sumOf, thingsOf } from "../../src/console/offers";
 import type { OfferCount, OfferRule, StaffCard } from "../../src/console/server";
 import { aCard, aDeal } from "../facts";
 
@@ -55,14 +55,14 @@ describe("a rule said in a form", () => {
     for (const moment of MOMENTS) {
       expect(known).toHaveProperty([`console.moment_${moment}`]);
       expect(known).toHaveProperty([`console.rule_${moment}`]);
-      for (const kind of KINDS[moment]) expect(known).toHaveProperty([["card", "product", "tag"].includes(kind) ? `console.thing_${kind}` : `console.give_${kind}`]);
+      for (const kind of KINDS[moment]) expect(known).toHaveProperty([isThing(kind) ? `console.thing_${kind}` : `console.give_${kind}`]);
     }
   });
 });
 
 test("a rule for all shows names products, not the cards of one show", () => {
-  expect(thingsOf(cards, true).map((thing) => thing.value)).toEqual(["product:tint", "product:balm"]);
-  expect(thingsOf(cards, false).map((thing) => thing.name)).toEqual(["AA Tint", "AB Balm", "Tint", "Balm"]);
+  expect(thingsOf(cards, true).map((thing) => thing.value)).toEqual(["product:tint", "product:balm", "variant:v1"]);
+  expect(thingsOf(cards, false).map((thing) => thing.name)).toEqual(["AA Tint", "AB Balm", "Tint", "Balm", `Tint, ${aDeal().label}`]);
 });
 
 test("things are called by what people know; what is gone keeps its id", () => {
@@ -76,4 +76,26 @@ test("what came of a rule adds up over everything it offered", () => {
 
 test("the words of a claim may stand in any list", () => {
   expect(keywordsOf(" SOLD, 我要，要、 vendu;\nSOLD ,")).toEqual(["SOLD", "我要", "要", "vendu"]);
+});
+
+describe("rules in their order", () => {
+  const rules = [rule({ rule_id: "a" }), rule({ rule_id: "b" }), rule({ rule_id: "x", everywhere: true }), rule({ rule_id: "y", everywhere: true })];
+
+  test("move among their own: a show's own always come before those of all shows", () => {
+    expect(orderWith(rules, "a", 1)).toEqual(["b", "a"]);
+    expect(orderWith(rules, "b", -1)).toEqual(["b", "a"]);
+    expect(orderWith(rules, "y", -1)).toEqual(["y", "x"]);
+  });
+
+  test.each([["a", -1], ["b", 1], ["x", -1], ["none", 1]] as const)("%s cannot move by %i", (id, by) => {
+    expect(orderWith(rules, id, by)).toBeNull();
+  });
+});
+
+test("a rule about one variant, or that offers one, is said by choosing its shade", () => {
+  const [choice] = thingsOf(cards, false).filter((thing) => thing.kind === "variant");
+  expect(choice).toMatchObject({ kind: "variant" });
+  const said = draftOf({ ...NEW_RULE, of: choice!.value, offer: choice!.value });
+  expect(said).toMatchObject({ of_kind: "variant", offer_kind: "variant", offer_value: choice!.value.slice("variant:".length) });
+  expect(formOf(rule({ ...(said as OfferRule), rule_id: "v" }))).toMatchObject({ of: choice!.value, offer: choice!.value });
 });

@@ -17,6 +17,8 @@ const CORNERS: readonly ShowFacts["corner"][] = [
   "members_evening",
   "open_house",
 ];
+type PictureFrom = "own" | "url" | "none";
+const PICTURES: readonly PictureFrom[] = ["own", "url", "none"];
 const ACCESS: readonly ShowFacts["access"][] = ["public", "invited", "members"];
 
 interface Props {
@@ -32,6 +34,7 @@ export function ShowForm({ show, submit, onSubmit }: Props): JSX.Element {
   const [starts, setStarts] = useState(localText(show?.scheduled_at_ms ?? null));
   const [launch, setLaunch] = useState(localText(show?.launch_at_ms ?? null));
   const [access, setAccess] = useState<ShowFacts["access"]>(show?.access ?? "public");
+  const [picture, setPicture] = useState<PictureFrom>(pictureFrom(show));
   const [videoUrl, setVideoUrl] = useState(show?.video.url ?? "");
   const [loop, setLoop] = useState(show?.video.loop ?? false);
   const [limit, setLimit] = useState(show?.limit_per_person ? String(show.limit_per_person) : "");
@@ -62,10 +65,10 @@ export function ShowForm({ show, submit, onSubmit }: Props): JSX.Element {
         launch_at_ms: corner === "new_product_day" ? instantOf(launch) : null,
         limit_per_person: Number(limit.trim() || 0),
         video: {
-          kind: videoKind(videoUrl),
-          url: videoUrl.trim(),
+          kind: picture === "url" ? videoKind(videoUrl) : picture,
+          url: picture === "url" ? videoUrl.trim() : "",
           // The other containers of a clip belong to its address: with a new address they are gone.
-          alternates: videoUrl.trim() === show?.video.url ? show.video.alternates : [],
+          alternates: picture === "url" && videoUrl.trim() === show?.video.url ? show.video.alternates : [],
           poster: show?.video.poster ?? "",
           loop,
         },
@@ -154,16 +157,34 @@ export function ShowForm({ show, submit, onSubmit }: Props): JSX.Element {
           onInput={(event) => setLimit(event.currentTarget.value)}
         />
       </Field>
-      <Field label={t("console.video")} help={t("console.video_help")}>
-        <input
-          class="input"
-          inputMode="url"
-          value={videoUrl}
-          placeholder="https://…/live.m3u8"
-          onInput={(event) => setVideoUrl(event.currentTarget.value)}
-        />
-      </Field>
-      {videoKind(videoUrl) === "file" && (
+      <fieldset class="choice-row">
+        <legend class="labelled-name">{t("console.video")}</legend>
+        {PICTURES.map((one) => (
+          <label key={one} class={`chip ${picture === one ? "chosen" : ""}`}>
+            <input
+              type="radio"
+              name="picture"
+              class="sr-only"
+              checked={picture === one}
+              onChange={() => setPicture(one)}
+            />
+            {t(`console.picture_${one}`)}
+          </label>
+        ))}
+        <p class="labelled-help">{t(`console.picture_${picture}_is`)}</p>
+      </fieldset>
+      {picture === "url" && (
+        <Field label={t("console.picture_url")} help={t("console.video_help")}>
+          <input
+            class="input"
+            inputMode="url"
+            value={videoUrl}
+            placeholder="https://…/live.m3u8"
+            onInput={(event) => setVideoUrl(event.currentTarget.value)}
+          />
+        </Field>
+      )}
+      {picture === "url" && videoKind(videoUrl) === "file" && (
         <label class="tick">
           <input type="checkbox" checked={loop} onChange={(event) => setLoop(event.currentTarget.checked)} />
           {t("console.video_loop")}
@@ -184,6 +205,11 @@ export function ShowForm({ show, submit, onSubmit }: Props): JSX.Element {
       </Button>
     </form>
   );
+}
+
+function pictureFrom(show: ShowFacts | undefined): PictureFrom {
+  if (!show || show.video.kind === "own") return "own";
+  return show.video.kind === "none" ? "none" : "url";
 }
 
 /** A playlist is a stream; anything else with an address is a file. */

@@ -3,10 +3,10 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Refusal } from "../../shared/api";
 import { LOCALES, refusalText, t } from "../../shared/i18n";
-import { Button, toast } from "../../shared/ui";
-import { atMoment, draftOf, formOf, KINDS, MOMENTS, nameOf, NEW_RULE, sumOf, thingsOf, type Kind, type Moment, type RuleForm } from "../offers";
+import { Button, IconButton, toast } from "../../shared/ui";
+import { atMoment, draftOf, formOf, isThing, KINDS, MOMENTS, nameOf, NEW_RULE, orderWith, sumOf, thingsOf, type Kind, type Moment, type RuleForm } from "../offers";
 import { Complaint, Field, TwoStep } from "../parts";
-import { addRule, changeRule, me, offersOf, removeRule, type OfferRule, type OffersOfShow, type StaffCard } from "../server";
+import { addRule, changeRule, me, offersOf, orderRules, removeRule, type OfferRule, type OffersOfShow, type StaffCard } from "../server";
 
 const LOOK_AGAIN_MS = 5000;
 
@@ -22,13 +22,26 @@ export function OffersPanel({ showId, cards }: { showId: string; cards: readonly
     const timer = setInterval(() => void load(), LOOK_AGAIN_MS);
     return () => clearInterval(timer);
   }, [showId]);
-  const remove = async (rule: OfferRule): Promise<void> => {
+  const change = async (what: Promise<unknown>): Promise<void> => {
     try {
-      await removeRule(showId, rule.rule_id);
+      await what;
     } catch (error) {
       toast(said(error), "bad");
     }
     await load();
+  };
+  const rules = offers?.rules ?? [];
+  /** Up or down by a button: keys and fingers reach it alike, and it says which rule it moves. */
+  const mover = (rule: OfferRule, by: -1 | 1): JSX.Element => {
+    const ids = orderWith(rules, rule.rule_id, by);
+    return (
+      <IconButton
+        icon={by < 0 ? "up" : "down"}
+        label={t(by < 0 ? "console.move_up" : "console.move_down", { name: sentenceOf(rule, cards) })}
+        disabled={!ids}
+        onClick={() => ids && void change(orderRules(showId, ids))}
+      />
+    );
   };
   return (
     <section class="panel offers" aria-labelledby="offers-title">
@@ -63,12 +76,12 @@ export function OffersPanel({ showId, cards }: { showId: string; cards: readonly
         />
       )}
       <ul class="rules">
-        {offers?.rules.map((rule) => (
+        {rules.map((rule) => (
           <li key={rule.rule_id} class="rule">
             <div>
               <p class="rule-says">{sentenceOf(rule, cards)}</p>
               <p class="muted rule-facts">
-                <Counted offers={offers} ruleId={rule.rule_id} />
+                {offers && <Counted offers={offers} ruleId={rule.rule_id} />}
                 {rule.at_most > 1 && <span>{t("console.rule_at_most_is", { count: rule.at_most })}</span>}
                 {rule.everywhere && <span class="tag">{t("console.rule_everywhere_short")}</span>}
                 {Object.values(rule.words)[0] && <q dir="auto">{Object.values(rule.words)[0]}</q>}
@@ -76,6 +89,8 @@ export function OffersPanel({ showId, cards }: { showId: string; cards: readonly
             </div>
             {(leads || !rule.everywhere) && (
               <div class="rule-ways">
+                {mover(rule, -1)}
+                {mover(rule, 1)}
                 <Button kind="quiet" onClick={() => setSaying({ form: formOf(rule), ruleId: rule.rule_id })}>
                   {t("console.edit")}
                 </Button>
@@ -83,7 +98,7 @@ export function OffersPanel({ showId, cards }: { showId: string; cards: readonly
                   class="button-quiet button-small"
                   label={t("console.remove")}
                   sure={t("console.remove_sure")}
-                  onSure={() => void remove(rule)}
+                  onSure={() => void change(removeRule(showId, rule.rule_id))}
                 />
               </div>
             )}
@@ -154,7 +169,7 @@ function RuleEditor({ cards, leads, form: first, onSay, onCancel }: EditorProps)
         <Field label={t("console.rule_offer")}>
           <select class="input" value={form.offer} onChange={(event) => change({ offer: event.currentTarget.value })}>
             {KINDS[form.moment]
-              .filter((kind) => kind !== "card" && kind !== "product" && kind !== "tag")
+              .filter((kind) => !isThing(kind))
               .map((kind) => (
                 <option key={kind} value={kind}>
                   {t(giveKey(form.moment, kind))}

@@ -92,6 +92,7 @@ export function LivePage({ showId }: { showId: string }): JSX.Element {
       <DeskSkeleton />
     );
 
+  const toDo = desk.triage.value.waiting + desk.hand.value.length + desk.unanswered.value;
   return (
     <div class={`desk desk-side-${side.value}`}>
       <StatusBar desk={desk} ending={ending.value} onHelp={() => (helping.value = true)} />
@@ -109,9 +110,7 @@ export function LivePage({ showId }: { showId: string }): JSX.Element {
             onClick={() => (side.value = one)}
           >
             {t(`console.side_${one}`)}
-            {one === "people" && desk.held.value.length > 0 && (
-              <span class="count-badge">{desk.held.value.length}</span>
-            )}
+            {one === "people" && toDo > 0 && <span class="count-badge">{toDo}</span>}
           </button>
         ))}
       </nav>

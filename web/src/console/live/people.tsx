@@ -7,11 +7,13 @@ import { money } from "../../shared/money";
 import type { Line, Question } from "../../shared/protocol";
 import { timeOfDay } from "../../shared/time";
 import { Avatar, EmptyState, Icon, IconButton } from "../../shared/ui";
-import type { Desk, DeskLine } from "../desk";
+import type { Desk } from "../desk";
 import type { OrderRow } from "../server";
+import { LineSheet, ModerationHead } from "./moderation";
+import { PrivateAsked, Triage } from "./triage";
 
-export type PeopleTab = "chat" | "questions" | "held" | "pinned" | "orders";
-const TABS: readonly PeopleTab[] = ["chat", "questions", "held", "pinned", "orders"];
+export type PeopleTab = "chat" | "questions" | "triage" | "pinned" | "orders";
+const TABS: readonly PeopleTab[] = ["chat", "questions", "triage", "pinned", "orders"];
 const MUTE_MINUTES = 10;
 
 interface Props {
@@ -23,8 +25,8 @@ interface Props {
 export function PeoplePane({ desk, tab, selected }: Props): JSX.Element {
   const counts: Record<PeopleTab, number> = {
     chat: 0,
-    questions: desk.queue.value.length + desk.privates.value.length,
-    held: desk.held.value.length,
+    questions: desk.queue.value.length + desk.unanswered.value,
+    triage: desk.triage.value.waiting + desk.hand.value.length,
     pinned: desk.room.value.pinned.length,
     orders: desk.orders.value.length,
   };
@@ -51,15 +53,15 @@ export function PeoplePane({ desk, tab, selected }: Props): JSX.Element {
             tabIndex={tab.value === one ? 0 : -1}
             onClick={() => (tab.value = one)}
           >
-            {t(`console.tab_${one}`)}
-            {counts[one] > 0 && <span class={`count-badge ${one === "held" ? "hot" : ""}`}>{counts[one]}</span>}
+            {t(one === "triage" ? "mod.tab" : `console.tab_${one}`)}
+            {counts[one] > 0 && <span class={`count-badge ${one === "triage" ? "hot" : ""}`}>{counts[one]}</span>}
           </button>
         ))}
       </div>
       <div class="people-panel" role="tabpanel" id="people-panel" aria-labelledby={`people-tab-${tab.value}`}>
         {tab.value === "chat" && <Chat desk={desk} selected={selected} />}
         {tab.value === "questions" && <Questions desk={desk} />}
-        {tab.value === "held" && <Held desk={desk} />}
+        {tab.value === "triage" && <Triage desk={desk} />}
         {tab.value === "pinned" && <Pinned desk={desk} />}
         {tab.value === "orders" && <Orders orders={desk.orders.value} />}
       </div>
@@ -82,6 +84,7 @@ function Chat({ desk, selected }: { desk: Desk; selected: Signal<string> }): JSX
   };
   return (
     <>
+      <ModerationHead desk={desk} />
       {desk.room.value.shed > 0 && <p class="shed">{t("console.shed", { count: Math.round(desk.room.value.shed) })}</p>}
       {lines.length === 0 ? (
         <EmptyState icon="chat" title={t("console.chat_empty")}>
@@ -112,6 +115,7 @@ function Chat({ desk, selected }: { desk: Desk; selected: Signal<string> }): JSX
 
 function ChatLine(props: { line: Line; isSelected: boolean; onSelect: () => void; desk: Desk }): JSX.Element {
   const { line, desk } = props;
+  const [acting, setActing] = useState(false);
   return (
     <li class={`chat-line role-${line.role} kind-${line.kind} ${props.isSelected ? "selected" : ""}`}>
       <Words line={line} onSelect={props.onSelect} selected={props.isSelected} />
@@ -131,9 +135,11 @@ function ChatLine(props: { line: Line; isSelected: boolean; onSelect: () => void
         <IconButton
           icon="trash"
           label={t("console.hide_line")}
-          onClick={() => void desk.command({ do: "hide_line", line_id: line.line_id })}
+          onClick={() => void desk.hideLine(line)}
         />
+        {line.role === "viewer" && <IconButton icon="more" label={t("mod.more")} onClick={() => setActing(true)} />}
       </span>
+      {acting && <LineSheet desk={desk} line={line} onClose={() => setActing(false)} />}
     </li>
   );
 }
@@ -194,7 +200,7 @@ function SayAsHost({ desk }: { desk: Desk }): JSX.Element {
 
 function Questions({ desk }: { desk: Desk }): JSX.Element {
   const queue = desk.queue.value;
-  const privates = desk.privates.value;
+  const privates = desk.inbox.value;
   const answered = desk.room.value.questions.filter((question) => question.status === "answered");
   if (!queue.length && !privates.length && !answered.length)
     return (
@@ -206,10 +212,8 @@ function Questions({ desk }: { desk: Desk }): JSX.Element {
     <div class="scroll">
       {privates.length > 0 && (
         <Group title={t("console.private_questions")}>
-          {privates.map(({ line }) => (
-            <li key={line.line_id} class="question private">
-              <Words line={line} />
-            </li>
+          {[...privates].sort((a, b) => Number(!!a.answer) - Number(!!b.answer) || a.at_ms - b.at_ms).map((one) => (
+            <PrivateAsked key={one.question_id} question={one} desk={desk} />
           ))}
         </Group>
       )}
@@ -333,61 +337,7 @@ function QueuedQuestion({ question, desk }: { question: Question; desk: Desk }):
   );
 }
 
-// --- held, pinned ---------------------------------------------------------------------------------------------------
-
-function Held({ desk }: { desk: Desk }): JSX.Element {
-  const held = desk.held.value;
-  if (!held.length)
-    return (
-      <EmptyState icon="check" title={t("console.held_empty")}>
-        <p>{t("console.held_empty_text")}</p>
-      </EmptyState>
-    );
-  return (
-    <ul class="scroll cards-list">
-      {held.map((one) => (
-        <HeldLine key={one.line.line_id} held={one} desk={desk} />
-      ))}
-    </ul>
-  );
-}
-
-function HeldLine({ held, desk }: { held: DeskLine; desk: Desk }): JSX.Element {
-  const { line, viewer_id } = held;
-  const act = async (command: Parameters<Desk["command"]>[0]): Promise<void> => {
-    if (await desk.command(command)) desk.forgetHeld(line.line_id);
-  };
-  return (
-    <li class="held">
-      <Words line={line} />
-      <div class="row">
-        <button
-          type="button"
-          class="button button-soft button-small"
-          onClick={() => void act({ do: "let_through", line_id: line.line_id })}
-        >
-          {t("console.let_through")}
-        </button>
-        <button
-          type="button"
-          class="button button-quiet button-small"
-          onClick={() => void act({ do: "hide_line", line_id: line.line_id })}
-        >
-          {t("console.drop")}
-        </button>
-        {viewer_id && (
-          <button
-            type="button"
-            class="button button-danger button-small"
-            onClick={() => void act({ do: "mute", viewer_id, minutes: MUTE_MINUTES })}
-          >
-            {t("console.mute", { minutes: MUTE_MINUTES })}
-          </button>
-        )}
-      </div>
-    </li>
-  );
-}
+// --- pinned ---------------------------------------------------------------------------------------------------------
 
 function Pinned({ desk }: { desk: Desk }): JSX.Element {
   const pinned = desk.room.value.pinned;

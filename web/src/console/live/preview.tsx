@@ -8,7 +8,7 @@ import { money, percentOff } from "../../shared/money";
 import type { VideoFacts } from "../../shared/protocol";
 import { Picture } from "../../shared/ui";
 import type { Desk } from "../desk";
-import { mount } from "../../shared/player";
+import { hasPicture, mount } from "../../shared/player";
 import { currency } from "../server";
 
 export function Preview({ desk }: { desk: Desk }): JSX.Element {
@@ -19,7 +19,7 @@ export function Preview({ desk }: { desk: Desk }): JSX.Element {
     <figure class="preview">
       <figcaption>{t("console.preview")}</figcaption>
       <div class="preview-screen on-video">
-        <Moving video={show.video} />
+        <Moving video={show.video} showId={desk.showId} />
         {interrupted && (
           <div class="preview-slate">
             <p class="display">{desk.room.value.note || t("console.back_soon")}</p>
@@ -63,12 +63,12 @@ function OnAir({ desk }: { desk: Desk }): JSX.Element | null {
 }
 
 /** The picture with its sound off; the player keeps it in time with everyone's. */
-function Moving({ video }: { video: VideoFacts }): JSX.Element {
+function Moving({ video, showId }: { video: VideoFacts; showId: string }): JSX.Element {
   const element = useRef<HTMLVideoElement>(null);
-  const moves = video.kind !== "none" && !!video.url;
+  const moves = hasPicture(video);
   useEffect(() => {
     if (!moves || !element.current) return;
-    const player = mount(element.current, video);
+    const player = mount(element.current, video, showId);
     return () => player.destroy();
   }, [moves, video.kind, video.url, video.started_at_ms]);
   if (moves)

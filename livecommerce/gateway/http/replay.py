@@ -1,0 +1,121 @@
+"""The replay over HTTP: a show that is over, for who might have watched it live.
+
+What arrives: calls with a settled identity. What leaves: what `shows.replay` and the recording have. It decides
+nothing, except who may look: whoever could have come in.
+"""
+
+import msgspec
+from starlette.responses import FileResponse, Response
+
+from livecommerce.errors import R, Refused
+from livecommerce.gateway.api import Call, Table
+from livecommerce.gateway.http.video import address_of, watchable
+from livecommerce.protocol.facts import Line, ShowFacts, Stamped
+from livecommerce.shows import replay
+from livecommerce.shows.replay import LINES_MAX, Chapter
+from livecommerce.video.screen import Screen
+
+table = Table()
+
+_REFUSES = (R.NOT_FOUND, R.NOT_INVITED, R.BANNED, R.WRONG_STATE)
+_WINDOW_MS_MAX = 600_000
+
+
+class Replay(msgspec.Struct, frozen=True):
+    """A show as it was. `picture`: where its recording is played, "" where nothing was filmed; `begins_at_ms` is the
+    recording's first moment on the events' clock, `length_ms` what can be played."""
+
+    show: ShowFacts
+    events: tuple[Stamped, ...]
+    chapters: tuple[Chapter, ...]
+    picture: str
+    begins_at_ms: float | None
+    length_ms: float
+
+
+class Lines(msgspec.Struct, frozen=True):
+    """What was said in a stretch; `more`: it holds more than these."""
+
+    lines: tuple[Line, ...]
+    more: bool
+
+
+@table.get("/api/shows/{show_id}/replay", answer=Replay, refuses=_REFUSES)
+async def replay_of_show(call: Call) -> Replay:
+    """A show that is over: its events, its chapters, its recording."""
+    facts = await _over(call)
+    told = await replay.events_of(call.parts.database, facts.show_id)
+    screen = _screen(call, facts.show_id)
+    if screen is None:
+        return Replay(facts, told.events, told.chapters, "", None, 0)
+    timeline = screen.timeline
+    return Replay(
+        facts,
+        told.events,
+        told.chapters,
+        f"{address_of(call, facts)}/replay.m3u8",
+        timeline.parts[0].programme_ms,
+        timeline.duration_ms,
+    )
+
+
+@table.get("/api/shows/{show_id}/replay/lines", answer=Lines, refuses=(*_REFUSES, R.MALFORMED))
+async def replay_lines(call: Call) -> Lines:
+    """What was said between two instants (`from`, `to`; milliseconds, ten minutes at most)."""
+    facts = await _over(call)
+    try:
+        from_ms, to_ms = int(call.query("from")), int(call.query("to"))
+    except ValueError:
+        raise Refused(R.MALFORMED, expected="from and to in milliseconds") from None
+    if not 0 <= from_ms < to_ms <= from_ms + _WINDOW_MS_MAX:
+        raise Refused(R.MALFORMED, expected=f"from before to, at most {_WINDOW_MS_MAX // 60_000} minutes apart")
+    lines = await replay.lines_of(call.parts.database, facts.show_id, from_ms, to_ms)
+    return Lines(lines, len(lines) == LINES_MAX)
+
+
+@table.get("/api/shows/{show_id}/chapters.vtt", answer=Response, refuses=_REFUSES)
+async def chapters_file(call: Call) -> Response:
+    """The chapters as WebVTT, timed from the recording's beginning."""
+    facts = await _over(call)
+    told = await replay.events_of(call.parts.database, facts.show_id)
+    screen = _screen(call, facts.show_id)
+    if screen is None:
+        raise Refused(R.NOT_FOUND, what="recording")
+    parts = screen.timeline.parts
+    text = replay.web_vtt(told.chapters, parts[0].programme_ms, parts[-1].programme_ms + parts[-1].duration_ms)
+    return Response(text, media_type="text/vtt; charset=utf-8")
+
+
+@table.get(
+    "/api/staff/shows/{show_id}/recording/{epoch}.mp4",
+    auth="staff",
+    roles=("admin", "manager", "advisor"),
+    answer=Response,
+    refuses=(R.NOT_FOUND, R.FORBIDDEN),
+)
+async def recording_file(call: Call) -> Response:
+    """One uninterrupted piece of the recording, as a file. `0` is the first."""
+    show_id, epoch = call.path("show_id"), call.path("epoch")
+    await call.parts.shows.for_staff(call.the_staff(), show_id)
+    path = call.parts.studio.file(show_id, int(epoch)) if epoch.isdigit() and len(epoch) < 9 else None
+    if path is None:
+        raise Refused(R.NOT_FOUND, what="recording")
+    return FileResponse(path, media_type="video/mp4", filename=f"{show_id}-{epoch}.mp4")
+
+
+async def _over(call: Call) -> ShowFacts:
+    """The facts of a show that is over and that the caller could have watched."""
+    facts = await watchable(call)
+    if facts.status != "ended":
+        raise Refused(R.WRONG_STATE, state=facts.status)
+    return facts
+
+
+def _screen(call: Call, show_id: str) -> Screen | None:
+    """The show's recording, if anything was filmed."""
+    try:
+        screen = call.parts.studio.screen(show_id)
+    except Refused:
+        return None
+    screen.look()
+    return screen if screen.timeline.parts else None

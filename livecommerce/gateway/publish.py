@@ -1,0 +1,192 @@
+"""The socket on which a camera sends: a page of ours, or any program that speaks the same few messages.
+
+    camera:  {"type":"begin","epoch":"…","mime":"video/webm;codecs=h264,opus","t0_ms":…}   a recorder has started
+             <binary: chunk number in 4 bytes, when it was made in 8 (a double, ms of the server's clock; 0: no
+             word of it), both big-endian; then the chunk>
+             {"type":"finish"}                                                            it has stopped
+    server:  {"type":"ready","next":0}        send from this chunk on
+             {"type":"ack","next":17}         everything before is with us; keep what is not until then
+             {"type":"health",…}              every second
+             {"type":"refused","number":…}    what cannot be; `again`: begin a new epoch, else stop
+
+What arrives: one WebSocket of a member of staff whose scope the show is in. What leaves: chunks for the show's
+publisher. A line that breaks leaves its publisher waiting for the next. It does not know containers or playlists.
+"""
+
+import asyncio
+import contextlib
+import struct
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import structlog
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from livecommerce.errors import Close, R, Refused
+from livecommerce.gateway.admission import tokens_in
+from livecommerce.gateway.door import Admitted
+from livecommerce.video.publisher import Health, Publisher
+
+if TYPE_CHECKING:
+    from livecommerce.app import Parts
+
+log = structlog.get_logger(__name__)
+
+SUBPROTOCOL = "livecommerce.camera.v1"
+_ROLES = ("host", "manager", "admin")
+_HEALTH_SECONDS = 1.0
+_HEAD = struct.Struct(">Id")
+_Short = Annotated[str, msgspec.Meta(max_length=120)]
+
+
+class Begin(msgspec.Struct, frozen=True, tag="begin", forbid_unknown_fields=True):
+    epoch: Annotated[str, msgspec.Meta(min_length=8, max_length=40)]
+    mime: _Short
+    t0_ms: float | None = None
+
+
+class Finish(msgspec.Struct, frozen=True, tag="finish", forbid_unknown_fields=True):
+    """The recorder has stopped; another may begin."""
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    next: int
+
+
+class Ack(msgspec.Struct, frozen=True, tag="ack"):
+    next: int
+
+
+class HealthTold(msgspec.Struct, frozen=True, tag="health"):
+    health: Health
+
+
+class RefusedTold(msgspec.Struct, frozen=True, tag="refused"):
+    number: int
+    word: str
+    text: str
+    again: bool
+    after_ms: int | None = None
+
+
+_decode = msgspec.json.Decoder(Begin | Finish).decode
+_Told = Ready | Ack | HealthTold | RefusedTold
+
+
+def publish_endpoint(parts: "Parts") -> Callable[[WebSocket], Awaitable[None]]:
+    """The endpoint over these parts."""
+
+    async def serve(socket: WebSocket) -> None:
+        offered = [each.strip() for each in socket.headers.get("sec-websocket-protocol", "").split(",")]
+        await socket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
+        line = _Line(parts, socket, tokens_in(offered))
+        try:
+            await line.run()
+        except Refused as refused:
+            await line.hang_up(refused)
+        except WebSocketDisconnect:
+            pass
+
+    return serve
+
+
+class _Line:
+    """One camera's connection, from its proof of who it is to its end."""
+
+    def __init__(self, parts: "Parts", socket: WebSocket, token: str) -> None:
+        self._parts = parts
+        self._socket = socket
+        self._token = token
+        self._show_id: str = socket.path_params["show_id"]
+        self._over = False
+
+    async def run(self) -> None:
+        """Until the camera goes. Raises `Refused` where it may not be here, `WebSocketDisconnect` where it left."""
+        until_ms = (await self._prove()).until_ms
+        studio = self._parts.studio
+        publisher = await studio.publisher(self._show_id)
+        if publisher.line_taken:
+            raise Refused(R.VIDEO_TAKEN)
+        publisher.line_taken = True
+        telling = asyncio.create_task(self._tell_health(publisher), name="camera-health")
+        try:
+            while True:
+                message = await self._socket.receive()
+                if message["type"] == "websocket.disconnect":
+                    raise WebSocketDisconnect(message.get("code", 1006))
+                if self._parts.clock.now_ms() >= until_ms:
+                    until_ms = (await self._prove()).until_ms
+                if self._over:
+                    await publisher.finish()
+                    raise Refused(R.SHOW_OVER)
+                await self._answer(publisher, message.get("bytes"), message.get("text"))
+        finally:
+            telling.cancel()
+            publisher.line_taken = False
+            publisher.lost()
+            await studio.let_go(self._show_id)
+
+    async def _prove(self) -> Admitted:
+        """By cookie the session may be asked again and again; a short token is proved once, at the beginning."""
+        headers = self._socket.headers
+        admitted = await self._parts.door.verify_socket(
+            self._token, headers.get("cookie", ""), headers.get("origin", ""), self._show_id, headers.get("host", "")
+        )
+        if admitted.role not in _ROLES:
+            raise Refused(R.FORBIDDEN)
+        await self._refuse_over()
+        return admitted
+
+    async def _refuse_over(self) -> None:
+        if (await self._parts.shows.facts(self._show_id)).status in ("ended", "cancelled"):
+            raise Refused(R.SHOW_OVER)
+
+    async def _answer(self, publisher: Publisher, data: bytes | None, text: str | None) -> None:
+        try:
+            if data is not None:
+                if len(data) <= _HEAD.size:
+                    raise Refused(R.MALFORMED, expected=f"{_HEAD.size} bytes of number and time, and a chunk")
+                number, made_ms = _HEAD.unpack_from(data)
+                await self._send(Ack(await publisher.push(number, data[_HEAD.size :], made_ms or None)))
+            elif text is not None:
+                await self._obey(publisher, text)
+        except Refused as refused:
+            row = refused.why.value
+            await self._send(RefusedTold(row.number, row.word, refused.text, row.again, refused.after_ms))
+
+    async def _obey(self, publisher: Publisher, text: str) -> None:
+        try:
+            wish = _decode(text)
+        except msgspec.DecodeError as error:
+            raise Refused(R.MALFORMED, expected=str(error)[:200]) from None
+        if isinstance(wish, Begin):
+            await self._send(Ready(await publisher.begin(wish.epoch, wish.mime, wish.t0_ms)))
+        else:
+            await publisher.finish()
+
+    async def _tell_health(self, publisher: Publisher) -> None:
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+            while True:
+                await self._parts.clock.sleep(_HEALTH_SECONDS)
+                await self._send(HealthTold(publisher.health))
+                self._over = await self._is_over()
+
+    async def _is_over(self) -> bool:
+        """Nobody films on after the end. Where the ledger is away, nobody knows, and filming goes on."""
+        try:
+            await self._refuse_over()
+        except Refused as refused:
+            return refused.why is R.SHOW_OVER
+        return False
+
+    async def _send(self, told: _Told) -> None:
+        await self._socket.send_text(msgspec.json.encode(told).decode())
+
+    async def hang_up(self, refused: Refused) -> None:
+        """Say why, then close: for good, or to come back."""
+        row = refused.why.value
+        log.info("camera_refused", show_id=self._show_id, word=row.word)
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+            await self._send(RefusedTold(row.number, row.word, refused.text, row.again, refused.after_ms))
+            await self._socket.close(Close.FULL if row.again else Close.FORBIDDEN, row.word)

@@ -1,0 +1,144 @@
+"""All shows' pictures in this process: who publishes, what is fetched, and by which word in an address.
+
+What arrives: show ids. What leaves: the publisher and the screen of each, made when first asked for and let go when
+nobody has for a while. Addresses of shows that are not for everybody carry a signed word with its own end, since a
+player sends no header: `open` stands for everybody. It does not know sockets, requests, or what a show is.
+"""
+
+import asyncio
+import functools
+import hashlib
+import hmac
+from pathlib import Path
+
+from livecommerce.clock import Clock
+from livecommerce.errors import R, Refused
+from livecommerce.ids import is_id
+from livecommerce.settings import Settings
+from livecommerce.video.publisher import Limits, Publisher, Transcodes, open_publisher
+from livecommerce.video.recording import Recording
+from livecommerce.video.screen import Screen
+
+OPEN = "open"
+WORD_HOURS = 12
+# A player asks again long before; proxies wait a minute.
+_WAIT_SECONDS_MAX = 20.0
+_UNUSED_SECONDS_MAX = 120.0
+
+
+class Studio:
+    """One a process. `aclose` ends what is being published here."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._folder = settings.data / "video"
+        self._clock = clock
+        self._key = hmac.digest(settings.secret.encode(), b"video", "sha256")
+        self._limits = Limits(
+            part_ms=settings.video_part_ms,
+            keep_seconds=settings.video_keep_seconds,
+            hours_max=settings.video_hours_max,
+            transcodes_max=settings.video_transcodes_max,
+        )
+        self._transcodes = Transcodes(settings.video_transcodes_max)
+        self._publishers: dict[str, Publisher] = {}
+        self._opening = asyncio.Lock()
+        self._screens: dict[str, Screen] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    # --- publishing -------------------------------------------------------------------------------------------------
+
+    async def publisher(self, show_id: str) -> Publisher:
+        """The show's one publisher. Refuses VIDEO_TAKEN where it is another process's."""
+        async with self._opening:
+            found = self._publishers.get(show_id)
+            if found is None or found.state == "over":
+                found = await open_publisher(
+                    show_id,
+                    self._of(show_id),
+                    self._limits,
+                    self._transcodes,
+                    self._clock,
+                    functools.partial(self._changed, show_id),
+                )
+                self._publishers[show_id] = found
+            return found
+
+    def publishing(self, show_id: str) -> Publisher | None:
+        """Who publishes here, if anybody does."""
+        found = self._publishers.get(show_id)
+        return found if found is not None and found.state != "over" else None
+
+    async def let_go(self, show_id: str) -> None:
+        """Whoever publishes this show leaves it to others, where no camera is there or about to come back."""
+        async with self._opening:
+            found = self._publishers.get(show_id)
+            if found is not None and not found.line_taken and found.state == "idle":
+                del self._publishers[show_id]
+                await found.aclose()
+
+    def _changed(self, show_id: str) -> None:
+        found = self._publishers.get(show_id)
+        if found is not None and found.state == "idle" and not found.line_taken:
+            task = asyncio.create_task(self.let_go(show_id))
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+
+    # --- watching ---------------------------------------------------------------------------------------------------
+
+    def screen(self, show_id: str) -> Screen:
+        """What players fetch of this show. Refuses NOT_FOUND where it never had a picture of ours."""
+        found = self._screens.get(show_id)
+        if found is None:
+            if not is_id(show_id) or not Recording(self._of(show_id)).exists:
+                raise Refused(R.NOT_FOUND, what="picture")
+            self._forget_unused()
+            found = self._screens[show_id] = Screen(self._of(show_id), self._clock, _WAIT_SECONDS_MAX)
+        return found
+
+    def file(self, show_id: str, epoch: int) -> Path | None:
+        """The file of one epoch; None where it is not there."""
+        path = self._of(show_id) / f"{epoch}.mp4" if is_id(show_id) else None
+        return path if path is not None and path.exists() else None
+
+    def word(self, show_id: str) -> str:
+        """A word that opens this show's picture for some hours."""
+        until = (self._clock.now_ms() // 1000 + WORD_HOURS * 3600) // 3600 * 3600
+        return f"{until:x}-{self._signed(show_id, until)}"
+
+    def opens(self, word: str, show_id: str) -> bool:
+        """Whether a signed word opens this show now."""
+        until, _, signature = word.partition("-")
+        try:
+            until_s = int(until, 16)
+        except ValueError:
+            return False
+        genuine = hmac.compare_digest(self._signed(show_id, until_s).encode(), signature.encode())
+        return genuine and until_s * 1000 > self._clock.now_ms()
+
+    def stream_key(self, show_id: str) -> str:
+        """What an encoder is told to open this show with. The same for as long as the server's secret is."""
+        return f"{show_id}.{hmac.new(self._key, f'key:{show_id}'.encode(), hashlib.sha256).hexdigest()[:24]}"
+
+    def show_of_key(self, key: str) -> str:
+        """The show that a key opens; "" for a wrong one."""
+        show_id = key.partition(".")[0]
+        genuine = is_id(show_id) and hmac.compare_digest(self.stream_key(show_id).encode(), key.encode())
+        return show_id if genuine else ""
+
+    async def aclose(self) -> None:
+        publishers, self._publishers = list(self._publishers.values()), {}
+        for publisher in publishers:
+            await publisher.aclose()
+        await asyncio.gather(*self._leaving, return_exceptions=True)
+
+    def _of(self, show_id: str) -> Path:
+        assert is_id(show_id), "a show's id names its folder"
+        return self._folder / show_id
+
+    def _signed(self, show_id: str, until_s: int) -> str:
+        return hmac.new(self._key, f"{show_id}:{until_s}".encode(), hashlib.sha256).hexdigest()[:32]
+
+    def _forget_unused(self) -> None:
+        since = self._clock.monotonic() - _UNUSED_SECONDS_MAX
+        for show_id in [each for each, screen in self._screens.items() if screen.used_at < since]:
+            del self._screens[show_id]

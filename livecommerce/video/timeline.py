@@ -1,0 +1,176 @@
+"""What was filmed, in order: rows of a recording become parts, parts become segments, each with its programme time.
+
+What arrives: rows as the recording has them. What leaves: segments a player may ask for, and where in which file their
+bytes lie. It does not know files, playlists or players.
+
+    epoch     one encoder's uninterrupted stream. Every break (network, rotation, another camera) begins a new one.
+    part      one fragment of it, the smallest thing a player fetches.
+    segment   parts up to the next picture that stands alone, once there are `segment_ms` of them.
+
+Programme time is the server's clock at the moment something was filmed: `t0_ms` of its epoch + its place in the
+stream. Where the encoder's clock drifts, a `ClockStep` moves t0 for what comes later.
+"""
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+SEGMENT_MS = 2000
+# An encoder that sends no picture that stands alone for so long gets its segments cut all the same.
+SEGMENT_MS_MAX = 12_000
+
+
+class EpochBegins(msgspec.Struct, frozen=True, tag="epoch", tag_field="row"):
+    """A new stream. Its file begins with `header_bytes` of header. `t0_ms`: server time of its zero."""
+
+    epoch: int
+    t0_ms: float
+    header_bytes: int
+    codecs: str
+    width: int = 0
+    height: int = 0
+
+
+class FragmentAdded(msgspec.Struct, frozen=True, tag="part", tag_field="row"):
+    """One fragment, at `offset` of its epoch's file. Times in ms of the stream's own clock."""
+
+    epoch: int
+    offset: int
+    size: int
+    at_ms: float
+    duration_ms: float
+    alone: bool
+
+
+class ClockStep(msgspec.Struct, frozen=True, tag="clock", tag_field="row"):
+    """From here on this epoch's zero is at `t0_ms`."""
+
+    epoch: int
+    t0_ms: float
+
+
+class RecordingEnds(msgspec.Struct, frozen=True, tag="end", tag_field="row"):
+    """Nothing more will come: the show is over."""
+
+    at_ms: int
+
+
+Row = EpochBegins | FragmentAdded | ClockStep | RecordingEnds
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """`number` counts all parts of a recording. `programme_ms` is when it was filmed, on the server's clock."""
+
+    number: int
+    epoch: int
+    offset: int
+    size: int
+    programme_ms: float
+    duration_ms: float
+    alone: bool
+
+    @property
+    def ends_at(self) -> int:
+        return self.offset + self.size
+
+
+@dataclass(slots=True)
+class Segment:
+    """Consecutive parts of one epoch. `number` is HLS's media sequence number."""
+
+    number: int
+    epoch: EpochBegins
+    parts: list[Part] = field(default_factory=list)
+    whole: bool = False  # no part will be added
+    duration_ms: float = 0.0
+
+    @property
+    def programme_ms(self) -> float:
+        return self.parts[0].programme_ms
+
+    def add(self, part: Part) -> None:
+        self.parts.append(part)
+        self.duration_ms += part.duration_ms
+
+
+class Timeline:
+    """Grows by `add`; nothing that was told once is ever taken back."""
+
+    def __init__(self, segment_ms: float = SEGMENT_MS) -> None:
+        self._segment_ms = segment_ms
+        self._epoch: EpochBegins | None = None
+        self._t0_ms = 0.0
+        self.segments: list[Segment] = []
+        self.parts: list[Part] = []
+        self.epochs: dict[int, EpochBegins] = {}
+        self.ended = False
+        self.segment_ms_max = 0.0  # of those that are whole
+        self.part_ms_max = 0.0
+
+    def add(self, row: Row) -> None:
+        """Rows that contradict what is known (a part of no epoch, anything after the end) are left out."""
+        if self.ended:
+            return
+        match row:
+            case EpochBegins():
+                self._close()
+                self._epoch, self._t0_ms = row, row.t0_ms
+                self.epochs[row.epoch] = row
+            case ClockStep() if self._epoch and row.epoch == self._epoch.epoch:
+                self._t0_ms = row.t0_ms
+            case FragmentAdded() if self._epoch and row.epoch == self._epoch.epoch:
+                self._add_part(self._epoch, row)
+            case RecordingEnds():
+                self._close()
+                self.ended = True
+            case _:
+                pass
+
+    def _add_part(self, epoch: EpochBegins, row: FragmentAdded) -> None:
+        part = Part(
+            len(self.parts),
+            row.epoch,
+            row.offset,
+            row.size,
+            self._t0_ms + row.at_ms,
+            row.duration_ms,
+            row.alone,
+        )
+        if not self.segments or self.segments[-1].whole or self._is_full(self.segments[-1], part):
+            self._close()
+            self.segments.append(Segment(len(self.segments), epoch))
+        self.segments[-1].add(part)
+        self.parts.append(part)
+        self.part_ms_max = max(self.part_ms_max, row.duration_ms)
+
+    def _is_full(self, segment: Segment, following: Part) -> bool:
+        # A keyframe every second is never exactly one second apart.
+        enough = segment.duration_ms >= self._segment_ms * 0.9
+        return (enough and following.alone) or segment.duration_ms >= SEGMENT_MS_MAX
+
+    def _close(self) -> None:
+        if self.segments and not self.segments[-1].whole:
+            self.segments[-1].whole = True
+            self.segment_ms_max = max(self.segment_ms_max, self.segments[-1].duration_ms)
+
+    def has(self, segment: int, part: int | None) -> bool:
+        """Whether a segment is whole, or has its part of that place (0 is its first)."""
+        if segment < len(self.segments):
+            found = self.segments[segment]
+            return found.whole or (part is not None and part < len(found.parts))
+        return False
+
+    def span(self, first: int, last: int) -> tuple[int, int, int] | None:
+        """(epoch, offset, bytes) of parts `first` to `last`; None where they are not there or not of one epoch."""
+        if not 0 <= first <= last < len(self.parts):
+            return None
+        begin, end = self.parts[first], self.parts[last]
+        if begin.epoch != end.epoch:
+            return None
+        return begin.epoch, begin.offset, end.ends_at - begin.offset
+
+    @property
+    def duration_ms(self) -> float:
+        """What can be played, gaps left out."""
+        return sum(segment.duration_ms for segment in self.segments)

@@ -1,0 +1,259 @@
+"""From a host's camera to a viewer's phone, both in a real Chromium: the picture, its clock, and what breaks it."""
+
+import asyncio
+import statistics
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import expect
+
+from tests.browser.conftest import PHONE, People, Person, share_url
+from tests.live_server import Deal, LiveServer, Show, live_show, until
+from tests.video.films import needs_ffmpeg
+
+pytestmark = [pytest.mark.browser, needs_ffmpeg, pytest.mark.asyncio(loop_scope="session")]
+
+# A camera that films a clock: 32 bits of the machine's milliseconds as black and white blocks, so that whoever sees the
+# picture can say when it was filmed. Chromium's own fake camera cannot be read.
+FILMS_A_CLOCK = """
+navigator.mediaDevices.getUserMedia = async () => {
+  const canvas = Object.assign(document.createElement("canvas"), { width: 320, height: 568 });
+  const paint = canvas.getContext("2d");
+  setInterval(() => {
+    const now = Date.now() % 2 ** 32;
+    for (let bit = 0; bit < 32; bit += 1) {
+      paint.fillStyle = Math.floor(now / 2 ** bit) % 2 ? "#fff" : "#000";
+      paint.fillRect((bit % 4) * 80, Math.floor(bit / 4) * 71, 80, 71);
+    }
+  }, 1000 / 30);
+  const stream = canvas.captureStream(30);
+  const sound = new AudioContext();
+  const out = sound.createMediaStreamDestination();
+  const tone = sound.createOscillator();
+  tone.connect(out);
+  tone.start();
+  out.stream.getAudioTracks().forEach((track) => stream.addTrack(track));
+  return stream;
+};
+"""
+# What the viewer's picture shows now, and what its page takes for the programme's time; null before there is one.
+READS_IT = """() => {
+  const video = document.querySelector("video.stage-video");
+  if (!video?.videoWidth || video.paused) return null;
+  const canvas = Object.assign(document.createElement("canvas"), { width: 320, height: 568 });
+  const paint = canvas.getContext("2d");
+  paint.drawImage(video, 0, 0, 320, 568);
+  const seen = Date.now(), programme = video.programmeMs();
+  let read = 0;
+  for (let bit = 0; bit < 32; bit += 1) {
+    const [red] = paint.getImageData((bit % 4) * 80 + 40, Math.floor(bit / 4) * 71 + 35, 1, 1).data;
+    if (red > 127) read += 2 ** bit;
+  }
+  const filmed = Math.floor(seen / 2 ** 32) * 2 ** 32 + read;
+  return { delay: seen - filmed, off: programme === null ? null : programme - filmed };
+}"""
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def filmed(server: LiveServer) -> AsyncIterator[Show]:
+    """A show on air whose picture this server films."""
+    async with live_show(server, title="The evening reds") as show:
+        await show.host.patch(f"/api/staff/shows/{show.show_id}", {"video": {"kind": "own"}})
+        yield show
+
+
+async def camera(people: People, show: Show, script: str = "") -> Person:
+    """The host with her phone in her hand, on the camera page."""
+    host = await people.host(viewport=PHONE)
+    if script:
+        await host.page.add_init_script(script)
+    await host.open(f"/camera/{show.show_id}")
+    return host
+
+
+async def sends(host: Person) -> None:
+    await host.button("Send the picture").click()
+    await expect(host.page.locator(".camera-line .line-good")).to_be_visible()
+
+
+async def sees(viewer: Person) -> None:
+    await expect(viewer.page.locator("video.stage-video.is-seen")).to_be_visible()
+
+
+async def plays_on(viewer: Person, seconds: float) -> None:
+    """The picture moves on by so much."""
+    began = await place(viewer)
+    await insist_on(lambda: _beyond(viewer, began + seconds))
+
+
+async def place(viewer: Person, video: str = "video.stage-video") -> float:
+    """Seconds into what her player plays."""
+    return float(await viewer.page.evaluate(f"document.querySelector('{video}').currentTime"))
+
+
+async def _beyond(viewer: Person, seconds: float, video: str = "video.stage-video") -> bool:
+    return await place(viewer, video) >= seconds
+
+
+async def insist_on(true: Callable[[], Awaitable[bool]]) -> None:
+    """Ask a page again and again; the test's own deadline is the bound."""
+    while not await true():  # noqa: ASYNC110 - a page is asked
+        await asyncio.sleep(0.2)
+
+
+async def test_what_a_phone_films_a_viewer_sees_with_its_card(people: People, filmed: Show) -> None:
+    await filmed.add_card(Deal(5), title="Velvet Lip")
+    host = await camera(people, filmed)
+    await expect(host.page.locator(".camera-next")).to_contain_text("Velvet Lip")
+    await host.photograph("camera-before")
+    await sends(host)
+    viewer = await people.person("Ana")
+    await viewer.enter(await share_url(filmed))
+    await sees(viewer)
+    await host.page.locator(".camera-next").click()
+    await expect(viewer.card).to_contain_text("Velvet Lip")
+    await expect(host.page.locator(".camera-now h1")).to_have_text("Velvet Lip")
+    await host.photograph("camera-live")
+    await viewer.photograph("phone-watch-camera")
+    await plays_on(viewer, 3.0)
+
+    assert host.troubles == []
+    # Until the first part is there, the page asks and is told that there is none.
+    assert [each for each in viewer.troubles if "404" not in each] == []
+
+
+async def test_the_picture_says_when_it_was_filmed(people: People, filmed: Show) -> None:
+    """|programme clock − picture| < 300 ms, by the clock that is burnt into the picture."""
+    host = await camera(people, filmed, FILMS_A_CLOCK)
+    await sends(host)
+    viewer = await people.person("Ana")
+    await viewer.enter(await share_url(filmed))
+    await sees(viewer)
+    looks = await read_often(viewer, 12)
+    off, delay = statistics.median(look["off"] for look in looks), statistics.median(look["delay"] for look in looks)
+
+    print(f"glass to glass {delay:.0f} ms, programme clock off by {off:.0f} ms")
+    assert abs(off) < 300, looks
+    assert delay > 0
+
+
+async def read_often(viewer: Person, times: int) -> list[dict[str, Any]]:
+    looks: list[dict[str, Any]] = []
+    while len(looks) < times:
+        look = await viewer.page.evaluate(READS_IT)
+        if look and look["off"] is not None and 0 < look["delay"] < 60_000:
+            looks.append(look)
+        await asyncio.sleep(0.25)
+    return looks
+
+
+# Breaks the camera's own connection as a network does: no word to either side's program.
+CAN_BE_CUT = """
+const Native = window.WebSocket;
+window.WebSocket = class extends Native {
+  constructor(url, protocols) {
+    super(url, protocols);
+    if (String(url).includes("/publish/")) window.cutTheLine = () => super.close();
+  }
+};
+"""
+
+
+async def test_a_line_that_breaks_heals_and_nothing_ends(people: People, filmed: Show) -> None:
+    host = await camera(people, filmed, CAN_BE_CUT)
+    await sends(host)
+    viewer = await people.person("Ana")
+    await viewer.enter(await share_url(filmed))
+    await sees(viewer)
+    await host.page.evaluate("window.cutTheLine()")
+    await expect(host.page.locator(".camera-line .line-bad")).to_be_visible()
+    await expect(host.page.locator(".camera-line .line-good")).to_be_visible()
+    await plays_on(viewer, 2.0)
+
+
+async def test_the_code_of_the_console_opens_the_camera_on_a_phone(people: People, filmed: Show) -> None:
+    desk = await people.host()
+    await desk.open(f"/console/shows/{filmed.show_id}")
+    await desk.button("Camera").click()
+    await expect(desk.page.get_by_role("img", name="Code that opens the camera on a phone")).to_be_visible()
+    await desk.photograph("desk-camera-code")
+    link = await filmed.host.post(f"/api/staff/shows/{filmed.show_id}/camera", {})
+    phone = await people.person("the phone")
+    await phone.open(link["url"])
+    await expect(phone.button("Send the picture")).to_be_enabled()
+    assert "#" not in phone.page.url
+
+    other = await people.person("another phone")
+    await other.open(link["url"])
+    await other.page.wait_for_url("**/login**")
+
+
+async def test_without_a_camera_the_page_says_what_to_do(people: People, filmed: Show) -> None:
+    host = await camera(
+        people, filmed,
+        "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('no', 'NotAllowedError') }",
+    )  # fmt: skip
+    await expect(host.page.get_by_role("alert")).to_contain_text("The camera is not allowed")
+    await host.photograph("camera-denied")
+    await expect(host.button("Send the picture")).to_be_disabled()
+
+
+async def test_a_server_that_is_killed_loses_no_fragment_and_filming_goes_on(
+    people: People, filmed: Show, server: LiveServer
+) -> None:
+    host = await camera(people, filmed)
+    await sends(host)
+    index = server.data / "video" / filmed.show_id / "index.ndjson"
+    await until(lambda: index.exists() and index.read_bytes().count(b"part") >= 4, "parts on disk")
+    before = index.read_bytes()
+    pid = server.kill("web")
+    await server.until_replaced("web", pid)
+    await until(lambda: index.read_bytes().count(b'"epoch"') > before.count(b'"epoch"'), "a new epoch")
+
+    assert index.read_bytes().startswith(before)
+
+
+async def test_a_show_that_is_over_is_watched_again_with_its_cards_and_words(people: People, filmed: Show) -> None:
+    """The picture plays, its card and chat stand at their moments, today's price beside them."""
+    await filmed.add_card(Deal(5), title="Velvet Lip")
+    host = await camera(people, filmed)
+    await sends(host)
+    viewer = await people.person("Ana")
+    await viewer.enter(await share_url(filmed))
+    await sees(viewer)
+    await viewer.say("I love this red")
+    await host.page.locator(".camera-next").click()
+    await expect(viewer.card).to_contain_text("Velvet Lip")
+    await plays_on(viewer, 4.0)
+    await filmed.command(do="end")
+    await viewer.page.get_by_role("link", name="Watch again").click()
+    page = viewer.page
+    await expect(page.locator(".replay-card")).to_contain_text("No card")
+    await page.get_by_role("button", name="Velvet Lip").click()
+    await expect(page.locator(".replay-card")).to_contain_text("€19.00 in the show")
+    await expect(page.locator(".replay-card")).to_contain_text("today")
+    await expect(page.locator(".replay-lines")).to_contain_text("I love this red")
+    await insist_on(lambda: _has_picture(viewer))
+    await viewer.photograph("phone-replay", whole=True)
+    desk = await people.person("Bea", desk=True)
+    await desk.open(f"/replay/{filmed.show_id}")
+    await expect(desk.page.get_by_role("heading", name="The evening reds")).to_be_visible()
+    await desk.page.get_by_role("button", name="Velvet Lip").click()
+    await insist_on(lambda: _has_picture(desk))
+    await desk.photograph("desk-replay")
+    await desk.page.get_by_role("link", name="See it in the shop").first.click()
+    await expect(desk.page.get_by_role("heading", name="Velvet Lip").first).to_be_visible()
+
+
+async def _has_picture(viewer: Person) -> bool:
+    return bool(await viewer.page.evaluate("document.querySelector('.replay-picture video').videoWidth > 0"))
+
+
+async def test_a_show_that_is_not_over_leads_to_its_room(people: People, filmed: Show) -> None:
+    viewer = await people.person("Ana")
+    await viewer.open(f"/replay/{filmed.show_id}")
+    await viewer.page.wait_for_url(f"**/watch/{filmed.show_id}")
+    await viewer.open("/replay/shw_nothing0000")
+    await expect(viewer.page.get_by_text("There is no replay here")).to_be_visible()

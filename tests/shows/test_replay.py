@@ -1,0 +1,81 @@
+"""A show that is over, as it was: events in order, chapters, what was said; never what a moderator hid."""
+
+import msgspec
+import pytest
+
+from livecommerce.protocol import from_host as c
+from livecommerce.protocol.facts import CardShown, Line, LineHidden, LinePinned, Stamped
+from livecommerce.shows.news import TalkLine
+from livecommerce.shows.replay import LINES_MAX, Chapter, events_of, lines_of, web_vtt
+from tests.shows.world import World
+
+
+def _line(number: int, at_ms: int, text: str = "hello") -> TalkLine:
+    return TalkLine(Line(f"ln_{number:012d}", at_ms, "Ana", text), "vw_ana", False)
+
+
+async def test_events_come_in_their_order_with_offsets_of_their_own(world: World) -> None:
+    show = await world.show()
+    first, second = await world.card(show.show_id), await world.card(show.show_id)
+    for card in (first, second):
+        await world.clock.advance(10)
+        await world.do(show.show_id, c.ShowCard(card.card_id))
+    await world.do(show.show_id, c.End())
+
+    told = await events_of(world.database, show.show_id)
+
+    assert [stamped.offset for stamped in told.events] == list(range(1, len(told.events) + 1))
+    assert [stamped.at_ms for stamped in told.events] == sorted(stamped.at_ms for stamped in told.events)
+    shown = [each.event.card.card_id for each in told.events if isinstance(each.event, CardShown)]
+    assert shown == [first.card_id, second.card_id]
+    assert [chapter.card_id for chapter in told.chapters] == shown
+    assert told.chapters[1].at_ms - told.chapters[0].at_ms == 10_000
+    assert msgspec.json.decode(msgspec.json.encode(told.events), type=tuple[Stamped, ...]) == told.events
+
+
+async def test_what_was_hidden_stays_hidden_whenever_it_was(world: World) -> None:
+    show = await world.show()
+    now = world.clock.now_ms()
+    lines = [_line(number, now + number * 1000, f"line {number}") for number in range(4)]
+    await world.shows.say_record(show.show_id, lines)
+    await world.shows.news.remember_talk(show.show_id, lines)
+    await world.do(show.show_id, c.PinLine(lines[1].line.line_id))
+    await world.do(show.show_id, c.PinLine(lines[2].line.line_id))
+    await world.do(show.show_id, c.HideLine(lines[1].line.line_id))
+
+    said = await lines_of(world.database, show.show_id, now, now + 60_000)
+    events = (await events_of(world.database, show.show_id)).events
+
+    assert [line.text for line in said] == ["line 0", "line 2", "line 3"]
+    assert [each.event.line.text for each in events if isinstance(each.event, LinePinned)] == ["line 2"]
+    assert not any(isinstance(each.event, LineHidden) for each in events)
+    assert b"line 1" not in msgspec.json.encode(events)
+
+
+async def test_talk_is_read_by_stretches_and_bounded(world: World) -> None:
+    show = await world.show()
+    now = world.clock.now_ms()
+    await world.shows.say_record(show.show_id, [_line(number, now + number) for number in range(LINES_MAX + 20)])
+    held = TalkLine(Line("ln_held00000000", now + 5, "Bea", "held"), "vw_bea", True)
+    await world.shows.say_record(show.show_id, [held])
+
+    assert len(await lines_of(world.database, show.show_id, now, now + 10_000)) == LINES_MAX
+    few = await lines_of(world.database, show.show_id, now + 3, now + 6)
+    assert [line.at_ms - now for line in few] == [3, 4, 5]
+    assert await lines_of(world.database, "sh_other0000000", now, now + 10_000) == ()
+
+
+def test_chapters_are_a_webvtt_file_timed_from_the_recordings_beginning() -> None:
+    chapters = (Chapter(500, "a", "Before"), Chapter(1500, "b", "Velvet --> Lip"), Chapter(3_661_500, "c", "Late"))
+
+    assert web_vtt(chapters, 1000, 3_700_000) == (
+        "WEBVTT\n\n"
+        "00:00:00.000 --> 00:00:00.500\nBefore\n\n"
+        "00:00:00.500 --> 01:01:00.500\nVelvet → Lip\n\n"
+        "01:01:00.500 --> 01:01:39.000\nLate\n"
+    )
+
+
+@pytest.mark.parametrize("chapters", [(), (Chapter(9_000, "a", "After the end"),)])
+def test_chapters_outside_of_the_recording_are_left_out(chapters: tuple[Chapter, ...]) -> None:
+    assert web_vtt(chapters, 1000, 5000) == "WEBVTT\n"

@@ -1,0 +1,80 @@
+/**
+ * A show that is over, at any of its moments: the same reducer as the live pages, over the show's log.
+ *
+ * What arrives: events in order, and lines of talk stretch by stretch. What leaves: the room as it was at a programme
+ * time. It does not know players or the screen.
+ */
+import { EMPTY, foldStamped, type RoomState } from "../shared/fold";
+import type { Line, Stamped } from "../shared/protocol";
+
+/** Going on from the moment before is cheap; going back folds again from the beginning. */
+export class Story {
+  private state: RoomState = EMPTY;
+  private next = 0;
+  private atMs = -Infinity;
+
+  constructor(private readonly events: readonly Stamped[]) {}
+
+  at(ms: number): RoomState {
+    if (ms < this.atMs) {
+      this.state = EMPTY;
+      this.next = 0;
+    }
+    this.atMs = ms;
+    for (let event = this.events[this.next]; event && event.at_ms <= ms; event = this.events[this.next]) {
+      this.state = foldStamped(this.state, event);
+      this.next += 1;
+    }
+    return this.state;
+  }
+}
+
+const STRETCH_MS = 60_000;
+const SHOWN_MAX = 80;
+const AGAIN_MS = 5_000;
+
+export type LinesOf = (fromMs: number, toMs: number) => Promise<{ lines: Line[]; more: boolean }>;
+
+/** What was said, fetched a minute at a time around where the picture is. */
+export class Talk {
+  private readonly stretches = new Map<number, readonly Line[]>();
+  private readonly failedAt = new Map<number, number>();
+
+  constructor(
+    private readonly load: LinesOf,
+    private readonly onLoaded: () => void,
+    private readonly local: () => number = Date.now,
+  ) {}
+
+  /** The lines a room would show at this moment; those that are not here yet come with `onLoaded`. */
+  upTo(ms: number): readonly Line[] {
+    const last = Math.floor(ms / STRETCH_MS);
+    for (const stretch of [last - 1, last, last + 1]) this.want(stretch);
+    const lines = [...(this.stretches.get(last - 1) ?? []), ...(this.stretches.get(last) ?? [])];
+    return lines.filter((line) => line.at_ms <= ms).slice(-SHOWN_MAX);
+  }
+
+  private want(stretch: number): void {
+    if (this.stretches.has(stretch) || this.local() - (this.failedAt.get(stretch) ?? -Infinity) < AGAIN_MS) return;
+    this.stretches.set(stretch, []);
+    this.load(stretch * STRETCH_MS, (stretch + 1) * STRETCH_MS).then(
+      ({ lines }) => {
+        this.stretches.set(stretch, lines);
+        this.onLoaded();
+      },
+      () => {
+        this.stretches.delete(stretch);
+        this.failedAt.set(stretch, this.local());
+      },
+    );
+  }
+}
+
+/** "1:02:09" into the recording. */
+export function placeText(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const two = (value: number): string => String(value).padStart(2, "0");
+  const hours = Math.floor(seconds / 3600);
+  const minutes = Math.floor((seconds % 3600) / 60);
+  return hours ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
+}

@@ -1,0 +1,257 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { SUBPROTOCOL, Uplink, type Health, type UplinkStatus } from "../../src/camera/uplink";
+
+/** The server's end of the line, in the test's hands. */
+class FakeSocket {
+  static readonly OPEN = 1;
+  static all: FakeSocket[] = [];
+  readyState = 0;
+  binaryType = "";
+  bufferedAmount = 0;
+  words: { type: string; epoch?: string; mime?: string }[] = [];
+  chunks: { number: number; text: string }[] = [];
+  closedWith: number | null = null;
+  onopen: (() => void) | null = null;
+  onmessage: ((event: { data: string }) => void) | null = null;
+  onclose: ((event: { code: number }) => void) | null = null;
+  constructor(
+    readonly url: string,
+    readonly protocols: string[],
+  ) {
+    FakeSocket.all.push(this);
+  }
+  send(data: string | ArrayBuffer): void {
+    if (typeof data === "string") this.words.push(JSON.parse(data));
+    else this.chunks.push({ number: new DataView(data).getUint32(0), text: new TextDecoder().decode(data.slice(12)) });
+  }
+  close(code: number): void {
+    this.closedWith = code;
+    this.readyState = 3;
+  }
+  open(): void {
+    this.readyState = FakeSocket.OPEN;
+    this.onopen?.();
+  }
+  says(message: object): void {
+    this.onmessage?.({ data: JSON.stringify(message) });
+  }
+  ends(code: number): void {
+    this.readyState = 3;
+    this.onclose?.({ code });
+  }
+}
+
+const last = (): FakeSocket => FakeSocket.all.at(-1) as FakeSocket;
+const bytes = (text: string): ArrayBuffer => new TextEncoder().encode(text).buffer as ArrayBuffer;
+const numbers = (): number[] => last().chunks.map((chunk) => chunk.number);
+
+let status: UplinkStatus[];
+let health: Health[];
+let restarts: number;
+let slow: number;
+let epochs: number;
+let token: string;
+let uplink: Uplink;
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: 1_000_000 });
+  FakeSocket.all = [];
+  status = [];
+  health = [];
+  restarts = slow = epochs = 0;
+  token = "";
+  uplink = new Uplink({
+    url: "ws://shop/publish/sh_1",
+    token: () => token,
+    renewToken: async () => (token = "fresh"),
+    onStatus: (one) => status.push(one),
+    onHealth: (one) => health.push(one),
+    onRestart: () => (restarts += 1),
+    onSlow: () => (slow += 1),
+    WebSocket: FakeSocket as unknown as typeof WebSocket,
+    random: () => 0.5,
+    serverNow: () => 5_000_000 + FakeSocket.all.length,
+    newId: () => `epoch-${++epochs}`,
+  });
+});
+
+afterEach(() => vi.useRealTimers());
+
+function begin(next = 0): void {
+  uplink.begin("video/webm;codecs=h264,opus", 123);
+  last().open();
+  last().says({ type: "ready", next });
+}
+
+describe("sending", () => {
+  test("says what comes, then sends chunks in order with their numbers", () => {
+    begin();
+    for (const text of ["a", "b", "c"]) uplink.push(bytes(text));
+    expect(last().protocols).toEqual([SUBPROTOCOL]);
+    expect(last().words[0]).toEqual({ type: "begin", epoch: "epoch-1", mime: "video/webm;codecs=h264,opus", t0_ms: 123 });
+    expect(last().chunks).toEqual([
+      { number: 0, text: "a" },
+      { number: 1, text: "b" },
+      { number: 2, text: "c" },
+    ]);
+    expect(status.map((one) => one.word)).toEqual(["connecting", "sending"]);
+  });
+
+  test("chunks made before the server is ready wait for it", () => {
+    uplink.begin("video/mp4", 0);
+    uplink.push(bytes("a"));
+    last().open();
+    uplink.push(bytes("b"));
+    expect(numbers()).toEqual([]);
+    last().says({ type: "ready", next: 0 });
+    expect(numbers()).toEqual([0, 1]);
+  });
+
+  test("a pass goes in the list of subprotocols, never in the address", () => {
+    token = "abc";
+    begin();
+    expect(last().protocols).toEqual([SUBPROTOCOL, "token.abc"]);
+    expect(last().url).not.toContain("abc");
+  });
+
+  test("a browser that holds too much for us is given no more until it has sent", () => {
+    begin();
+    last().bufferedAmount = 600_000;
+    uplink.push(bytes("a"));
+    expect(numbers()).toEqual([]);
+    last().bufferedAmount = 0;
+    uplink.push(bytes("b"));
+    expect(numbers()).toEqual([0, 1]);
+  });
+
+  test("the end is told when everything is out", () => {
+    begin();
+    last().bufferedAmount = 600_000;
+    uplink.push(bytes("a"));
+    uplink.finish();
+    expect(last().words.map((word) => word.type)).toEqual(["begin"]);
+    last().bufferedAmount = 0;
+    last().says({ type: "ack", next: 0 });
+    expect(numbers()).toEqual([0]);
+    expect(last().words.map((word) => word.type)).toEqual(["begin", "finish"]);
+  });
+
+  test("health is handed on", () => {
+    begin();
+    last().says({ type: "health", health: { kbps: 1900 } });
+    expect(health).toEqual([{ kbps: 1900 }]);
+  });
+});
+
+describe("a line that breaks", () => {
+  test("goes on with the chunk that is missing, under the same epoch", async () => {
+    begin();
+    for (const text of ["a", "b", "c"]) uplink.push(bytes(text));
+    last().says({ type: "ack", next: 1 });
+    last().ends(1006);
+    uplink.push(bytes("d"));
+    expect(status.at(-1)?.word).toBe("returning");
+    await vi.advanceTimersByTimeAsync(500);
+    last().open();
+    expect(last().words[0]?.epoch).toBe("epoch-1");
+    last().says({ type: "ready", next: 2 });
+    expect(last().chunks).toEqual([
+      { number: 2, text: "c" },
+      { number: 3, text: "d" },
+    ]);
+  });
+
+  test("where the server has lost what came before, the recorder begins anew", async () => {
+    begin();
+    for (const text of ["a", "b"]) uplink.push(bytes(text));
+    last().says({ type: "ack", next: 2 });
+    last().ends(1006);
+    await vi.advanceTimersByTimeAsync(500);
+    last().open();
+    last().says({ type: "ready", next: 0 });
+    expect(restarts).toBe(1);
+    expect(numbers()).toEqual([]);
+    uplink.begin("video/mp4", 5);
+    last().says({ type: "ready", next: 0 });
+    uplink.push(bytes("x"));
+    expect(last().words.at(-1)?.epoch).toBe("epoch-2");
+    expect(last().chunks).toEqual([{ number: 0, text: "x" }]);
+  });
+
+  test("a break so long that chunks had to be given up begins anew", async () => {
+    begin();
+    last().ends(1006);
+    const large = new ArrayBuffer(6_000_000);
+    for (let count = 0; count < 4; count += 1) uplink.push(large);
+    await vi.advanceTimersByTimeAsync(500);
+    last().open();
+    last().says({ type: "ready", next: 0 });
+    expect(restarts).toBe(1);
+  });
+
+  test("comes back by full jitter, and at once when the phone is online again", async () => {
+    begin();
+    last().ends(1006);
+    expect(status.at(-1)).toEqual({ word: "returning", nextTryAtMs: 1_000_250 });
+    uplink.wake();
+    expect(FakeSocket.all).toHaveLength(2);
+    last().ends(1006);
+    expect(FakeSocket.all).toHaveLength(2);
+    await vi.advanceTimersByTimeAsync(250);
+    expect(FakeSocket.all).toHaveLength(3);
+  });
+
+  test("a pass is renewed before it is shown again", async () => {
+    token = "old";
+    begin();
+    last().ends(1006);
+    await vi.advanceTimersByTimeAsync(500);
+    expect(last().protocols[1]).toBe("token.fresh");
+  });
+});
+
+describe("what the server refuses", () => {
+  test("for now: the recorder begins anew after a while", async () => {
+    begin();
+    last().says({ type: "refused", number: 703, word: "video_broken", text: "Broken.", again: true, after_ms: null });
+    expect(restarts).toBe(0);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(restarts).toBe(1);
+  });
+
+  test("for good: says why and stays away", async () => {
+    begin();
+    last().says({ type: "refused", number: 702, word: "no_ffmpeg", text: "No ffmpeg.", again: false, after_ms: null });
+    last().ends(4502);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(status.at(-1)).toEqual({ word: "refused", number: 702, text: "No ffmpeg." });
+    expect(FakeSocket.all).toHaveLength(1);
+  });
+});
+
+test("a line that carries less than is filmed is told once in a while", async () => {
+  begin();
+  uplink.push(bytes("a"));
+  await vi.advanceTimersByTimeAsync(2_500);
+  uplink.push(bytes("b"));
+  uplink.push(bytes("c"));
+  expect(slow).toBe(1);
+  await vi.advanceTimersByTimeAsync(8_500);
+  uplink.push(bytes("d"));
+  expect(slow).toBe(2);
+  last().says({ type: "ack", next: 4 });
+  await vi.advanceTimersByTimeAsync(20_000);
+  uplink.push(bytes("e"));
+  expect(slow).toBe(2);
+});
+
+test("leaving ends the epoch and closes the line for good", async () => {
+  begin();
+  uplink.push(bytes("a"));
+  uplink.close();
+  expect(last().words.at(-1)?.type).toBe("finish");
+  expect(last().closedWith).toBe(1000);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(FakeSocket.all).toHaveLength(1);
+  expect(status.at(-1)?.word).toBe("idle");
+});

@@ -1,0 +1,81 @@
+import { describe, expect, test } from "vitest";
+import { placeIn } from "../../src/replay/player";
+import { placeText, Story, Talk } from "../../src/replay/story";
+import type { CardFacts, Line, Stamped } from "../../src/shared/protocol";
+
+const card = (id: string, priceMinor = 1990): CardFacts =>
+  ({ card_id: id, kind: "deal", title: id, line: "", product_handle: id, image: "", deals: [{ deal_id: `d-${id}`, price_minor: priceMinor }], bundle_minor: null, code: "" }) as unknown as CardFacts;
+const line = (atMs: number): Line => ({ line_id: `l${atMs}`, at_ms: atMs, name: "Ana", text: "hm", role: "viewer", kind: "chat", simulated: false });
+const events: Stamped[] = [
+  { offset: 1, at_ms: 1000, event: { kind: "card_shown", card: card("a") } },
+  { offset: 2, at_ms: 2000, event: { kind: "card_listed", card: card("a", 990) } },
+  { offset: 3, at_ms: 3000, event: { kind: "card_shown", card: card("b") } },
+  { offset: 4, at_ms: 4000, event: { kind: "card_hidden", card_id: "b" } },
+];
+const priceOf = (story: Story, ms: number): number | undefined => story.at(ms).cards[0]?.deals[0]?.price_minor;
+
+describe("a story at a moment", () => {
+  test("is what the room knew then, also after going back", () => {
+    const story = new Story(events);
+    for (const [ms, onAir] of [[0, ""], [1500, "a"], [3500, "b"], [9000, ""], [1500, "a"], [0, ""], [3000, "b"]] as const)
+      expect([ms, story.at(ms).onAir]).toEqual([ms, onAir]);
+  });
+
+  test("has the price of that moment", () => {
+    const story = new Story(events);
+    expect([priceOf(story, 1500), priceOf(story, 2500), priceOf(story, 1500)]).toEqual([1990, 990, 1990]);
+  });
+});
+
+describe("talk", () => {
+  test("comes a minute at a time, shows only what was said by then, and asks once", async () => {
+    const asked: number[] = [];
+    let told = 0;
+    const talk = new Talk(async (from) => (asked.push(from), { lines: [line(from + 10_000), line(from + 50_000)], more: false }), () => (told += 1));
+    expect(talk.upTo(90_000)).toEqual([]);
+    await Promise.resolve();
+    await Promise.resolve();
+    expect(talk.upTo(90_000).map((one) => one.at_ms)).toEqual([10_000, 50_000, 70_000]);
+    expect(asked).toEqual([0, 60_000, 120_000]);
+    expect(told).toBe(3);
+  });
+
+  test("that could not be fetched is asked for again after a while, not at once", async () => {
+    let now = 0;
+    let asks = 0;
+    const talk = new Talk(async () => (asks++, Promise.reject(new Error())), () => undefined, () => now);
+    talk.upTo(0);
+    await new Promise((done) => setTimeout(done));
+    talk.upTo(0);
+    expect(asks).toBe(3);
+    now = 6_000;
+    talk.upTo(0);
+    expect(asks).toBe(6);
+  });
+});
+
+describe("a programme time in a recording with a gap", () => {
+  const pieces = [
+    { start: 0, duration: 6, programDateTime: 100_000 },
+    { start: 6, duration: 4, programDateTime: 106_000 },
+    { start: 10, duration: 6, programDateTime: 150_000 },
+  ];
+
+  test.each([
+    [100_000, 0],
+    [108_500, 8.5],
+    [130_000, 10], // nothing was filmed then: the next that was
+    [152_000, 12],
+    [90_000, 0],
+    [999_000, 15.5],
+  ])("%i lies at %f s", (ms, place) => expect(placeIn(pieces, ms)).toBe(place));
+
+  test("is nowhere before the recording is known", () => expect(placeIn([], 1)).toBeNull());
+});
+
+test.each([
+  [0, "0:00"],
+  [65_000, "1:05"],
+  [3_729_000, "1:02:09"],
+  [-5, "0:00"],
+])("%i ms reads %s", (ms, text) => expect(placeText(ms)).toBe(text));
