@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -92,7 +93,9 @@ class Campaign:
         """Raises `Failed`."""
         self._told += 1
         if self._told % _COLLECT_EVERY == 0:
-            gc.collect()  # the histories before
+            with warnings.catch_warnings():  # of those who died in the middle of a line
+                warnings.simplefilter("ignore")
+                gc.collect()  # the histories before
         gc.disable()  # nothing is collected in the middle of one, or when would depend on those before
         world = self._world(seed)
         try:
