@@ -284,6 +284,27 @@ async def test_two_histories_of_one_unit_end_with_one_holder_and_the_other_is_to
     await heard.aclose()
 
 
+async def test_a_hold_told_after_the_loss_is_not_ended_by_the_clock_of_the_lost_history(shop: Shop) -> None:
+    """The replica that leads is ten seconds behind on the hold clock. Before anybody notices it sets a unit aside; a
+    process that remembers the further clock once made the rebuild take that hold's end for long past."""
+    world = shop.world
+    before = await photograph(world)
+    first = world.engine
+    for _ in range(5):
+        await turn(world, 2_000)
+    await roll_back(world, before)
+    await world.clock.advance(1)
+    await shop.restart()
+    held = await tap(world, 1)
+    assert (await refusal(first.levels(SHOW))).why is R.REBUILDING
+    rebuilt = await shop.rebuild(first, world.engine)
+    assert rebuilt is not None
+    assert rebuilt.lost == ()
+    again = await tap(world, 1)
+    assert again.state == "held"
+    assert (again.due_at_ms or 0) >= (held.due_at_ms or 0)
+
+
 async def _all(heard: Any) -> AsyncIterator[Any]:
     async for message in heard.listen():
         if message["data"] == b"that was all":
