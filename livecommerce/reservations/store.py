@@ -64,9 +64,10 @@ class Store:
 
     async def open_show(self, show_id: str, epoch: str, limit: int | None = None) -> str:
         """Make the books of the show where they are missing, and set its limit where one is said; the epoch that
-        holds. With no epoch none are made: "" where there are none."""
+        holds. With no epoch none are made, nor while a rebuild is to make them: "" where there are none."""
         arguments = (epoch.encode(), b"" if limit is None else b"%d" % limit)
-        return (await self._run(OPEN_SHOW, (keys.meta(show_id),), *arguments)).decode()
+        names = (keys.meta(show_id), keys.rebuild(show_id))
+        return (await self._run(OPEN_SHOW, names, *arguments)).decode()
 
     async def tell_witnessed(self, show_id: str, told: Sequence[tuple[str, str, bytes]]) -> None:
         """Let everybody in the show know of holds that are committed in SQL; (viewer_id, rid, record) of each."""
