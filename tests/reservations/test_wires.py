@@ -8,7 +8,7 @@ import msgpack
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ReadOnlyError, ResponseError
+from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 
 from livecommerce.clock import TestClock
 from livecommerce.errors import R, Refused
@@ -17,6 +17,7 @@ from livecommerce.ids import ShowId
 from livecommerce.protocol.facts import Hold, Level
 from livecommerce.reservations import ReservationEngine, keys
 from livecommerce.reservations.store import RESERVE, Store, StoreAway, StoreBroken
+from livecommerce.reservations.wires import Script, wires_to
 from livecommerce.settings import Settings
 from tests.redis_servers import (
     Cluster,
@@ -83,21 +84,49 @@ async def test_moved_is_followed_and_remembered(
         assert cluster.errors("MOVED") == before + 1
 
 
-async def test_ask_is_followed_for_one_question_only(
-    cluster: Cluster, own_slot: tuple[ShowId, int, Server], settings: Settings, clock: TestClock
-) -> None:
-    """Books are opened by a script with one key: where the slot is on its way and the key is new, at its new home."""
+async def test_ask_is_followed_for_one_question_only(cluster: Cluster, own_slot: tuple[ShowId, int, Server]) -> None:
+    """Where the slot is on its way and the key is new, a script with one key runs at its new home."""
     show_id, slot, to = own_slot
     source = cluster.begin_move(slot, to)
     to.ask("SCRIPT", "FLUSH")  # other tests of this session have been here
-    async with engine_at(cluster.url, settings, clock) as (engine, _):
+    count = Script("count.lua", "return tostring(redis.call('INCR', KEYS[1]))")
+    redis = connect(cluster.url)
+    wires = wires_to(redis)
+    try:
         before = cluster.errors("ASK")
-        await engine.open_show(show_id)
+        with pytest.raises(NoScriptError):
+            await wires.ask(count, True, (keys.meta(show_id),))
+        assert await wires.ask(count, False, (keys.meta(show_id),)) == b"1"
         assert to.ask("CLUSTER", "COUNTKEYSINSLOT", slot) == 1
         assert source.ask("CLUSTER", "COUNTKEYSINSLOT", slot) == 0
-        await engine.open_show(show_id)
-        assert cluster.errors("ASK") == before + 3  # the first was asked by hash, then with the script
+        assert await wires.ask(count, True, (keys.meta(show_id),)) == b"2"
+        assert cluster.errors("ASK") == before + 3
         cluster.end_move(slot, to)
+        assert await wires.ask(count, True, (keys.meta(show_id),)) == b"3"
+        assert cluster.errors("ASK") == before + 3
+    finally:
+        await wires.aclose()
+        await redis.aclose()
+
+
+async def test_a_show_whose_slot_is_on_its_way_opens_when_it_has_come(
+    cluster: Cluster,
+    own_slot: tuple[ShowId, int, Server],
+    settings: Settings,
+    clock: TestClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Books are opened by a script with two keys, of which a new show has none; it is refused, and nothing moved."""
+    monkeypatch.setattr("livecommerce.reservations.wires.FOLLOW_SECONDS_MAX", 0.1)
+    show_id, slot, to = own_slot
+    source = cluster.begin_move(slot, to)
+    async with engine_at(cluster.url, settings, clock) as (engine, _):
+        with pytest.raises(Refused) as refused:
+            await engine.open_show(show_id)
+        assert (refused.value.why, refused.value.after_ms) == (R.BUSY, 1000)
+        assert [each.ask("CLUSTER", "COUNTKEYSINSLOT", slot) for each in (source, to)] == [0, 0]
+        cluster.end_move(slot, to)
+        await engine.open_show(show_id)
         await engine.put_deal(show_id, deal())
         assert (await engine.levels(show_id))[1] == {"dl_a": Level(2, 0, 0, 0, 0)}
 
