@@ -97,6 +97,7 @@ class Batcher:
         self._clock = clock or RealClock()
         self._witnesses = witnesses
         self.memory = Memory() if memory is None else memory
+        self.batch_max = BATCH_MAX
         self._waiting: dict[str, deque[_Asked]] = {}  # in the order in which the shows take turns
         self._length = 0
         self.peak = 0
@@ -167,12 +168,12 @@ class Batcher:
         self._length += 1
         if self._length > self.peak:
             self.peak = self._length
-        if not self._calls or self._length >= BATCH_MAX:
+        if not self._calls or self._length >= self.batch_max:
             self._wake.set()
 
     def _is_due(self) -> bool:
         """A second call only for what fills one: what comes while the first is on its way goes together."""
-        return bool(self._waiting) and (not self._calls or self._length >= BATCH_MAX)
+        return bool(self._waiting) and (not self._calls or self._length >= self.batch_max)
 
     async def _run_forever(self) -> None:
         while True:
@@ -182,7 +183,7 @@ class Batcher:
             show_id, batch = self._next_batch()
             if batch:
                 self._calls += 1
-                if self._length >= BATCH_MAX:
+                if self._length >= self.batch_max:
                     self._wake.set()
                 try:
                     await self._call(show_id, batch)
@@ -202,7 +203,7 @@ class Batcher:
         show_id = next(iter(self._waiting))
         queue = self._waiting.pop(show_id)
         batch: list[_Asked] = []
-        while queue and len(batch) < BATCH_MAX:
+        while queue and len(batch) < self.batch_max:
             asked = queue.popleft()
             self._length -= 1
             if asked.done is None or not asked.done.done():  # cancelled before it began: never sent

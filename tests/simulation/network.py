@@ -31,6 +31,9 @@ _ASKS_TIME = {RESERVE: 2, OPEN_SHOW: 1, CLAIM: 0, INSTALL: 1}
 _ASKED = re.compile(rb"\b(?:redis\.)?call\('TIME'\)")
 _IS_TOLD = b"redis.call('HMGET', 'simulation:time', 's', 'us')"
 
+# What happens at the same instant happens in any order, and messages on one line do not.
+_APART_S = 1e-6
+
 # What it says of its log; there is none, since what a history is about is not on a disk.
 _SYNCS = b"return {'appendonly', 'yes', 'appendfsync', 'always'}"
 _SYNCS_NOT = b"return {'appendonly', 'yes', 'appendfsync', 'everysec'}"
@@ -180,6 +183,8 @@ class Line:
         self._open = True
         self._last_out = 0.0  # a line keeps its order in both directions
         self._last_in = 0.0
+        # What did not come through, one way or the other, is followed by nothing on this line.
+        self._loses_all = self._silent = False
         process.on_death.append(self.close)
         self._is_cut = False
         network.lines.append(self)
@@ -194,12 +199,14 @@ class Line:
         if not self._open:
             raise ConnectionResetError("this line is broken")
         now, fate = net.loop.time(), net.chance.random() if not weather.calm else 1.0
-        self._last_out = arrives = max(self._last_out, now + net.delay())
-        if net.away_until > arrives or fate < weather.lost:
+        self._last_out = arrives = max(self._last_out + _APART_S, now + net.delay())
+        if net.away_until > arrives or self._loses_all or fate < weather.lost:
+            self._loses_all = True
             net.later(arrives - now, self._break)
             return
         fate -= weather.lost
         if fate < weather.late:  # it stays in somebody's buffers, and whoever sent it gives up
+            self._loses_all = True
             net.later(net.chance.uniform(0.5, 9.0), self._arrive, message, "unheard")
             net.later(arrives - now, self._break)
             return
@@ -238,9 +245,11 @@ class Line:
             answer = again if net.chance.random() < 0.5 else answer
         if how == "answer_lost":
             self._break()
-        elif how not in ("silent", "unheard"):
+        elif how == "silent":
+            self._silent = True
+        elif how != "unheard" and not self._silent:
             now = net.loop.time()
-            self._last_in = arrives = max(self._last_in, now + net.delay())
+            self._last_in = arrives = max(self._last_in + _APART_S, now + net.delay())
             net.later(arrives - now, self._hear, answer)
 
     def cut(self) -> None:

@@ -153,6 +153,7 @@ class ShopInstance(Instance):
         self.database = SteppedDatabase(engines, str(world.ledgers.path))
         await self.database.start()
         self.engine = ReservationEngine(self.redis, world.settings, world.clock, self.database)
+        self.engine._batcher.batch_max = world.batch_max  # type: ignore[union-attr]  # one server: one batcher
         await self.engine.start()
         catalogue = Catalogue(self.database, world.settings, world.clock)
         providers = Providers(world.bank, {world.bank.name: world.bank})

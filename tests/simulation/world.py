@@ -31,6 +31,7 @@ from livecommerce.errors import R, Refused
 from livecommerce.people.identity import ViewerIdentity
 from livecommerce.protocol.facts import Hold, HoldLevel
 from livecommerce.reservations import DealStock, ReservationEngine, keys
+from livecommerce.reservations.batcher import BATCH_MAX
 from livecommerce.reservations.states import DrawPhase
 from livecommerce.reservations.tokens import LEVELS, read, token_key
 from livecommerce.settings import Settings, read_settings
@@ -95,6 +96,7 @@ class Instance:
         world = self.world
         self.redis = world.new_redis()
         self.engine = ReservationEngine(self.redis, world.settings, world.clock)
+        self.engine._batcher.batch_max = world.batch_max  # type: ignore[union-attr]  # one server: one batcher
         await self.engine.start()
         if self.role == "worker":
             self.repeat("heartbeat", Heartbeats(self.engine, world.clock).beat_due, 0.25)
@@ -139,6 +141,8 @@ class World:
     def __init__(self, seed: int, server: Server) -> None:
         self.seed = seed
         self.chance = random.Random(seed)
+        # So few people never fill a call of 64. Where one or two do, the next is on its way beside it.
+        self.batch_max = (BATCH_MAX, 2, 1)[seed // 2 % 3]
         self.loop = SeededLoop(self.chance)
         self.settings: Settings = SETTINGS
         self.clock = SimulatedClock(self.loop)
