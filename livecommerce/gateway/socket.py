@@ -358,6 +358,11 @@ class LiveSocket(asyncio.Protocol):
         """One message for this viewer alone."""
         self.outbox.send(frame_of(encode(message, self.subprotocol), self.subprotocol), Lane.OWN)
 
+    def tell(self, message: msgspec.Struct) -> None:
+        """`send`, to one who has not left meanwhile."""
+        if self.stage == "seated":
+            self.send(message)
+
     def refuse(self, re: str, refused: Refused, *, strike: bool = False) -> None:
         """Say no. `strike` counts towards hanging up on someone who sends what is no message, again and again."""
         row = refused.why.value
