@@ -169,6 +169,37 @@ async def test_what_a_camera_sends_a_player_plays(house: House) -> None:
     assert replay.endswith("#EXT-X-ENDLIST\n")
 
 
+async def test_who_saves_data_fetches_the_sound_alone_by_the_same_playlist(house: House) -> None:
+    show = await house.show()
+    await published(house, show.show_id)
+    where = (await house.http.get(f"/api/shows/{show.show_id}/picture")).json()
+    at = where["sound"].removesuffix("live.m3u8")
+
+    assert (await house.http.get(where["sound"])).text == (await house.http.get(where["live"])).text
+    assert (await house.http.get(f"{at}replay.m3u8")).text == (await house.http.get(where["replay"])).text
+    header = await house.http.get(f"{at}0.mp4")
+    assert header.headers["content-type"] == "audio/mp4"
+    assert b"soun" in header.content
+    assert b"vide" not in header.content
+    for number in range(4):
+        part = await house.http.get(f"{at}{number}.m4s")
+        assert part.headers["cache-control"] == "public, max-age=31536000, immutable"
+        both = await house.http.get(where["live"].replace("live.m3u8", f"{number}.m4s"))
+        assert 1000 < len(part.content) < len(both.content)
+    missing = await house.http.get(f"{at}7.mp4")
+    assert (missing.status_code, missing.headers["cache-control"]) == (404, "no-store")
+
+
+async def test_what_is_not_there_yet_is_kept_by_no_cache(house: House) -> None:
+    """A cache that keeps "not found" of the part that comes next would keep it from everybody."""
+    show = await house.show()
+    await published(house, show.show_id)
+    for name in ("99.m4s", "9.mp4", "live.m3u8?_HLS_msn=500"):
+        answer = await house.http.get(f"/video/{show.show_id}/open/{name}")
+        assert answer.status_code >= 400
+        assert answer.headers["cache-control"] == "no-store", name
+
+
 async def test_a_player_that_waits_is_answered_when_the_part_is_there(house: House) -> None:
     show = await house.show()
     async with house.camera(show.show_id) as camera:
@@ -326,14 +357,17 @@ async def test_the_picture_of_an_invited_show_opens_by_a_signed_word_alone(house
     host = await house.http.get(where, headers={"authorization": f"Bearer {house.token(HOST)}"})
     live = host.json()["live"]
     assert (await house.http.get(live)).status_code == 200
-    part = await house.http.get(live.replace("live.m3u8", "0.m4s"))
-    assert part.headers["cache-control"].startswith("private")
+    for kind in ("", "sound/"):
+        part = await house.http.get(live.replace("live.m3u8", f"{kind}0.m4s"))
+        assert part.headers["cache-control"] == "private, max-age=31536000, immutable"
 
     word = live.split("/")[3]
     until, _, signature = word.partition("-")
     other = await house.show(access="invited")
     for bad in ("open", "x", "-", f"{int(until, 16) + 3600:x}-{signature}", f"{until}-{signature[:-1]}0" + "0"):
-        assert (await house.http.get(live.replace(word, bad))).status_code == 403, bad
+        for name in ("live.m3u8", "replay.m3u8", "0.mp4", "0.m4s", "sound/live.m3u8", "sound/0.m4s"):
+            answer = await house.http.get(live.replace(word, bad).replace("live.m3u8", name))
+            assert (answer.status_code, answer.headers["cache-control"]) == (403, "no-store"), (bad, name)
     assert not house.studio.opens(word, other.show_id)
     assert house.studio.opens(word, show.show_id)
 
