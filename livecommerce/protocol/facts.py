@@ -162,6 +162,14 @@ class Presence(msgspec.Struct, frozen=True):
     role: Role
 
 
+class PictureDelay(msgspec.Struct, frozen=True):
+    """How late the viewers see the picture: the median of what their pages told lately, in `reports` messages; none
+    told it: 0 of 0."""
+
+    median_ms: int
+    reports: int
+
+
 class Acted(msgspec.Struct, frozen=True):
     """What one of the staff just did with the talk, so that the others see it."""
 

@@ -107,6 +107,12 @@ export interface OfferSeen {
   did: "dismissed" | "noted" | "shown";
 }
 
+/** How far her picture is behind the server's clock, every 15 s or so while it plays. No answer. */
+export interface Delay {
+  t: "delay";
+  ms: number;
+}
+
 export type FromViewer =
   | Hello
   | Token
@@ -118,7 +124,8 @@ export type FromViewer =
   | Release
   | Accept
   | Proof
-  | OfferSeen;
+  | OfferSeen
+  | Delay;
 
 /** Answer to `hello`. `recovered` true: every missed event follows as `state`, in order. False: here is a snapshot. A resumed viewer gets her own holds and orders here too: they are never recovered by offset. With `counting` her holds are not known just now, and are not told: keep those you have, and send their tokens as `proof`. With `missed_talk` lines were said while she was away that are not sent again. */
 export interface Welcome {
@@ -529,6 +536,7 @@ export interface Desk {
   acted: Acted | null;
   here: Presence[] | null;
   triage: TriageCount | null;
+  delay: PictureDelay | null;
   viewer_id: string;
   order: OrderFacts | null;
   text: string;
@@ -556,6 +564,12 @@ export interface Presence {
 export interface TriageCount {
   waiting: number;
   in_hand: number;
+}
+
+/** How late the viewers see the picture: the median of what their pages told lately, in `reports` messages; none told it: 0 of 0. */
+export interface PictureDelay {
+  median_ms: number;
+  reports: number;
 }
 
 /** What was understood of a line that claims, to its author alone. With `hold` the units of `lines` are set aside. Without it `number` and `word` are of the closed list and say why not: `choices` are the deals she may have meant, `codes` those that can be claimed now, `facts` as in `refused`. */
