@@ -22,6 +22,7 @@ from livecommerce.gateway import publish
 from livecommerce.gateway.api import routes_of
 from livecommerce.gateway.door import Door
 from livecommerce.gateway.encoders import Encoders
+from livecommerce.gateway.http.captions import table as captions
 from livecommerce.gateway.http.replay import table as replays
 from livecommerce.gateway.http.video import PLAYLIST_TYPE, table
 from livecommerce.gateway.publish import SUBPROTOCOL, publish_endpoint
@@ -32,6 +33,7 @@ from livecommerce.protocol import from_host as c
 from livecommerce.protocol.facts import ShowFacts
 from livecommerce.reservations.engine import ReservationEngine
 from livecommerce.settings import Settings
+from livecommerce.shows.captions import LANGUAGES_MAX
 from livecommerce.shows.plans import EditShow, NewVideo
 from livecommerce.video.studio import WORD_HOURS, Studio
 from tests.shows.world import ANA, BEA, HOST, STRANGER, World
@@ -89,6 +91,7 @@ async def house(database: Database, redis: Redis, settings: Settings, clock: Tes
     routes = [
         *routes_of(table.endpoints, parts),
         *routes_of(replays.endpoints, parts),
+        *routes_of(captions.endpoints, parts),
         WebSocketRoute("/publish/{show_id}", publish_endpoint(parts)),
     ]
     config = uvicorn.Config(
@@ -527,3 +530,80 @@ async def test_an_encoder_is_refused_where_somebody_films_and_after_the_end(hous
         assert await send(camera) == len(chunks(film("webm-h264")))
     await house.world.do(show.show_id, c.End())
     assert await encoded(house, key) != 0
+
+
+VTT = "WEBVTT\n\n00:00:00.500 --> 00:00:02.000\nGood evening\n"
+
+
+async def test_captions_typed_or_uploaded_are_played_with_the_recording(house: House) -> None:
+    show = await house.show()
+    await published(house, show.show_id)
+    await house.world.do(show.show_id, c.SayCaption("typed"))
+    mine = {"authorization": f"Bearer {house.token(HOST)}"}
+    upload, public = f"/api/staff/shows/{show.show_id}/captions", f"/api/shows/{show.show_id}/captions"
+
+    async def put(body: str | bytes, language: str = "en", **headers: str) -> httpx.Response:
+        return await house.http.put(f"{upload}/{language}", content=body, headers=headers or mine)
+
+    assert (await put(VTT)).json()["number"] == R.WRONG_STATE.value.number
+    assert (await house.http.get(f"{public}/en.vtt")).json()["number"] == R.WRONG_STATE.value.number
+    await house.world.do(show.show_id, c.End())
+    assert (await put(VTT, authorization=f"Bearer {house.token(ANA)}")).status_code in (401, 403)
+    assert (await put(VTT, accept="*/*")).status_code == 401
+    assert (await put(VTT, "English")).json()["number"] == R.MALFORMED.value.number
+    assert (await put("1\n00:01,0 --> 00:02,0\nx")).json()["number"] == R.IMPORT.value.number
+    assert (await put(VTT.replace("00:00:0", "01:00:0"))).json()["number"] == R.IMPORT.value.number
+    assert (await put(b"WEBVTT" + bytes(1 << 20))).json()["number"] == R.TOO_LARGE.value.number
+    told = (await house.http.get(f"/api/shows/{show.show_id}/replay")).json()
+    assert told["captions"] == [{"language": "live", "lines": 1}]  # nothing of what was refused
+
+    assert (await put(VTT.replace("Good", "Fair"))).json() == {"language": "en", "lines": 1}
+    assert (await put(VTT)).json() == {"language": "en", "lines": 1}
+    assert (await put(VTT, "zh-Hans")).status_code == 200
+    told = (await house.http.get(f"/api/shows/{show.show_id}/replay")).json()
+    assert [track["language"] for track in told["captions"]] == ["en", "zh-Hans", "live"]
+    played = await house.http.get(f"{public}/en.vtt")
+    assert played.headers["content-type"].startswith("text/vtt")
+    assert played.text == VTT
+    # The film's four seconds were sent in a moment, and the line came after them.
+    assert (await house.http.get(f"{public}/live.vtt")).text.startswith("WEBVTT\n")
+    assert (await house.http.get(f"{public}/fr.vtt")).status_code == 404
+
+    assert (await house.http.delete(f"{upload}/zh-Hans", headers=mine)).status_code == 200
+    assert (await house.http.delete(f"{upload}/zh-Hans", headers=mine)).status_code == 404
+    assert (await house.http.get(f"{public}/zh-Hans.vtt")).status_code == 404
+
+
+async def test_a_show_has_so_many_caption_files_and_a_new_one_may_take_the_place_of_one(house: House) -> None:
+    show = await house.show()
+    await published(house, show.show_id)
+    await house.world.do(show.show_id, c.End())
+    mine = {"authorization": f"Bearer {house.token(HOST)}"}
+    upload = f"/api/staff/shows/{show.show_id}/captions"
+    for number in range(LANGUAGES_MAX):
+        language = f"q{chr(ord('a') + number)}"
+        assert (await house.http.put(f"{upload}/{language}", content=VTT, headers=mine)).status_code == 200
+    full = await house.http.put(f"{upload}/en", content=VTT, headers=mine)
+    assert full.json()["number"] == R.LIMIT.value.number
+    assert (await house.http.put(f"{upload}/qa", content=VTT, headers=mine)).status_code == 200
+
+
+async def test_a_show_that_was_not_filmed_has_nothing_to_caption(house: House) -> None:
+    show = await house.show()
+    await house.world.do(show.show_id, c.End())
+    mine = {"authorization": f"Bearer {house.token(HOST)}"}
+    refused = await house.http.put(f"/api/staff/shows/{show.show_id}/captions/en", content=VTT, headers=mine)
+    assert refused.json()["number"] == R.NOT_FOUND.value.number
+    assert (await house.http.get(f"/api/shows/{show.show_id}/captions/live.vtt")).status_code == 404
+
+
+async def test_the_events_of_a_replay_are_read_page_by_page(house: House) -> None:
+    show = await house.show()
+    await house.world.do(show.show_id, c.End())
+    path = f"/api/shows/{show.show_id}/replay"
+    whole = (await house.http.get(path)).json()
+    assert whole["next"] == 0
+    first = whole["events"][0]["offset"]
+    assert (await house.http.get(f"{path}/events?after={first}")).json()["events"] == whole["events"][1:]
+    for bad in ("x", "-1", "\u0663", "9" * 16):
+        assert (await house.http.get(f"{path}/events?after={bad}")).json()["number"] == R.MALFORMED.value.number

@@ -437,6 +437,25 @@ export interface LineRestored {
   line: Line;
 }
 
+/** Somebody at the desk writes down what is said. Shown with its picture, and read until the next one. */
+export interface CaptionSaid {
+  kind: "caption_said";
+  caption: Caption;
+}
+
+/** A line of what is being said, in writing. It belongs to the picture of `said_at_ms`. */
+export interface Caption {
+  caption_id: string;
+  said_at_ms: number;
+  text: string;
+}
+
+/** It was wrong: nobody sees it any more, here and in the replay. */
+export interface CaptionHidden {
+  kind: "caption_hidden";
+  caption_id: string;
+}
+
 /** Numbers that changed since the last tick; a lower version than one seen is stale. */
 export interface Levels {
   t: "levels";
@@ -653,7 +672,9 @@ export type ShowEvent =
   | RoomRules
   | PromiseMade
   | Note
-  | LineRestored;
+  | LineRestored
+  | CaptionSaid
+  | CaptionHidden;
 
 /** draft, scheduled or interrupted → live. */
 export interface GoLive {
@@ -799,6 +820,20 @@ export interface Settle {
   reason?: string;
 }
 
+/** A line of captions. `said_at_ms`: when it was said, by the picture that the writer sees and hears; without it, now. Within the last minute: who writes it down is a little late, never early. */
+export interface SayCaption {
+  do: "caption";
+  text: string;
+  said_at_ms?: number | null;
+}
+
+/** It was wrong: nobody sees it any more, here and in the replay. */
+export interface HideCaption {
+  do: "hide_caption";
+  caption_id: string;
+  reason?: string;
+}
+
 export type HostCommand =
   | GoLive
   | Interrupt
@@ -820,7 +855,9 @@ export type HostCommand =
   | PromiseCommand
   | RestoreLine
   | MembersOnly
-  | Settle;
+  | Settle
+  | SayCaption
+  | HideCaption;
 
 /** The body: the console's own id for this command, and the command. */
 export interface CommandEnvelope {
