@@ -569,6 +569,8 @@ async def test_captions_typed_or_uploaded_are_played_with_the_recording(house: H
     assert (await house.http.get(f"{public}/live.vtt")).text.startswith("WEBVTT\n")
     assert (await house.http.get(f"{public}/fr.vtt")).status_code == 404
 
+    staff = (await house.http.get(upload, headers=mine)).json()
+    assert (staff["recorded"], staff["tracks"]) == (True, told["captions"])
     assert (await house.http.delete(f"{upload}/zh-Hans", headers=mine)).status_code == 200
     assert (await house.http.delete(f"{upload}/zh-Hans", headers=mine)).status_code == 404
     assert (await house.http.get(f"{public}/zh-Hans.vtt")).status_code == 404

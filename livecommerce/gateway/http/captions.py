@@ -6,6 +6,7 @@ It decides nothing.
 
 import re
 
+import msgspec
 from starlette.responses import Response
 
 from livecommerce.errors import R, Refused
@@ -35,6 +36,24 @@ async def caption_track(call: Call) -> Response:
     else:
         text = await captions.file_of(call.parts.database, facts.show_id, language)
     return Response(text, media_type="text/vtt; charset=utf-8")
+
+
+class Captions(msgspec.Struct, frozen=True):
+    """Captions of a show's recording; without one (`recorded`) there is nothing to put them under."""
+
+    tracks: tuple[CaptionTrack, ...]
+    recorded: bool
+
+
+@table.get(
+    "/api/staff/shows/{show_id}/captions", auth="staff", answer=Captions, refuses=(R.NOT_FOUND, R.FORBIDDEN)
+)
+async def captions_of_show(call: Call) -> Captions:
+    """What captions a show's recording has, uploaded or typed."""
+    show_id = call.path("show_id")
+    await call.parts.shows.for_staff(call.the_staff(), show_id)
+    tracks = await captions.tracks_of(call.parts.database, show_id)
+    return Captions(tracks, await recording_of(call, show_id) is not None)
 
 
 @table.put(

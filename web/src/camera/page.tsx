@@ -5,6 +5,7 @@
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { Desk } from "../console/desk";
+import { Delay } from "../console/live/status";
 import { TwoStep } from "../console/parts";
 import { currency } from "../console/server";
 import { count, formatLocale, refusalText, t } from "../shared/i18n";
@@ -109,6 +110,7 @@ function Air({ desk }: { desk: Desk }): JSX.Element {
       <span class="tabular">
         {count(desk.room.value.viewers)} {t("console.viewers", { count: desk.room.value.viewers })}
       </span>
+      {status === "live" && <Delay desk={desk} />}
     </p>
   );
 }
