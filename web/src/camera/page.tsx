@@ -51,7 +51,7 @@ export function CameraPage({ showId }: { showId: string }): JSX.Element {
       <Viewfinder studio={studio} />
       <header class="camera-top">
         <Air desk={desk} />
-        <LineWords studio={studio} />
+        <LineWords studio={studio} desk={desk} />
       </header>
       <Alerts desk={desk} studio={studio} />
       <section class="camera-bottom">
@@ -110,12 +110,11 @@ function Air({ desk }: { desk: Desk }): JSX.Element {
       <span class="tabular">
         {count(desk.room.value.viewers)} {t("console.viewers", { count: desk.room.value.viewers })}
       </span>
-      {status === "live" && <Delay desk={desk} />}
     </p>
   );
 }
 
-function LineWords({ studio }: { studio: CameraStudio }): JSX.Element {
+function LineWords({ studio, desk }: { studio: CameraStudio; desk: Desk }): JSX.Element {
   const line = studio.line.value;
   const health = studio.health.value;
   const weak = line.word === "sending" && !!health && health.recorded_ms > 5000 && health.kbps < WEAK_KBPS;
@@ -136,6 +135,7 @@ function LineWords({ studio }: { studio: CameraStudio }): JSX.Element {
         <span class="line-dot" aria-hidden="true" /> {words}
       </span>
       <Microphone studio={studio} />
+      {desk.status.value === "live" && <Delay desk={desk} />}
     </div>
   );
 }

@@ -23,7 +23,7 @@ interface ScreenProps {
   captionsAt: string;
 }
 
-const SEEN_LEAST = 0.25;
+const SEEN_LEAST = 0.5;
 
 export function Screen({ element, poster, captions, captionsAt }: ScreenProps): JSX.Element {
   const place = useRef<HTMLDivElement>(null);

@@ -8,19 +8,19 @@ import { computed, signal } from "@preact/signals";
 /** `auto` follows the device: one that saves data gets no picture before she asks for it. */
 export type PictureChoice = "auto" | "picture" | "sound";
 
-export const PICTURE_KEY = "lc.picture";
-export const pictureChoice = signal(kept<PictureChoice>(PICTURE_KEY, ["auto", "picture", "sound"]));
-export const deviceSaves = signal(savesData());
-
-/** True where the picture stays away: sound, cards and a still are all that is fetched. */
-export const withoutPicture = computed(() => pictureChoice.value === "sound" || (pictureChoice.value === "auto" && deviceSaves.value));
-
 interface Line extends EventTarget {
   saveData?: boolean;
   effectiveType?: string;
 }
 export const lineOf = (): Line | undefined => (globalThis.navigator as (Navigator & { connection?: Line }) | undefined)?.connection;
 export const REDUCED = "(prefers-reduced-data: reduce)";
+
+export const PICTURE_KEY = "lc.picture";
+export const pictureChoice = signal(kept<PictureChoice>(PICTURE_KEY, ["auto", "picture", "sound"]));
+export const deviceSaves = signal(savesData());
+
+/** True where the picture stays away: sound, cards and a still are all that is fetched. */
+export const withoutPicture = computed(() => pictureChoice.value === "sound" || (pictureChoice.value === "auto" && deviceSaves.value));
 
 export function savesData(): boolean {
   const line = lineOf();
