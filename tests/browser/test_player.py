@@ -76,6 +76,17 @@ async def test_who_saves_data_hears_the_show_without_its_picture_and_comes_back_
     await viewer.button("Show the picture").click()
     await sees(viewer)
     assert await viewer.page.evaluate("localStorage.getItem('lc.picture')") == "picture"
+    # While she pays, the picture goes on small.
+    await viewer.tap("Reserve")
+    await viewer.act.click()
+    await expect(viewer.page.locator(".sheet-full")).to_be_visible()
+    box = await viewer.page.locator(".stage").bounding_box()
+    assert box is not None
+    assert box["width"] < 120
+    await plays_on(viewer, 0.5)
+    await viewer.photograph("phone-mini")
+    await viewer.button("Close").click()
+
     # She looks back, and is led to live again.
     await video(viewer, "pause()")
     await viewer.page.evaluate(
@@ -179,21 +190,3 @@ async def replayed(people: People, filmed: Show) -> None:
     assert pieces
     assert all("/sound/" in piece for piece in pieces)
     await viewer.photograph("phone-replay-sound")
-
-
-async def test_the_picture_goes_on_small_while_she_pays(people: People, filmed: Show) -> None:
-    await filmed.add_card(Deal(5), title="Velvet Lip")
-    host = await camera(people, filmed)
-    await sends(host)
-    await host.page.locator(".camera-next").click()
-    viewer = await people.person("Ana")
-    await viewer.enter(await share_url(filmed))
-    await sees(viewer)
-    await viewer.tap("Reserve")
-    await viewer.act.click()
-    await expect(viewer.page.locator(".sheet-full")).to_be_visible()
-    box = await viewer.page.locator(".stage").bounding_box()
-    assert box is not None
-    assert box["width"] < 120
-    await plays_on(viewer, 1.0)
-    await viewer.photograph("phone-mini")
