@@ -83,6 +83,16 @@ async def sees(viewer: Person) -> None:
     await expect(viewer.page.locator("video.stage-video.is-seen")).to_be_visible()
 
 
+async def watched(people: People, show: Show, script: str = "") -> tuple[Person, Person]:
+    """A host who films, and a viewer who sees it."""
+    host = await camera(people, show, script)
+    await sends(host)
+    viewer = await people.person("Ana")
+    await viewer.enter(await share_url(show))
+    await sees(viewer)
+    return host, viewer
+
+
 async def plays_on(viewer: Person, seconds: float) -> None:
     """The picture moves on by so much."""
     began = await place(viewer)
@@ -223,11 +233,7 @@ window.WebSocket = class extends Native {
 
 
 async def test_a_line_that_breaks_heals_and_nothing_ends(people: People, filmed: Show) -> None:
-    host = await camera(people, filmed, CAN_BE_CUT)
-    await sends(host)
-    viewer = await people.person("Ana")
-    await viewer.enter(await share_url(filmed))
-    await sees(viewer)
+    host, viewer = await watched(people, filmed, CAN_BE_CUT)
     await host.page.evaluate("window.cutTheLine()")
     await expect(host.page.locator(".camera-line .line-bad")).to_be_visible()
     await expect(host.page.locator(".camera-line .line-good")).to_be_visible()
@@ -279,11 +285,7 @@ async def test_a_server_that_is_killed_loses_no_fragment_and_filming_goes_on(
 async def test_a_show_that_is_over_is_watched_again_with_its_cards_and_words(people: People, filmed: Show) -> None:
     """The picture plays, its card and chat stand at their moments, today's price beside them."""
     await filmed.add_card(Deal(5), title="Velvet Lip")
-    host = await camera(people, filmed)
-    await sends(host)
-    viewer = await people.person("Ana")
-    await viewer.enter(await share_url(filmed))
-    await sees(viewer)
+    host, viewer = await watched(people, filmed)
     await viewer.say("I love this red")
     await host.page.locator(".camera-next").click()
     await expect(viewer.card).to_contain_text("Velvet Lip")

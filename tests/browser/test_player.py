@@ -7,12 +7,13 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.conftest import WAIT_MS, People, Person, share_url
-from tests.browser.test_camera import camera, filmed, insist_on, plays_on, sees, sends
+from tests.browser.test_accessibility import axe, no_barriers
+from tests.browser.test_camera import camera, filmed, insist_on, plays_on, sees, sends, watched
 from tests.live_server import Deal, Show
 from tests.video.films import needs_ffmpeg
 
 pytestmark = [pytest.mark.browser, needs_ffmpeg, pytest.mark.asyncio(loop_scope="session")]
-__all__ = ["filmed"]
+__all__ = ["axe", "filmed"]
 
 SAVES_DATA = """
 Object.defineProperty(navigator, "connection", { value: Object.assign(new EventTarget(), { saveData: true }) });
@@ -50,11 +51,7 @@ async def test_who_saves_data_hears_the_show_without_its_picture_and_comes_back_
     people: People, filmed: Show
 ) -> None:
     await filmed.add_card(Deal(5), title="Velvet Lip")
-    host = await camera(people, filmed)
-    await sends(host)
-    viewer = await people.person("Ana")
-    await viewer.enter(await share_url(filmed))
-    await sees(viewer)
+    host, viewer = await watched(people, filmed)
     await chooses(viewer, "Data saver")
     await viewer.photograph("phone-viewing")
     await viewer.button("Close").click()
@@ -112,14 +109,12 @@ async def test_a_device_that_saves_data_gets_no_picture_before_it_is_asked_for(p
     await expect(viewer.page.get_by_text("This device saves data: no picture")).to_be_visible()
 
 
-async def test_what_the_desk_writes_stands_under_its_picture_and_in_the_replay(people: People, filmed: Show) -> None:
+async def test_what_the_desk_writes_stands_under_its_picture_and_in_the_replay(
+    people: People, filmed: Show, axe: str
+) -> None:
     await filmed.add_card(Deal(5), title="Velvet Lip")
-    host = await camera(people, filmed)
-    await sends(host)
-    viewer = await people.person("Ana")
-    await viewer.enter(await share_url(filmed))
-    await sees(viewer)
-    desk = await people.host()
+    host, viewer = await watched(people, filmed)
+    desk = await people.host(bypass_csp=True)
     await desk.open(f"/console/shows/{filmed.show_id}")
     await desk.page.get_by_role("tab", name="Captions").click()
     for text in ("Good evening from the counter", "and this one is wrong"):
@@ -154,12 +149,13 @@ async def test_what_the_desk_writes_stands_under_its_picture_and_in_the_replay(p
     )
     await expect(desk.page.get_by_text("1 line is under the recording now.")).to_be_visible()
     await desk.photograph("desk-caption-files")
-    await replayed(people, filmed)
+    await no_barriers(desk, axe, "the desk of a show that is over, with captions")
+    await replayed(people, filmed, axe)
 
 
-async def replayed(people: People, filmed: Show) -> None:
+async def replayed(people: People, filmed: Show, axe: str) -> None:
     """Captions chosen, kept, and shown by the browser's own player; small while she reads on; sound alone."""
-    viewer = await people.person("Bea")
+    viewer = await people.person("Bea", bypass_csp=True)
     await viewer.open(f"/replay/{filmed.show_id}")
     page = viewer.page
     await page.get_by_label("Captions").select_option(label="English")
@@ -181,6 +177,7 @@ async def replayed(people: People, filmed: Show) -> None:
     await page.evaluate("scrollTo(0, document.body.scrollHeight)")
     await expect(page.locator(".screen.is-mini")).to_be_visible()
     await viewer.photograph("phone-replay-mini")
+    await no_barriers(viewer, axe, "a replay, its picture small")
     await viewer.button("Back to the picture").click()
     await expect(page.locator(".screen.is-mini")).to_have_count(0)
     pieces = fetched(viewer)

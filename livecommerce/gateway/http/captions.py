@@ -45,9 +45,7 @@ class Captions(msgspec.Struct, frozen=True):
     recorded: bool
 
 
-@table.get(
-    "/api/staff/shows/{show_id}/captions", auth="staff", answer=Captions, refuses=(R.NOT_FOUND, R.FORBIDDEN)
-)
+@table.get("/api/staff/shows/{show_id}/captions", auth="staff", answer=Captions, refuses=(R.NOT_FOUND, R.FORBIDDEN))
 async def captions_of_show(call: Call) -> Captions:
     """What captions a show's recording has, uploaded or typed."""
     show_id = call.path("show_id")
