@@ -518,8 +518,8 @@ class Hall:
         if socket.early is not None:
             if len(socket.early) < EARLY_MAX:
                 socket.early.append(message)
-        elif socket.stage == "seated":
-            socket.send(message)
+        else:
+            socket.tell(message)
 
     def _tell_hold(self, news: HoldNews) -> None:
         sockets = self._of_viewer.get(news.viewer_id)

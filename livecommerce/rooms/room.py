@@ -269,7 +269,7 @@ class Room:
 
     def mute(self, viewer_id: str, until_ms: int, now_ms: int, now_seconds: float) -> None:
         """She may not speak until then; an instant that has passed lifts it."""
-        self.moderation.mute(viewer_id, now_seconds + (until_ms - now_ms) / 1000)
+        self.moderation.mute(viewer_id, now_seconds + (until_ms - now_ms) / 1000, now_seconds)
 
     def hear_state(self, epoch: str, stamped: Stamped, size_bytes: int, now_seconds: float) -> list[Out]:
         """The next event is delivered; an earlier one dropped; a later one kept while the hole is filled."""
