@@ -43,6 +43,7 @@ from livecommerce.protocol.facts import Hold
 from livecommerce.protocol.from_viewer import (
     Accept,
     AnyFromViewer,
+    Delay,
     Hello,
     OfferSeen,
     Ping,
@@ -334,6 +335,9 @@ class Hub:
                 self._speech.say(socket, message)
             case React():
                 socket.hall.room.crowd.heart()
+            case Delay(ms):
+                if socket.role == "viewer":  # a desk listens with the sound off, and looks back
+                    socket.hall.room.delays.take(ms, self.clock.monotonic())
             case Release(rid):
                 self._release(socket, rid)
             case Accept(rid):

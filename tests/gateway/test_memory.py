@@ -20,7 +20,7 @@ from livecommerce.gateway.outbox import Lane
 from livecommerce.gateway.seats import send_to_all
 from livecommerce.protocol import codec
 from livecommerce.protocol.facts import Line, Note, Stamped
-from livecommerce.rooms import copies, moderation, ring, room, talk
+from livecommerce.rooms import copies, delays, moderation, ring, room, talk
 from livecommerce.rooms.relay import QUEUE_MAX
 from livecommerce.rooms.room import Room, Speaker
 from livecommerce.settings import Settings
@@ -63,6 +63,7 @@ ROOM = {
     "people who may not speak": moderation.REMEMBERED_MAX * KEY_BYTES,
     "lines for newcomers, and of one tick": (talk.HISTORY_MAX + 2 * talk.TICK_LINES_MAX) * LINE_BYTES,
     "lines for the show log": hall.TO_LOG_MAX * LINE_BYTES,
+    "how late pictures are": 2 * (delays.DELAY_MS_MAX // delays.STEP_MS + 1) * KEY_BYTES,
     "claims": claim_desk.KNOWN_MAX * KEY_BYTES,
     "offers": (offers.SEEN_MAX + offers.GIVEN_MAX + offers.BUYERS_MAX + offers.MARKS_MAX + offers.WAITING_MAX)
     * KEY_BYTES,

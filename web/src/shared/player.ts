@@ -16,10 +16,13 @@ export interface Player {
   destroy(): void;
 }
 
-/** `showId`: whose picture a server that films itself is asked for. */
-export function mount(video: HTMLVideoElement, facts: VideoFacts, showId: string): Player {
-  return facts.kind === "file" ? mountFile(video, facts) : mountHls(video, facts.kind === "own" ? { showId } : { url: facts.url });
+/** `showId`: whose picture a server that films itself is asked for; `sound`: without the picture, where it can be had so. */
+export function mount(video: HTMLVideoElement, facts: VideoFacts, showId: string, sound = false): Player {
+  return facts.kind === "file" ? mountFile(video, facts) : mountHls(video, facts.kind === "own" ? { showId, sound } : { url: facts.url });
 }
+
+/** Whether the sound can be fetched without its picture. */
+export const hasSoundAlone = (facts: VideoFacts): boolean => facts.kind === "own";
 
 /** Whether there is anything to mount. */
 export const hasPicture = (facts: VideoFacts): boolean => facts.kind === "own" || (facts.kind !== "none" && facts.url !== "");
@@ -75,7 +78,7 @@ function source(url: string): HTMLSourceElement {
   return element;
 }
 
-function mountHls(video: HTMLVideoElement, from: { url: string } | { showId: string }): Player {
+function mountHls(video: HTMLVideoElement, from: { url: string } | { showId: string; sound: boolean }): Player {
   let inner: Player | null = null;
   let gone = false;
   void import("./hls")
