@@ -390,6 +390,16 @@ def _network_problems(settings: Settings) -> list[str]:
     return []
 
 
+def lost_without_tls(settings: Settings) -> str:
+    """What will not work on the address that is served, in a sentence; "" where it is https, or this machine alone."""
+    if settings.secure or settings.host in _LOOPBACK:
+        return ""
+    return (
+        "plain http on a network address: no secure cookies, so whoever is on the way can be anybody; no camera on "
+        "phones; no copying by a button. Use --tls, or a proxy with PUBLIC_URL=https://…"
+    )
+
+
 def _production_problems(settings: Settings) -> list[str]:
     problems = []
     if settings.payment_provider == "test":

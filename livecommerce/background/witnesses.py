@@ -79,6 +79,8 @@ class Known:
     journal: dict[Key, tuple[int, int]] = field(default_factory=dict)
     witness_rows: dict[Key, tuple[int | None, Claim]] = field(default_factory=dict)
     paying_for_ms: dict[Key, int] = field(default_factory=dict)
+    # What living processes told of holds that end: (hold clock and UTC as each had them last, end on that clock).
+    told_ends: dict[Key, list[tuple[int, int, int]]] = field(default_factory=dict)
     of_place: bool = False  # a location's books
     lasting_ms: dict[Key, int] = field(default_factory=dict)  # of holds whose time is not that of their deals
     places: dict[Key, Place] = field(default_factory=dict)  # of entrants of draws that can be proved
@@ -136,8 +138,11 @@ def hear_testimony(piece: Testimony, known: Known) -> None:
         state = State(items[STATE])
         lines = tuple((line.deal_id, line.qty) for line in lines_of(items))
         due = items[DUE] if state in IN_HELD or state == State.PAYING else None
+        key = viewer_id, rid
+        if state in IN_HELD:
+            known.told_ends.setdefault(key, []).append((piece.hold_clock_ms, piece.at_ms, items[DUE]))
         known.evidence.hear(
-            (viewer_id, rid),
+            key,
             Claim(
                 state, items[N], items[TICKET], due, lines, items[ATTRIBUTION].decode(), items[WAIT], vouched=True,
                 at=items[AT], charged=_charged(items[CHARGED]),
@@ -168,6 +173,20 @@ def hear_instants(known: Known) -> None:
         known.evidence.hear(key, claim)
     for key, left_ms in known.paying_for_ms.items():
         known.in_sql[key][1].due = known.evidence.hold_clock_ms + left_ms
+    for key, ends in known.told_ends.items():
+        _follow_clock_that_went_back(key, ends, known)
+
+
+def _follow_clock_that_went_back(key: Key, ends: Iterable[tuple[int, int, int]], known: Known) -> None:
+    """Whoever was served after the loss, before anybody noticed, was told an end on a clock that had gone back. Beside
+    the furthest clock, which is of the lost history, it would be long past: so it is counted in UTC."""
+    evidence = known.evidence
+    claim = evidence.claims[key]
+    if claim.state not in IN_HELD or claim.due is None:
+        return
+    for hold_clock_ms, at_ms, due in ends:
+        if hold_clock_ms < evidence.hold_clock_ms and at_ms > evidence.at_ms:
+            claim.due = max(claim.due, _due_of(key, at_ms + due - hold_clock_ms, claim.lines, known) or 0)
 
 
 def _due_of(key: Key, due_at_ms: int, lines: Iterable[tuple[str, int]], known: Known) -> int | None:

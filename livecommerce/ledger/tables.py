@@ -535,6 +535,18 @@ talk_rules = Table(
     Column("changed_by", Text, nullable=False),
 )
 
+# What a merchant uploads for a recording; what is typed during a show stands in its log.
+caption_files = Table(
+    "caption_files",
+    metadata,
+    Column("show_id", Text, primary_key=True),
+    Column("language", Text, primary_key=True),  # BCP 47
+    Column("body", Text, nullable=False),  # WebVTT as it is played
+    Column("lines", Integer, nullable=False),
+    _ms("changed_at_ms", nullable=False),
+    Column("changed_by", Text, nullable=False),
+)
+
 promises = Table(
     "promises",
     metadata,

@@ -142,6 +142,14 @@ class Line(msgspec.Struct, frozen=True):
     simulated: bool = False
 
 
+class Caption(msgspec.Struct, frozen=True):
+    """A line of what is being said, in writing. It belongs to the picture of `said_at_ms`."""
+
+    caption_id: str
+    said_at_ms: int
+    text: str
+
+
 class Question(msgspec.Struct, frozen=True):
     """A question in the queue of a Cloud Class."""
 
@@ -172,6 +180,14 @@ class Presence(msgspec.Struct, frozen=True):
     account_id: str
     name: str
     role: Role
+
+
+class PictureDelay(msgspec.Struct, frozen=True):
+    """How late the viewers see the picture: the median of what their pages told lately, in `reports` messages; none
+    told it: 0 of 0."""
+
+    median_ms: int
+    reports: int
 
 
 class Acted(msgspec.Struct, frozen=True):
@@ -394,6 +410,18 @@ class Note(Event, frozen=True, tag="note"):
     text: str
 
 
+class CaptionSaid(Event, frozen=True, tag="caption_said"):
+    """Somebody at the desk writes down what is said. Shown with its picture, and read until the next one."""
+
+    caption: Caption
+
+
+class CaptionHidden(Event, frozen=True, tag="caption_hidden"):
+    """It was wrong: nobody sees it any more, here and in the replay."""
+
+    caption_id: str
+
+
 AnyEvent = (
     ShowChanged
     | CardShown
@@ -412,6 +440,8 @@ AnyEvent = (
     | PromiseMade
     | Note
     | LineRestored
+    | CaptionSaid
+    | CaptionHidden
 )
 
 

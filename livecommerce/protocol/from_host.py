@@ -161,6 +161,21 @@ class Promise(Command, frozen=True, tag="promise"):
     text: Annotated[str, msgspec.Meta(min_length=1, max_length=120)]
 
 
+class SayCaption(Command, frozen=True, tag="caption"):
+    """A line of captions. `said_at_ms`: when it was said, by the picture that the writer sees and hears; without it,
+    now. Within the last minute: who writes it down is a little late, never early."""
+
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    said_at_ms: Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None = None
+
+
+class HideCaption(Command, frozen=True, tag="hide_caption"):
+    """It was wrong: nobody sees it any more, here and in the replay."""
+
+    caption_id: ShortId
+    reason: Reason = ""
+
+
 AnyCommand = (
     GoLive
     | Interrupt
@@ -183,6 +198,8 @@ AnyCommand = (
     | RestoreLine
     | MembersOnly
     | Settle
+    | SayCaption
+    | HideCaption
 )
 
 

@@ -17,6 +17,7 @@ from livecommerce.protocol.facts import (
     Line,
     OfferFacts,
     OrderFacts,
+    PictureDelay,
     Presence,
     PrivateQuestion,
     Question,
@@ -176,6 +177,7 @@ class Desk(ToViewer, frozen=True, tag="desk"):
     acted: Acted | None = None  # what one of the staff did with the talk
     here: tuple[Presence, ...] | None = None  # who of the staff is in the room now
     triage: TriageCount | None = None
+    delay: PictureDelay | None = None  # how late the viewers see the picture
     viewer_id: str = ""
     order: OrderFacts | None = None  # an order of the show changed
     text: str = ""

@@ -167,13 +167,16 @@ class ReservationEngine:
     async def open_show(self, show_id: str, limit: int | None = None) -> None:
         """Make the show's books where they are missing; a second call changes nothing but the show's limit.
 
-        `limit` is how many units one person may have in the whole show, 0 for none; None leaves it as it is.
+        `limit` is how many units one person may have in the whole show, 0 for none; None leaves it as it is. Refuses
+        REBUILDING where a rebuild found them missing first: it makes them.
         """
         async with self._admin_lock:
             try:
-                await self._admin.open_show(show_id, secrets.token_hex(8), limit)
+                epoch = await self._admin.open_show(show_id, secrets.token_hex(8), limit)
             except (StoreAway, StoreBroken) as error:
                 raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
+        if not epoch:
+            raise Refused(R.REBUILDING, after_ms=REBUILDING_AFTER_MS)
         await self._watch(show_id)
 
     async def set_show_limit(self, show_id: str, limit: int) -> bool:

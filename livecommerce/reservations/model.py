@@ -52,6 +52,12 @@ class ModelDeal:
     address_cap: int = 0
     hold_cap_ms: int = 0
     draw: DrawPhase = DrawPhase.NONE
+    # Of the draw, from the end of its window on: who is in it by arrival, the last ticket before the drawn ones, how
+    # many have their place, and how many of those wait.
+    entered: dict[int, Key] = field(default_factory=dict)
+    base: int = 0
+    drawn: int = 0
+    in_line: int = 0
 
 
 @dataclass(slots=True)
@@ -217,23 +223,41 @@ class Model:
 
     def draw(self, deal_id: str, drawn: list[Key]) -> None:
         """The window is over and the draw is made at once, in this order: who can be served is, the rest wait."""
+        if self.end_window(deal_id).draw == DrawPhase.DRAWING:
+            self.give_places(deal_id, drawn)
+
+    def end_window(self, deal_id: str) -> ModelDeal:
+        """From here on nobody enters and nobody leaves, until `give_places` has named every entrant."""
+        if deal_id not in self.deals:
+            raise No(R.UNKNOWN_DEAL)
         deal = self.deals[deal_id]
-        if deal.draw != DrawPhase.ENTERING or deal.status != DealState.OPEN:
-            return
-        left_over = 0
-        for number, key in enumerate(drawn, 1):
+        if deal.draw == DrawPhase.ENTERING and deal.status == DealState.OPEN:
+            deal.draw, deal.entered, deal.base = DrawPhase.DRAWING, self.entrants(deal_id), self.ticket
+            self.ticket += len(deal.entered)
+            self._maybe_drawn(deal_id)
+        return deal
+
+    def give_places(self, deal_id: str, part: list[Key]) -> None:
+        """The next of the draw's order. The caller has seen to it that they are: see `end_window`."""
+        deal = self.deals[deal_id]
+        for key in part:
+            deal.drawn += 1
             hold = self.holds[key]
-            hold.ticket = self.ticket + number
+            hold.ticket = deal.base + deal.drawn
             qty = hold.lines[0][1]
-            if qty <= deal.available and not (deal.waits_for_head and left_over):
+            if qty <= deal.available and not (deal.waits_for_head and deal.in_line):
                 deal.available -= qty
                 self._become(key, Move.DRAW, deal.hold_ms)
             else:
-                left_over += 1
+                deal.in_line += 1
                 self._become(key, Move.DRAW_LATER)
-        self.ticket += len(drawn)
-        deal.draw = DrawPhase.DRAWN
-        self.freed.add(deal_id)
+        self._maybe_drawn(deal_id)
+
+    def _maybe_drawn(self, deal_id: str) -> None:
+        deal = self.deals[deal_id]
+        if deal.drawn == len(deal.entered):
+            deal.draw = DrawPhase.DRAWN
+            self.freed.add(deal_id)
 
     def entrants(self, deal_id: str) -> dict[int, Key]:
         """Arrival ticket → key."""
@@ -245,6 +269,8 @@ class Model:
         hold = self._known(key)
         if hold.state in (State.PAYING, State.CONFIRMED):
             raise No(R.CONFLICT)
+        if hold.state == State.ENTERED and self.deals[hold.lines[0][0]].draw == DrawPhase.DRAWING:
+            raise No(R.DRAW_RUNS)
         return self._become(key, move)
 
     def cancel_unpaid(self, deal_id: str) -> int:
@@ -369,6 +395,8 @@ class Model:
             raise No(R.DRAW_ALONE)
         if self._stands_in_line(who, lines[0][0]):
             raise No(R.ALREADY_IN)
+        if self.deals[lines[0][0]].draw == DrawPhase.DRAWING:
+            raise No(R.DRAW_RUNS)
         return self._new(key, lines, wait, who, State.ENTERED, 0)
 
     def _stands_in_line(self, who: "Who", deal_id: str) -> bool:

@@ -16,6 +16,9 @@ from livecommerce.ids import new_id
 from livecommerce.protocol import from_host as c
 from livecommerce.protocol.facts import (
     AnyEvent,
+    Caption,
+    CaptionHidden,
+    CaptionSaid,
     CardHidden,
     CardListed,
     CardShown,
@@ -65,6 +68,11 @@ from livecommerce.shows.state import (
     Word,
     has_zero,
 )
+from livecommerce.shows.webvtt import one_line
+
+# Who writes captions hears it first and has a clock that is nearly the server's.
+CAPTION_LATE_MS_MAX = 60_000
+CAPTION_EARLY_MS_MAX = 1_000
 
 # --- steps of the programme's clock; each is decided anew under the lock, so a step that came too late does nothing
 
@@ -390,6 +398,20 @@ def _say(state: ShowState, command: c.Announce, actor: Actor) -> Decision:
     return Decision(words=(SayLine(Line(new_id("lin"), state.now_ms, actor.name, text, "host", "notice")),))
 
 
+def _caption(state: ShowState, command: c.SayCaption, _actor: Actor) -> Decision:
+    text = one_line(command.text)
+    if not text:
+        raise Refused(R.EMPTY)
+    said_at_ms = state.now_ms if command.said_at_ms is None else command.said_at_ms
+    if not state.now_ms - CAPTION_LATE_MS_MAX <= said_at_ms <= state.now_ms + CAPTION_EARLY_MS_MAX:
+        raise Refused(R.MALFORMED, expected="said_at_ms within the last minute")
+    return Decision((), (CaptionSaid(Caption(new_id("cap"), min(said_at_ms, state.now_ms), text)),))
+
+
+def _hide_caption(_state: ShowState, command: c.HideCaption, _actor: Actor) -> Decision:
+    return Decision((), (CaptionHidden(command.caption_id),))
+
+
 def _mute(state: ShowState, command: c.Mute, _actor: Actor) -> Decision:
     return _silenced(state, command.viewer_id or _author(state), command.minutes)
 
@@ -554,4 +576,6 @@ _DECIDERS: dict[type[c.Command], Callable[[ShowState, Any, Actor], Decision]] = 
     c.RestoreLine: _restore_line,
     c.MembersOnly: _members_only,
     c.Settle: _settle,
+    c.SayCaption: _caption,
+    c.HideCaption: _hide_caption,
 }

@@ -78,6 +78,8 @@ COMMAND_STATUSES: MappingProxyType[type[c.Command], frozenset[ShowStatus]] = Map
         c.RestoreLine: _ROOM_AND_REPLAY,
         c.MembersOnly: _ROOM,
         c.Settle: _ROOM_AND_REPLAY,
+        c.SayCaption: _ON_AIR,
+        c.HideCaption: _ROOM_AND_REPLAY,
     }
 )
 
@@ -85,9 +87,11 @@ COMMAND_STATUSES: MappingProxyType[type[c.Command], frozenset[ShowStatus]] = Map
 TALK_COMMANDS: frozenset[type[c.Command]] = frozenset(
     {
         c.HideLine, c.LetThrough, c.PinLine, c.UnpinLine, c.Mute, c.Ban, c.SlowMode, c.TakeQuestion, c.AnswerQuestion,
-        c.RestoreLine, c.MembersOnly, c.Settle,
+        c.RestoreLine, c.MembersOnly, c.Settle, c.SayCaption, c.HideCaption,
     }
 )  # fmt: skip
+# Of those, what the others at the desk are told: everybody sees a caption come, and there is one every few seconds.
+TOLD_COMMANDS = TALK_COMMANDS - {c.SayCaption}
 _HOSTS: frozenset[StaffRole] = frozenset({"admin", "manager", "advisor"})
 
 

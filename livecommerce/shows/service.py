@@ -677,7 +677,7 @@ class Shows:
         self, show_id: str, command: c.AnyCommand, actor: Actor, line: TalkLine | None, item: TriageItem | None
     ) -> None:
         """What was done with the talk is seen by everybody at the desk, so that no two do it twice."""
-        if type(command) not in lifecycle.TALK_COMMANDS:
+        if type(command) not in lifecycle.TOLD_COMMANDS:
             return
         about = line.line.text if line else item.lines[0].text if item else ""
         reason = str(getattr(command, "reason", ""))

@@ -284,6 +284,27 @@ async def test_two_histories_of_one_unit_end_with_one_holder_and_the_other_is_to
     await heard.aclose()
 
 
+async def test_a_hold_told_after_the_loss_is_not_ended_by_the_clock_of_the_lost_history(shop: Shop) -> None:
+    """The replica that leads is ten seconds behind on the hold clock. Before anybody notices it sets a unit aside; a
+    process that remembers the further clock once made the rebuild take that hold's end for long past."""
+    world = shop.world
+    before = await photograph(world)
+    first = world.engine
+    for _ in range(5):
+        await turn(world, 2_000)
+    await roll_back(world, before)
+    await world.clock.advance(1)
+    await shop.restart()
+    held = await tap(world, 1)
+    assert (await refusal(first.levels(SHOW))).why is R.REBUILDING
+    rebuilt = await shop.rebuild(first, world.engine)
+    assert rebuilt is not None
+    assert rebuilt.lost == ()
+    again = await tap(world, 1)
+    assert again.state == "held"
+    assert (again.due_at_ms or 0) >= (held.due_at_ms or 0)
+
+
 async def _all(heard: Any) -> AsyncIterator[Any]:
     async for message in heard.listen():
         if message["data"] == b"that was all":
@@ -713,6 +734,24 @@ async def test_books_that_are_well_are_left_alone(shop: Shop) -> None:
     await shop.leader().run(1)
     assert await shop.leader().rebuild(SHOW, "missing", 1) is None
     assert await photograph(world) == before
+
+
+async def test_a_show_that_opens_while_a_rebuild_has_found_its_books_missing_waits_for_it(shop: Shop) -> None:
+    """SQL says that a show has books a moment before Redis has them. A rebuild that looked in between once went on
+    beside the show, and wrote into the log that holds of its first customers had ended."""
+    world = shop.world
+    await world.redis.flushall()
+    task = asyncio.create_task(shop.leader().rebuild(SHOW, "missing", 1))
+    await shop.window()
+    assert (await refusal(world.engine.open_show(SHOW))).why is R.REBUILDING
+    assert not await world.engine.has_books(SHOW)
+    await world.clock.advance(world.settings.rebuild_seconds)
+    rebuilt = await task
+    assert rebuilt is not None
+    await world.engine.open_show(SHOW, 5)
+    assert await world.redis.hget(keys.meta(SHOW), "limit") == b"5"
+    assert (await tap(world, 1)).state == "held"
+    assert await shop.states() == {1: "held"}
 
 
 async def test_the_duty_finds_what_is_missing_or_paused_and_leaves_quiet_shows_alone(shop: Shop) -> None:

@@ -420,7 +420,7 @@ async def test_who_was_silenced_meanwhile_is_not_heard(one: Live, scripted: Scri
     a, _ = await seat(one, "a")
     a.send(Say("c1", "hmm"))
     await until(lambda: "hmm" in scripted.asked)
-    one.hub.rooms[SHOW].room.moderation.mute("a", 60.0)
+    one.hub.rooms[SHOW].room.moderation.mute("a", 60.0, 0.0)
     await scripted.says("hmm", Verdict("allow"))
     assert (await a.read_until(RefusedMessage)).number == R.MUTED.value.number
 

@@ -27,6 +27,7 @@ from livecommerce.gateway.api import routes_of
 from livecommerce.gateway.callers import Callers
 from livecommerce.gateway.door import Door
 from livecommerce.gateway.encoders import Encoders
+from livecommerce.gateway.http.captions import table as captions
 from livecommerce.gateway.http.replay import table as replays
 from livecommerce.gateway.http.video import PLAYLIST_TYPE, table
 from livecommerce.gateway.publish import SUBPROTOCOL, publish_endpoint
@@ -38,6 +39,7 @@ from livecommerce.protocol import from_host as c
 from livecommerce.protocol.facts import ShowFacts
 from livecommerce.reservations.engine import ReservationEngine
 from livecommerce.settings import Settings
+from livecommerce.shows.captions import LANGUAGES_MAX
 from livecommerce.shows.plans import EditShow, NewVideo
 from livecommerce.video.keys import WORD_HOURS
 from livecommerce.video.studio import Studio
@@ -100,6 +102,7 @@ async def house(database: Database, redis: Redis, settings: Settings, clock: Tes
     routes = [
         *routes_of(table.endpoints, parts),
         *routes_of(replays.endpoints, parts),
+        *routes_of(captions.endpoints, parts),
         WebSocketRoute("/publish/{show_id}", publish_endpoint(parts)),
     ]
     config = uvicorn.Config(
@@ -178,6 +181,37 @@ async def test_what_a_camera_sends_a_player_plays(house: House) -> None:
         assert media.headers["content-type"] == "video/mp4"
     replay = (await house.http.get(where["replay"])).text
     assert replay.endswith("#EXT-X-ENDLIST\n")
+
+
+async def test_who_saves_data_fetches_the_sound_alone_by_the_same_playlist(house: House) -> None:
+    show = await house.show()
+    await published(house, show.show_id)
+    where = (await house.http.get(f"/api/shows/{show.show_id}/picture")).json()
+    at = where["sound"].removesuffix("live.m3u8")
+
+    assert (await house.http.get(where["sound"])).text == (await house.http.get(where["live"])).text
+    assert (await house.http.get(f"{at}replay.m3u8")).text == (await house.http.get(where["replay"])).text
+    header = await house.http.get(f"{at}0.mp4")
+    assert header.headers["content-type"] == "audio/mp4"
+    assert b"soun" in header.content
+    assert b"vide" not in header.content
+    for number in range(4):
+        part = await house.http.get(f"{at}{number}.m4s")
+        assert part.headers["cache-control"] == "public, max-age=31536000, immutable"
+        both = await house.http.get(where["live"].replace("live.m3u8", f"{number}.m4s"))
+        assert 1000 < len(part.content) < len(both.content)
+    missing = await house.http.get(f"{at}7.mp4")
+    assert (missing.status_code, missing.headers["cache-control"]) == (404, "no-store")
+
+
+async def test_what_is_not_there_yet_is_kept_by_no_cache(house: House) -> None:
+    """A cache that keeps "not found" of the part that comes next would keep it from everybody."""
+    show = await house.show()
+    await published(house, show.show_id)
+    for name in ("99.m4s", "9.mp4", "live.m3u8?_HLS_msn=500"):
+        answer = await house.http.get(f"/video/{show.show_id}/open/{name}")
+        assert answer.status_code >= 400
+        assert answer.headers["cache-control"] == "no-store", name
 
 
 async def test_a_player_that_waits_is_answered_when_the_part_is_there(house: House) -> None:
@@ -337,14 +371,17 @@ async def test_the_picture_of_an_invited_show_opens_by_a_signed_word_alone(house
     host = await house.http.get(where, headers={"authorization": f"Bearer {house.token(HOST)}"})
     live = host.json()["live"]
     assert (await house.http.get(live)).status_code == 200
-    part = await house.http.get(live.replace("live.m3u8", "0.m4s"))
-    assert part.headers["cache-control"].startswith("private")
+    for kind in ("", "sound/"):
+        part = await house.http.get(live.replace("live.m3u8", f"{kind}0.m4s"))
+        assert part.headers["cache-control"] == "private, max-age=31536000, immutable"
 
     word = live.split("/")[3]
     until, _, signature = word.partition("-")
     other = await house.show(access="invited")
     for bad in ("open", "x", "-", f"{int(until, 16) + 3600:x}-{signature}", f"{until}-{signature[:-1]}0" + "0"):
-        assert (await house.http.get(live.replace(word, bad))).status_code == 403, bad
+        for name in ("live.m3u8", "replay.m3u8", "0.mp4", "0.m4s", "sound/live.m3u8", "sound/0.m4s"):
+            answer = await house.http.get(live.replace(word, bad).replace("live.m3u8", name))
+            assert (answer.status_code, answer.headers["cache-control"]) == (403, "no-store"), (bad, name)
     assert not house.studio.keys.opens(word, other.show_id)
     assert house.studio.keys.opens(word, show.show_id)
 
@@ -504,6 +541,85 @@ async def test_an_encoder_is_refused_where_somebody_films_and_after_the_end(hous
         assert await send(camera) == len(chunks(film("webm-h264")))
     await house.world.do(show.show_id, c.End())
     assert await encoded(house, key) != 0
+
+
+VTT = "WEBVTT\n\n00:00:00.500 --> 00:00:02.000\nGood evening\n"
+
+
+async def test_captions_typed_or_uploaded_are_played_with_the_recording(house: House) -> None:
+    show = await house.show()
+    await published(house, show.show_id)
+    await house.world.do(show.show_id, c.SayCaption("typed"))
+    mine = {"authorization": f"Bearer {house.token(HOST)}"}
+    upload, public = f"/api/staff/shows/{show.show_id}/captions", f"/api/shows/{show.show_id}/captions"
+
+    async def put(body: str | bytes, language: str = "en", **headers: str) -> httpx.Response:
+        return await house.http.put(f"{upload}/{language}", content=body, headers=headers or mine)
+
+    assert (await put(VTT)).json()["number"] == R.WRONG_STATE.value.number
+    assert (await house.http.get(f"{public}/en.vtt")).json()["number"] == R.WRONG_STATE.value.number
+    await house.world.do(show.show_id, c.End())
+    assert (await put(VTT, authorization=f"Bearer {house.token(ANA)}")).status_code in (401, 403)
+    assert (await put(VTT, accept="*/*")).status_code == 401
+    assert (await put(VTT, "English")).json()["number"] == R.MALFORMED.value.number
+    assert (await put("1\n00:01,0 --> 00:02,0\nx")).json()["number"] == R.IMPORT.value.number
+    assert (await put(VTT.replace("00:00:0", "01:00:0"))).json()["number"] == R.IMPORT.value.number
+    assert (await put(b"WEBVTT" + bytes(1 << 20))).json()["number"] == R.TOO_LARGE.value.number
+    told = (await house.http.get(f"/api/shows/{show.show_id}/replay")).json()
+    assert told["captions"] == [{"language": "live", "lines": 1}]  # nothing of what was refused
+
+    assert (await put(VTT.replace("Good", "Fair"))).json() == {"language": "en", "lines": 1}
+    assert (await put(VTT)).json() == {"language": "en", "lines": 1}
+    assert (await put(VTT, "zh-Hans")).status_code == 200
+    told = (await house.http.get(f"/api/shows/{show.show_id}/replay")).json()
+    assert [track["language"] for track in told["captions"]] == ["en", "zh-Hans", "live"]
+    played = await house.http.get(f"{public}/en.vtt")
+    assert played.headers["content-type"].startswith("text/vtt")
+    assert played.text == VTT
+    # The film's four seconds were sent in a moment, and the line came after them.
+    assert (await house.http.get(f"{public}/live.vtt")).text.startswith("WEBVTT\n")
+    assert (await house.http.get(f"{public}/fr.vtt")).status_code == 404
+
+    staff = (await house.http.get(upload, headers=mine)).json()
+    assert (staff["recorded"], staff["tracks"]) == (True, told["captions"])
+    assert (await house.http.delete(f"{upload}/zh-Hans", headers=mine)).status_code == 200
+    assert (await house.http.delete(f"{upload}/zh-Hans", headers=mine)).status_code == 404
+    assert (await house.http.get(f"{public}/zh-Hans.vtt")).status_code == 404
+
+
+async def test_a_show_has_so_many_caption_files_and_a_new_one_may_take_the_place_of_one(house: House) -> None:
+    show = await house.show()
+    await published(house, show.show_id)
+    await house.world.do(show.show_id, c.End())
+    mine = {"authorization": f"Bearer {house.token(HOST)}"}
+    upload = f"/api/staff/shows/{show.show_id}/captions"
+    for number in range(LANGUAGES_MAX):
+        language = f"q{chr(ord('a') + number)}"
+        assert (await house.http.put(f"{upload}/{language}", content=VTT, headers=mine)).status_code == 200
+    full = await house.http.put(f"{upload}/en", content=VTT, headers=mine)
+    assert full.json()["number"] == R.LIMIT.value.number
+    assert (await house.http.put(f"{upload}/qa", content=VTT, headers=mine)).status_code == 200
+
+
+async def test_a_show_that_was_not_filmed_has_nothing_to_caption(house: House) -> None:
+    show = await house.show()
+    await house.world.do(show.show_id, c.End())
+    mine = {"authorization": f"Bearer {house.token(HOST)}"}
+    refused = await house.http.put(f"/api/staff/shows/{show.show_id}/captions/en", content=VTT, headers=mine)
+    assert refused.json()["number"] == R.NOT_FOUND.value.number
+    assert (await house.http.get(f"/api/shows/{show.show_id}/captions/live.vtt")).status_code == 404
+
+
+async def test_the_events_of_a_replay_are_read_page_by_page(house: House) -> None:
+    show = await house.show()
+    await house.world.do(show.show_id, c.End())
+    path = f"/api/shows/{show.show_id}/replay"
+    whole = (await house.http.get(path)).json()
+    assert whole["next"] == 0
+    first = whole["events"][0]["offset"]
+    assert (await house.http.get(f"{path}/events?after={first}")).json()["events"] == whole["events"][1:]
+    for bad in ("x", "-1", "\u0663", "9" * 16):
+        assert (await house.http.get(f"{path}/events?after={bad}")).json()["number"] == R.MALFORMED.value.number
 
 
 # --- SRT ------------------------------------------------------------------------------------------------------------
@@ -756,7 +872,7 @@ async def test_a_picture_at_mediamtx_is_found_with_a_word_where_it_is_not_for_ev
     public, invited = await house.show(video=video), await house.show(video=video, access="invited")
 
     found = (await house.http.get(f"/api/shows/{public.show_id}/picture")).json()
-    assert found == {"live": f"https://media.example.com/{public.show_id}/index.m3u8", "replay": ""}
+    assert found == {"live": f"https://media.example.com/{public.show_id}/index.m3u8", "replay": "", "sound": ""}
     where = f"/api/shows/{invited.show_id}/picture"
     assert (await house.http.get(where)).status_code == R.NOT_INVITED.value.status
     live = (await house.http.get(where, headers=bearer(house))).json()["live"]

@@ -58,6 +58,8 @@ COMMANDS: list[tuple[c.AnyCommand, set[str]]] = [
     (c.RestoreLine("lin_1"), ROOM | {"ended"}),
     (c.MembersOnly(True), ROOM),
     (c.Settle("tri_1", "hide"), ROOM | {"ended"}),
+    (c.SayCaption("good evening"), ON_AIR),
+    (c.HideCaption("cap_1"), ROOM | {"ended"}),
 ]
 # The refusal elsewhere, by what became of the show.
 ELSEWHERE = {
@@ -66,7 +68,7 @@ ELSEWHERE = {
 }  # fmt: skip
 MODERATORS = {
     "hide_line", "let_through", "pin_line", "unpin_line", "mute", "ban", "slow_mode", "take_question",
-    "answer_question", "restore_line", "members_only", "settle",
+    "answer_question", "restore_line", "members_only", "settle", "caption", "hide_caption",
 }  # fmt: skip
 
 

@@ -12,17 +12,15 @@ const out = mkdtempSync(join(tmpdir(), "web-budget-"));
 let manifest: Manifest;
 
 beforeAll(async () => {
-  const root = fileURLToPath(new URL("..", import.meta.url));
-  // As it is shipped: in a test's own environment the libraries would keep what only developers read.
+  // As it is shipped: under the tests' own NODE_ENV every element would carry its file and line.
   vi.stubEnv("NODE_ENV", "production");
+  const root = fileURLToPath(new URL("..", import.meta.url));
   await build({ root, configFile: join(root, "vite.config.ts"), logLevel: "error", build: { outDir: out, emptyOutDir: true } });
   manifest = JSON.parse(readFileSync(join(out, ".vite/manifest.json"), "utf8")) as Manifest;
 }, 60_000);
 
-afterAll(() => {
-  vi.unstubAllEnvs();
-  rmSync(out, { recursive: true, force: true });
-});
+afterAll(() => vi.unstubAllEnvs());
+afterAll(() => rmSync(out, { recursive: true, force: true }));
 
 /** An entry's own files and those it imports at once; not what it fetches later. */
 function firstLoad(entry: string, seen = new Set<string>()): Set<string> {

@@ -11,7 +11,8 @@ from livecommerce.errors import R, Refused
 from livecommerce.gateway.api import Call, Table
 from livecommerce.gateway.http.video import address_of, watchable
 from livecommerce.protocol.facts import Line, ShowFacts, Stamped
-from livecommerce.shows import replay
+from livecommerce.shows import captions, replay
+from livecommerce.shows.captions import CaptionTrack
 from livecommerce.shows.replay import LINES_MAX, Chapter
 from livecommerce.video.screen import Screen
 
@@ -22,15 +23,26 @@ _WINDOW_MS_MAX = 600_000
 
 
 class Replay(msgspec.Struct, frozen=True):
-    """A show as it was. `picture`: where its recording is played, "" where nothing was filmed; `begins_at_ms` is the
-    recording's first moment on the events' clock, `length_ms` what can be played."""
+    """A show as it was. `picture`: where its recording is played, "" where nothing was filmed, and `sound` the same
+    without the picture; `begins_at_ms` is the recording's first moment on the events' clock, `length_ms` what can be
+    played. `events` are the first of them: the rest, where `next` is not 0, stand in pages behind it."""
 
     show: ShowFacts
     events: tuple[Stamped, ...]
+    next: int
     chapters: tuple[Chapter, ...]
     picture: str
+    sound: str
     begins_at_ms: float | None
     length_ms: float
+    captions: tuple[CaptionTrack, ...]
+
+
+class Events(msgspec.Struct, frozen=True):
+    """A page of a show's events; `next` asks for the one behind it, 0: this is the last."""
+
+    events: tuple[Stamped, ...]
+    next: int
 
 
 class Lines(msgspec.Struct, frozen=True):
@@ -43,26 +55,40 @@ class Lines(msgspec.Struct, frozen=True):
 @table.get("/api/shows/{show_id}/replay", answer=Replay, refuses=_REFUSES)
 async def replay_of_show(call: Call) -> Replay:
     """A show that is over: its events, its chapters, its recording."""
-    facts = await _over(call)
-    told = await replay.events_of(call.parts.database, facts.show_id)
-    screen = await _screen(call, facts.show_id)
+    facts = await over(call)
+    database = call.parts.database
+    told, chapters = await replay.events_of(database, facts.show_id), await replay.chapters_of(database, facts.show_id)
+    screen = await recording_of(call, facts.show_id)
     if screen is None:
-        return Replay(facts, told.events, told.chapters, "", None, 0)
-    timeline = screen.timeline
+        return Replay(facts, told.events, told.next, chapters, "", "", None, 0, ())
+    timeline, at = screen.timeline, address_of(call, facts)
     return Replay(
         facts,
         told.events,
-        told.chapters,
-        f"{address_of(call, facts)}/replay.m3u8",
+        told.next,
+        chapters,
+        f"{at}/replay.m3u8",
+        f"{at}/sound/replay.m3u8",
         timeline.parts[0].programme_ms,
         timeline.duration_ms,
+        await captions.tracks_of(database, facts.show_id),
     )
+
+
+@table.get("/api/shows/{show_id}/replay/events", answer=Events, refuses=(*_REFUSES, R.MALFORMED))
+async def replay_events(call: Call) -> Events:
+    """Events of a show that is over, page by page: `after` is the `next` of the page before, 0 for the first."""
+    facts, after = await over(call), call.query("after", "0")
+    if not after.isascii() or not after.isdigit() or len(after) > 15:
+        raise Refused(R.MALFORMED, expected="the `next` of the page before as `after`")
+    told = await replay.events_of(call.parts.database, facts.show_id, int(after))
+    return Events(told.events, told.next)
 
 
 @table.get("/api/shows/{show_id}/replay/lines", answer=Lines, refuses=(*_REFUSES, R.MALFORMED))
 async def replay_lines(call: Call) -> Lines:
     """What was said between two instants (`from`, `to`; milliseconds, ten minutes at most)."""
-    facts = await _over(call)
+    facts = await over(call)
     try:
         from_ms, to_ms = int(call.query("from")), int(call.query("to"))
     except ValueError:
@@ -76,13 +102,13 @@ async def replay_lines(call: Call) -> Lines:
 @table.get("/api/shows/{show_id}/chapters.vtt", answer=Response, refuses=_REFUSES)
 async def chapters_file(call: Call) -> Response:
     """The chapters as WebVTT, timed from the recording's beginning."""
-    facts = await _over(call)
-    told = await replay.events_of(call.parts.database, facts.show_id)
-    screen = await _screen(call, facts.show_id)
+    facts = await over(call)
+    chapters = await replay.chapters_of(call.parts.database, facts.show_id)
+    screen = await recording_of(call, facts.show_id)
     if screen is None:
         raise Refused(R.NOT_FOUND, what="recording")
     parts = screen.timeline.parts
-    text = replay.web_vtt(told.chapters, parts[0].programme_ms, parts[-1].programme_ms + parts[-1].duration_ms)
+    text = replay.web_vtt(chapters, parts[0].programme_ms, parts[-1].programme_ms + parts[-1].duration_ms)
     return Response(text, media_type="text/vtt; charset=utf-8")
 
 
@@ -103,7 +129,7 @@ async def recording_file(call: Call) -> Response:
     return FileResponse(path, media_type="video/mp4", filename=f"{show_id}-{epoch}.mp4")
 
 
-async def _over(call: Call) -> ShowFacts:
+async def over(call: Call) -> ShowFacts:
     """The facts of a show that is over and that the caller could have watched."""
     facts = await watchable(call)
     if facts.status != "ended":
@@ -111,7 +137,7 @@ async def _over(call: Call) -> ShowFacts:
     return facts
 
 
-async def _screen(call: Call, show_id: str) -> Screen | None:
+async def recording_of(call: Call, show_id: str) -> Screen | None:
     """The show's recording, if anything was filmed."""
     try:
         screen = await call.parts.studio.screen(show_id)

@@ -5,7 +5,7 @@ What leaves: playlists that wait for what comes next, and media that any cache m
 """
 
 import re
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 import msgspec
@@ -78,10 +78,12 @@ class Sources(msgspec.Struct, frozen=True):
 
 
 class Picture(msgspec.Struct, frozen=True):
-    """Where the picture of a show is, for whoever asked: live, and everything that was filmed. "": it has none."""
+    """Where the picture of a show is, for whoever asked: live, and everything that was filmed; `sound` is the same
+    without the picture, for who saves data."""
 
     live: str
     replay: str
+    sound: str
 
 
 @table.get("/api/shows/{show_id}/picture", answer=Picture, refuses=(R.NOT_FOUND, R.NOT_INVITED, R.BANNED))
@@ -92,8 +94,8 @@ async def picture_of_show(call: Call) -> Picture:
     adapter = call.parts.adapters.of(facts.video)
     if facts.video.signed and adapter is not None:
         word = "" if facts.access == "public" else call.parts.studio.keys.word(facts.show_id)
-        return Picture(adapter.address(facts.show_id, facts.video, word), "")
-    return Picture(f"{at}/live.m3u8", f"{at}/replay.m3u8")
+        return Picture(adapter.address(facts.show_id, facts.video, word), "", "")
+    return Picture(f"{at}/live.m3u8", f"{at}/replay.m3u8", f"{at}/sound/live.m3u8")
 
 
 async def watchable(call: Call) -> ShowFacts:
@@ -276,14 +278,30 @@ async def replay_playlist(call: Call) -> Response:
 @table.get("/video/{show_id}/{word}/{name}", answer=Response, refuses=(R.NOT_FOUND, R.FORBIDDEN))
 async def media(call: Call) -> Response:
     """A header (7.mp4), a part (812.m4s) or a segment (809-812.m4s). The part that comes next is waited for."""
-    screen, name = await _screen(call), call.path("name")
-    if found := _HEADER.fullmatch(name):
-        return await _media(screen.header(int(found[1])), call)
-    if found := _MEDIA.fullmatch(name):
-        first, last = int(found[1]), int(found[2] or found[1])
-        if last - first < _PARTS_MAX:
-            return await _media(screen.parts(first, last), call)
-    raise Refused(R.NOT_FOUND, what="media")
+    return await _media(call)
+
+
+# Addresses in a playlist are relative to it: the same text, one folder deeper, names the same moments without picture.
+
+
+@table.get("/video/{show_id}/{word}/sound/live.m3u8", answer=Response, refuses=(R.NOT_FOUND, R.FORBIDDEN, R.MALFORMED))
+async def live_sound_playlist(call: Call) -> Response:
+    """The newest minute without its picture."""
+    return await live_playlist(call)
+
+
+@table.get(
+    "/video/{show_id}/{word}/sound/replay.m3u8", answer=Response, refuses=(R.NOT_FOUND, R.FORBIDDEN, R.MALFORMED)
+)
+async def replay_sound_playlist(call: Call) -> Response:
+    """Everything that was filmed, without its picture."""
+    return await replay_playlist(call)
+
+
+@table.get("/video/{show_id}/{word}/sound/{name}", answer=Response, refuses=(R.NOT_FOUND, R.FORBIDDEN))
+async def sound(call: Call) -> Response:
+    """A header, a part or a segment of the sound alone."""
+    return await _media(call, sound=True)
 
 
 async def _screen(call: Call) -> Screen:
@@ -297,12 +315,19 @@ async def _screen(call: Call) -> Screen:
     return await call.parts.studio.screen(show_id)
 
 
-async def _media(found: "Awaitable[bytes | None]", call: Call) -> Response:
-    data = await found
+async def _media(call: Call, *, sound: bool = False) -> Response:
+    screen, name = await _screen(call), call.path("name")
+    data: bytes | None = None
+    if found := _HEADER.fullmatch(name):
+        data = await screen.header(int(found[1]), sound=sound)
+    elif found := _MEDIA.fullmatch(name):
+        first, last = int(found[1]), int(found[2] or found[1])
+        data = await screen.parts(first, last, sound=sound) if last - first < _PARTS_MAX else None
     if data is None:
         raise Refused(R.NOT_FOUND, what="media")
     kept_by = "public" if call.path("word") == OPEN else "private"
-    return Response(data, media_type="video/mp4", headers={"cache-control": f"{kept_by}, max-age=31536000, immutable"})
+    kind = "audio/mp4" if sound else "video/mp4"
+    return Response(data, media_type=kind, headers={"cache-control": f"{kept_by}, max-age=31536000, immutable"})
 
 
 def _playlist(call: Call, text: Playlist) -> Response:

@@ -5,6 +5,7 @@
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { Desk } from "../console/desk";
+import { Delay } from "../console/live/status";
 import { TwoStep } from "../console/parts";
 import { currency } from "../console/server";
 import { count, formatLocale, refusalText, t } from "../shared/i18n";
@@ -50,7 +51,7 @@ export function CameraPage({ showId }: { showId: string }): JSX.Element {
       <Viewfinder studio={studio} />
       <header class="camera-top">
         <Air desk={desk} />
-        <LineWords studio={studio} />
+        <LineWords studio={studio} desk={desk} />
       </header>
       <Alerts desk={desk} studio={studio} />
       <section class="camera-bottom">
@@ -113,7 +114,7 @@ function Air({ desk }: { desk: Desk }): JSX.Element {
   );
 }
 
-function LineWords({ studio }: { studio: CameraStudio }): JSX.Element {
+function LineWords({ studio, desk }: { studio: CameraStudio; desk: Desk }): JSX.Element {
   const line = studio.line.value;
   const health = studio.health.value;
   const weak = line.word === "sending" && !!health && health.recorded_ms > 5000 && health.kbps < WEAK_KBPS;
@@ -134,6 +135,7 @@ function LineWords({ studio }: { studio: CameraStudio }): JSX.Element {
         <span class="line-dot" aria-hidden="true" /> {words}
       </span>
       <Microphone studio={studio} />
+      {desk.status.value === "live" && <Delay desk={desk} />}
     </div>
   );
 }

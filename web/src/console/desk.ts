@@ -8,7 +8,7 @@ import { Refusal } from "../shared/api";
 import { EMPTY, fold, numbersOf, withPrivate, type Numbers, type RoomState } from "../shared/fold";
 import { refusalText } from "../shared/i18n";
 import { newId } from "../shared/ids";
-import type { Acted, CardFacts, DealFacts, HostCommand, Level, Line, Presence, PrivateQuestion, ToViewer, TriageCount } from "../shared/protocol";
+import type { Acted, CardFacts, DealFacts, HostCommand, Level, Line, PictureDelay, Presence, PrivateQuestion, ToViewer, TriageCount } from "../shared/protocol";
 import { roomUrl, ShowSocket, type LineStatus } from "../shared/socket";
 import { serverClock } from "../shared/time";
 import { orderSpike, stockAlerts, withAlerts, type Alert, type Reading } from "./alerts";
@@ -55,6 +55,10 @@ export class Desk {
   /** Who of the staff is in the room, and what they did with the talk, the newest last. */
   readonly here = signal<readonly Presence[]>([]);
   readonly acts = signal<readonly Acted[]>([]);
+  /** How late the viewers see the picture; null before any of them said so. */
+  readonly delay = signal<PictureDelay | null>(null);
+  /** The clock of the picture on this desk; null where there is none. */
+  pictureMs: () => number | null = () => null;
   readonly unanswered = computed(() => this.inbox.value.filter((one) => !one.answer).length);
   readonly orders = signal<readonly OrderRow[]>([]);
   readonly totals = signal<Totals | null>(null);
@@ -312,9 +316,10 @@ export class Desk {
   }
 
   private hearDesk(message: Extract<ToViewer, { t: "desk" }>): void {
-    const { private: asked, order, acted, here, triage } = message;
+    const { private: asked, order, acted, here, triage, delay } = message;
     if (asked) this.inbox.value = withPrivate(this.inbox.value, asked);
     if (here) this.here.value = here;
+    if (delay) this.delay.value = delay.reports > 0 ? delay : null;
     if (acted) this.acts.value = [...this.acts.value, acted].slice(-KEPT_MAX);
     if (triage) {
       this.triage.value = triage;

@@ -17,6 +17,7 @@ import { ShowsPage } from "./shows/page";
 
 withArea("moderation");
 withArea("source");
+withArea("captions");
 await startI18n("console");
 document.title = t("console.title");
 document.body.classList.add(location.pathname.includes("/shows/") ? "is-show" : "is-list");

@@ -151,6 +151,22 @@ export interface ShowOrders {
 
 export const ordersOf = (showId: string): Promise<ShowOrders> => staffRequest("GET", at(showId, "/orders"));
 
+// --- captions of a recording ------------------------------------------------------------------------------------------
+
+/** `language` is "live" for what was typed during the show. */
+export interface CaptionTrack {
+  language: string;
+  lines: number;
+}
+
+export const captionsOf = (showId: string): Promise<{ tracks: CaptionTrack[]; recorded: boolean }> => staffRequest("GET", at(showId, "/captions"));
+export const putCaptions = (showId: string, language: string, file: Blob): Promise<CaptionTrack> =>
+  staffRequest("PUT", at(showId, `/captions/${encodeURIComponent(language)}`), file);
+export const dropCaptions = (showId: string, language: string): Promise<unknown> =>
+  staffRequest("DELETE", at(showId, `/captions/${encodeURIComponent(language)}`));
+export const captionsAt = (showId: string, language: string): string =>
+  `/api/shows/${encodeURIComponent(showId)}/captions/${encodeURIComponent(language)}.vtt`;
+
 // --- signed lists of tickets ------------------------------------------------------------------------------------------
 
 export interface TicketListed {

@@ -19,12 +19,15 @@ export interface Player {
   destroy(): void;
 }
 
-/** `showId`: whose picture a server that films itself is asked for. */
-export function mount(video: HTMLVideoElement, facts: VideoFacts, showId: string): Player {
+/** `showId`: whose picture a server that films itself is asked for; `sound`: without the picture, where it can be had so. */
+export function mount(video: HTMLVideoElement, facts: VideoFacts, showId: string, sound = false): Player {
   const asked = facts.kind === "own" || facts.signed;
-  const player = facts.kind === "file" ? mountFile(video, facts) : mountHls(video, asked ? { showId } : { url: facts.url });
+  const player = facts.kind === "file" ? mountFile(video, facts) : mountHls(video, asked ? { showId, sound } : { url: facts.url });
   return { ...player, programmeMs: () => programmeMs(facts, player, serverClock.now()) };
 }
+
+/** Whether the sound can be fetched without its picture. */
+export const hasSoundAlone = (facts: VideoFacts): boolean => facts.kind === "own";
 
 /** Whether there is anything to mount. */
 export const hasPicture = (facts: VideoFacts): boolean => facts.kind === "own" || (facts.kind !== "none" && facts.url !== "");
@@ -80,7 +83,7 @@ function source(url: string): HTMLSourceElement {
   return element;
 }
 
-function mountHls(video: HTMLVideoElement, from: { url: string } | { showId: string }): Player {
+function mountHls(video: HTMLVideoElement, from: { url: string } | { showId: string; sound: boolean }): Player {
   let inner: Player | null = null;
   let gone = false;
   void import("./hls")

@@ -107,6 +107,12 @@ export interface OfferSeen {
   did: "dismissed" | "noted" | "shown";
 }
 
+/** How far her picture is behind the server's clock, every 15 s or so while it plays. No answer. */
+export interface Delay {
+  t: "delay";
+  ms: number;
+}
+
 export type FromViewer =
   | Hello
   | Token
@@ -118,7 +124,8 @@ export type FromViewer =
   | Release
   | Accept
   | Proof
-  | OfferSeen;
+  | OfferSeen
+  | Delay;
 
 /** Answer to `hello`. `recovered` true: every missed event follows as `state`, in order. False: here is a snapshot. A resumed viewer gets her own holds and orders here too: they are never recovered by offset. With `counting` her holds are not known just now, and are not told: keep those you have, and send their tokens as `proof`. With `missed_talk` lines were said while she was away that are not sent again. */
 export interface Welcome {
@@ -435,6 +442,25 @@ export interface LineRestored {
   line: Line;
 }
 
+/** Somebody at the desk writes down what is said. Shown with its picture, and read until the next one. */
+export interface CaptionSaid {
+  kind: "caption_said";
+  caption: Caption;
+}
+
+/** A line of what is being said, in writing. It belongs to the picture of `said_at_ms`. */
+export interface Caption {
+  caption_id: string;
+  said_at_ms: number;
+  text: string;
+}
+
+/** It was wrong: nobody sees it any more, here and in the replay. */
+export interface CaptionHidden {
+  kind: "caption_hidden";
+  caption_id: string;
+}
+
 /** Numbers that changed since the last tick; a lower version than one seen is stale. */
 export interface Levels {
   t: "levels";
@@ -534,6 +560,7 @@ export interface Desk {
   acted: Acted | null;
   here: Presence[] | null;
   triage: TriageCount | null;
+  delay: PictureDelay | null;
   viewer_id: string;
   order: OrderFacts | null;
   text: string;
@@ -561,6 +588,12 @@ export interface Presence {
 export interface TriageCount {
   waiting: number;
   in_hand: number;
+}
+
+/** How late the viewers see the picture: the median of what their pages told lately, in `reports` messages; none told it: 0 of 0. */
+export interface PictureDelay {
+  median_ms: number;
+  reports: number;
 }
 
 /** What was understood of a line that claims, to its author alone. With `hold` the units of `lines` are set aside. Without it `number` and `word` are of the closed list and say why not: `choices` are the deals she may have meant, `codes` those that can be claimed now, `facts` as in `refused`. */
@@ -644,7 +677,9 @@ export type ShowEvent =
   | RoomRules
   | PromiseMade
   | Note
-  | LineRestored;
+  | LineRestored
+  | CaptionSaid
+  | CaptionHidden;
 
 /** draft, scheduled or interrupted → live. */
 export interface GoLive {
@@ -790,6 +825,20 @@ export interface Settle {
   reason?: string;
 }
 
+/** A line of captions. `said_at_ms`: when it was said, by the picture that the writer sees and hears; without it, now. Within the last minute: who writes it down is a little late, never early. */
+export interface SayCaption {
+  do: "caption";
+  text: string;
+  said_at_ms?: number | null;
+}
+
+/** It was wrong: nobody sees it any more, here and in the replay. */
+export interface HideCaption {
+  do: "hide_caption";
+  caption_id: string;
+  reason?: string;
+}
+
 export type HostCommand =
   | GoLive
   | Interrupt
@@ -811,7 +860,9 @@ export type HostCommand =
   | PromiseCommand
   | RestoreLine
   | MembersOnly
-  | Settle;
+  | Settle
+  | SayCaption
+  | HideCaption;
 
 /** The body: the console's own id for this command, and the command. */
 export interface CommandEnvelope {

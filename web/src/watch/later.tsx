@@ -68,6 +68,21 @@ export function HeartButton() {
   return Part ? <Part /> : null;
 }
 
+export function Seeing(props: ComponentProps<Till["Seeing"]>) {
+  const Part = till.value?.Seeing;
+  return Part ? <Part {...props} /> : null;
+}
+
+export function Languages(props: ComponentProps<Till["Languages"]>) {
+  const Part = till.value?.Languages;
+  return Part ? <Part {...props} /> : null;
+}
+
+export function Viewing(props: ComponentProps<Till["Viewing"]>) {
+  const Part = till.value?.Viewing;
+  return Part ? <Part {...props} /> : null;
+}
+
 export function Verify() {
   const Part = till.value?.Verify;
   return Part ? <Part /> : null;

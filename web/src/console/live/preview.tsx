@@ -21,7 +21,7 @@ export function Preview({ desk }: { desk: Desk }): JSX.Element {
     <figure class="preview">
       <figcaption>{t("console.preview")}</figcaption>
       <div class="preview-screen on-video">
-        <Moving video={show.video} showId={desk.showId} />
+        <Moving video={show.video} desk={desk} />
         {interrupted && (
           <div class="preview-slate">
             <p class="display">{desk.room.value.note || t("console.back_soon")}</p>
@@ -65,14 +65,18 @@ function OnAir({ desk }: { desk: Desk }): JSX.Element | null {
 }
 
 /** The picture with its sound off; the player keeps it in time with everyone's. */
-function Moving({ video, showId }: { video: VideoFacts; showId: string }): JSX.Element {
+function Moving({ video, desk }: { video: VideoFacts; desk: Desk }): JSX.Element {
   const element = useRef<HTMLVideoElement>(null);
   const moves = hasPicture(video);
   const moved = useMoved(video.url);
   useEffect(() => {
     if (!moves || !element.current) return; // YouTube's own player has no element of ours
-    const player = mount(element.current, video, showId);
-    return () => player.destroy();
+    const player = mount(element.current, video, desk.showId);
+    desk.pictureMs = () => player.programmeMs();
+    return () => {
+      desk.pictureMs = () => null;
+      player.destroy();
+    };
   }, [moves, video.kind, video.url, video.source, video.started_at_ms]);
   if (moved)
     return (

@@ -25,6 +25,7 @@ export function StatusBar({ desk, ending, onHelp }: { desk: Desk; ending: number
       <span class="desk-fact tabular">
         <strong>{count(desk.room.value.viewers)}</strong> {t("console.viewers", { count: desk.room.value.viewers })}
       </span>
+      {running && <Delay desk={desk} />}
       <Line desk={desk} />
       <button type="button" class="button button-quiet button-small desk-help" onClick={onHelp} aria-keyshortcuts="?">
         <kbd>?</kbd> <span>{t("console.keys")}</span>
@@ -48,6 +49,14 @@ export function StatusBar({ desk, ending, onHelp }: { desk: Desk; ending: number
       )}
     </header>
   );
+}
+
+/** The median of what the viewers' own pages say. */
+export function Delay({ desk }: { desk: Desk }): JSX.Element | null {
+  const delay = desk.delay.value;
+  if (!delay) return null;
+  const seconds = Math.max(1, Math.round(delay.median_ms / 1000));
+  return <span class="desk-fact desk-delay tabular">{t("console.delay", { seconds })}</span>;
 }
 
 function Line({ desk }: { desk: Desk }): JSX.Element {
