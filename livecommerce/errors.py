@@ -144,6 +144,8 @@ class R(enum.Enum):
         503,
     )
     VIDEO_QUOTA = Refusal(705, "video_quota", "No more can be filmed: {why}.", False, 507)
+    VIDEO_ADDRESS = Refusal(706, "video_address", "This address cannot be the picture: {why}", False, 422)
+    FILM = Refusal(707, "film", "This film cannot be taken: {why}", False, 422)
     # us
     INTERNAL = Refusal(900, "internal", "Something went wrong on our side. It was noted; try again.", True, 500)
     UNAVAILABLE = Refusal(

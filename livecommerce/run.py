@@ -25,8 +25,10 @@ from livecommerce.catalogue.importer import import_bytes
 from livecommerce.certificate import certificate_for
 from livecommerce.clock import RealClock
 from livecommerce.gateway import fan_out, seats
+from livecommerce.gateway.callers import Callers
 from livecommerce.gateway.encoders import Encoders
 from livecommerce.gateway.judge import refuse_unknown_judge
+from livecommerce.gateway.showings import Showings
 from livecommerce.gateway.web import build_app
 from livecommerce.host_measures import HostMeasures
 from livecommerce.ledger.migrate import migrate
@@ -99,9 +101,14 @@ async def _web(settings: Settings, listener: socket.socket) -> None:
         encoders = Encoders(parts)
         if settings.rtmp_port:
             await encoders.start(settings.host, settings.rtmp_port)
+        callers, showings = Callers(parts), Showings(parts)
+        callers.start()
+        showings.start()
         _spare_the_collector()
         await _Server(config, settings).serve(sockets=[listener])
         await encoders.aclose()
+        await callers.aclose()
+        await showings.aclose()
         await measures.aclose()
         await parts.hub.aclose()
 

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "livecommerce"
-EVERYONE = {"ids", "clock", "errors", "settings", "protocol", "logs", "hot_state", "ending"}
+EVERYONE = {"ids", "clock", "errors", "settings", "protocol", "logs", "hot_state", "ending"} | {
+    "children",
+    "public_address",
+}
 BELOW = {"catalogue", "people", "ledger"}
 MAY_IMPORT = {
     "protocol": {"ids", "errors"},

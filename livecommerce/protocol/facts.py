@@ -78,16 +78,28 @@ class CardFacts(msgspec.Struct, frozen=True):
     code: str = ""  # what a viewer writes to claim it ("SOLD AA 10 blue"); unique in its show
 
 
-class VideoFacts(msgspec.Struct, frozen=True):
-    """Where the picture comes from: `own` is filmed by this server, at `/api/shows/{show_id}/picture`. `loop` is a clip
-    that starts over; `started_at_ms` is its programme's zero."""
+# How a page plays a picture, and how it knows when what it shows was filmed: by the programme time in the playlist, by
+# the player's distance to the newest piece, by a delay that the host measured, or not at all.
+PictureKind = Literal["none", "hls", "file", "own", "youtube"]
+PictureClock = Literal["pdt", "latency", "fixed", "none"]
 
-    kind: Literal["none", "hls", "file", "own"]
+
+class VideoFacts(msgspec.Struct, frozen=True):
+    """Where the picture comes from: `own` is filmed by this server. A picture that is `own` or `signed` is found at
+    `/api/shows/{show_id}/picture`. `loop` is a clip that starts over; `started_at_ms` is its programme's zero; one that
+    starts `by_hand` waits for the host. `source`: whose picture it is ("": as `kind`)."""
+
+    kind: PictureKind
     url: str = ""
     alternates: tuple[str, ...] = ()  # the same picture in other containers
     poster: str = ""
     loop: bool = False
     started_at_ms: int | None = None
+    source: str = ""
+    clock: PictureClock = "pdt"
+    delay_ms: int = 0  # with a `fixed` clock: how far behind; with `latency`: what comes on top of it
+    signed: bool = False
+    by_hand: bool = False
 
 
 class ClaimRules(msgspec.Struct, frozen=True):

@@ -66,6 +66,7 @@ from livecommerce.shows.state import (
     ShowState,
     TellViewer,
     Word,
+    has_zero,
 )
 from livecommerce.shows.webvtt import one_line
 
@@ -180,7 +181,7 @@ def _go_live(state: ShowState, _command: c.GoLive, _actor: Actor) -> Decision:
     started_at_ms = state.facts.started_at_ms or state.now_ms
     # A clip's programme clock begins when the show first goes on air; an interruption does not rewind it.
     video = state.facts.video
-    if video.kind == "file" and video.started_at_ms is None:
+    if has_zero(video) and video.started_at_ms is None and not video.by_hand:
         video = msgspec.structs.replace(video, started_at_ms=state.now_ms)
     facts = msgspec.structs.replace(state.facts, status=status, started_at_ms=started_at_ms, video=video)
     corners.of(facts.corner).refuse_facts(facts)

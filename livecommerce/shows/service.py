@@ -348,6 +348,12 @@ class Shows:
             over = await read_shows(connection, shows.c.access != "invited", shows.c.status == "ended")
         return _listed([show_facts(row) for row in rows + over])
 
+    async def on_air(self) -> list[ShowFacts]:
+        """Every show that is live or interrupted."""
+        async with self.database.read() as connection:
+            rows = await read_shows(connection, shows.c.status.in_(("live", "interrupted")))
+        return [show_facts(row) for row in rows]
+
     async def list_for(self, staff: StaffIdentity) -> ShowList:
         """All shows in this person's scope; drafts stand among those to come."""
         async with self.database.read() as connection:

@@ -1,26 +1,26 @@
 """All shows' pictures in this process: who publishes, what is fetched, and by which word in an address.
 
 What arrives: show ids. What leaves: the publisher and the screen of each, made when first asked for and let go when
-nobody has for a while. Addresses of shows that are not for everybody carry a signed word with its own end, since a
-player sends no header: `open` stands for everybody. It does not know sockets, requests, or what a show is.
+nobody has for a while. Addresses of shows that are not for everybody carry a signed word with its own end (`keys.py`),
+since a player sends no header: `open` stands for everybody. It does not know sockets, requests, or what a show is.
 """
 
 import asyncio
 import functools
-import hashlib
-import hmac
 from pathlib import Path
 
 from livecommerce.clock import Clock
 from livecommerce.errors import R, Refused
 from livecommerce.ids import is_id
 from livecommerce.settings import Settings
+from livecommerce.video.film import Films
+from livecommerce.video.keys import Keys
 from livecommerce.video.publisher import Limits, Publisher, Transcodes, open_publisher
 from livecommerce.video.recording import is_recorded
 from livecommerce.video.screen import Screen
+from livecommerce.video.srt import Ports
 
 OPEN = "open"
-WORD_HOURS = 12
 # A player asks again long before; proxies wait a minute.
 _WAIT_SECONDS_MAX = 20.0
 _UNUSED_SECONDS_MAX = 120.0
@@ -32,14 +32,16 @@ class Studio:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._folder = settings.data / "video"
         self._clock = clock
-        self._key = hmac.digest(settings.secret.encode(), b"video", "sha256")
+        self.keys = Keys(settings, clock)
+        self.films = Films(self._folder, settings.film_mb_max * 1_000_000, settings.video_hours_max)
+        self.srt_ports = Ports(settings.data / "srt", settings.srt_port_range())
         self._limits = Limits(
             part_ms=settings.video_part_ms,
             keep_seconds=settings.video_keep_seconds,
             hours_max=settings.video_hours_max,
             transcodes_max=settings.video_transcodes_max,
         )
-        self._transcodes = Transcodes(settings.video_transcodes_max)
+        self.transcodes = Transcodes(settings.video_transcodes_max)
         self._publishers: dict[str, Publisher] = {}
         self._opening = asyncio.Lock()
         self._screens: dict[str, Screen] = {}
@@ -54,9 +56,9 @@ class Studio:
             if found is None or found.state == "over":
                 found = await open_publisher(
                     show_id,
-                    self._of(show_id),
+                    self.folder_of(show_id),
                     self._limits,
-                    self._transcodes,
+                    self.transcodes,
                     self._clock,
                     functools.partial(self._changed, show_id),
                 )
@@ -89,10 +91,10 @@ class Studio:
         """What players fetch of this show. Refuses NOT_FOUND where it never had a picture of ours."""
         found = self._screens.get(show_id)
         if found is None:
-            if not is_id(show_id) or not is_recorded(self._of(show_id)):
+            if not is_id(show_id) or not is_recorded(self.folder_of(show_id)):
                 raise Refused(R.NOT_FOUND, what="picture")
             self._forget_unused()
-            opened = Screen(self._of(show_id), self._clock, _WAIT_SECONDS_MAX)
+            opened = Screen(self.folder_of(show_id), self._clock, _WAIT_SECONDS_MAX)
             await opened.open()
             found = self._screens.setdefault(show_id, opened)
             if found is not opened:
@@ -101,33 +103,8 @@ class Studio:
 
     def file(self, show_id: str, epoch: int) -> Path | None:
         """The file of one epoch; None where it is not there."""
-        path = self._of(show_id) / f"{epoch}.mp4" if is_id(show_id) else None
+        path = self.folder_of(show_id) / f"{epoch}.mp4" if is_id(show_id) else None
         return path if path is not None and path.exists() else None
-
-    def word(self, show_id: str) -> str:
-        """A word that opens this show's picture for some hours."""
-        until = (self._clock.now_ms() // 1000 + WORD_HOURS * 3600) // 3600 * 3600
-        return f"{until:x}-{self._signed(show_id, until)}"
-
-    def opens(self, word: str, show_id: str) -> bool:
-        """Whether a signed word opens this show now."""
-        until, _, signature = word.partition("-")
-        try:
-            until_s = int(until, 16)
-        except ValueError:
-            return False
-        genuine = hmac.compare_digest(self._signed(show_id, until_s).encode(), signature.encode())
-        return genuine and until_s * 1000 > self._clock.now_ms()
-
-    def stream_key(self, show_id: str) -> str:
-        """What an encoder is told to open this show with. The same for as long as the server's secret is."""
-        return f"{show_id}.{hmac.new(self._key, f'key:{show_id}'.encode(), hashlib.sha256).hexdigest()[:24]}"
-
-    def show_of_key(self, key: str) -> str:
-        """The show that a key opens; "" for a wrong one."""
-        show_id = key.partition(".")[0]
-        genuine = is_id(show_id) and hmac.compare_digest(self.stream_key(show_id).encode(), key.encode())
-        return show_id if genuine else ""
 
     async def aclose(self) -> None:
         publishers, self._publishers = list(self._publishers.values()), {}
@@ -138,12 +115,10 @@ class Studio:
             screen.close()
         self._screens.clear()
 
-    def _of(self, show_id: str) -> Path:
+    def folder_of(self, show_id: str) -> Path:
+        """Where everything of this show's picture lies."""
         assert is_id(show_id), "a show's id names its folder"
         return self._folder / show_id
-
-    def _signed(self, show_id: str, until_s: int) -> str:
-        return hmac.new(self._key, f"{show_id}:{until_s}".encode(), hashlib.sha256).hexdigest()[:32]
 
     def _forget_unused(self) -> None:
         since = self._clock.monotonic() - _UNUSED_SECONDS_MAX

@@ -16,6 +16,7 @@ import { startSession } from "./session";
 import { ShowsPage } from "./shows/page";
 
 withArea("moderation");
+withArea("source");
 withArea("captions");
 await startI18n("console");
 document.title = t("console.title");

@@ -223,14 +223,19 @@ export interface ShowFacts {
   claims: ClaimRules;
 }
 
-/** Where the picture comes from: `own` is filmed by this server, at `/api/shows/{show_id}/picture`. `loop` is a clip that starts over; `started_at_ms` is its programme's zero. */
+/** Where the picture comes from: `own` is filmed by this server. A picture that is `own` or `signed` is found at `/api/shows/{show_id}/picture`. `loop` is a clip that starts over; `started_at_ms` is its programme's zero; one that starts `by_hand` waits for the host. `source`: whose picture it is ("": as `kind`). */
 export interface VideoFacts {
-  kind: "file" | "hls" | "none" | "own";
+  kind: "file" | "hls" | "none" | "own" | "youtube";
   url: string;
   alternates: string[];
   poster: string;
   loop: boolean;
   started_at_ms: number | null;
+  source: string;
+  clock: "fixed" | "latency" | "none" | "pdt";
+  delay_ms: number;
+  signed: boolean;
+  by_hand: boolean;
 }
 
 /** Whether a line of chat may claim, and with which words it begins. `lines_shown` false keeps such lines out of the chat; their author is answered all the same. */

@@ -79,5 +79,7 @@ export const NO_FFMPEG = 702;
 export const VIDEO_BROKEN = 703;
 export const VIDEO_TRANSCODES = 704;
 export const VIDEO_QUOTA = 705;
+export const VIDEO_ADDRESS = 706;
+export const FILM = 707;
 export const INTERNAL = 900;
 export const UNAVAILABLE = 901;

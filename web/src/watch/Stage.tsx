@@ -3,8 +3,10 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../shared/i18n";
 import type { ShowFacts } from "../shared/protocol";
 import { Icon } from "../shared/ui";
+import { useMoved } from "../shared/moved";
 import { hasPicture, hasSoundAlone, mount } from "../shared/player";
 import { withoutPicture } from "../shared/viewing";
+import { YouTubePicture } from "./later";
 import { room, setPictureClock } from "./room";
 import { listening, muted, picture, playing } from "./seen";
 
@@ -17,17 +19,35 @@ export function Stage({ show }: { show: ShowFacts }) {
   const [tries, setTries] = useState(0);
   const usable = onAir && hasPicture(video);
   const saving = withoutPicture.value;
+  const moved = useMoved(video.url);
+  const framed = video.kind === "youtube";
   return (
     <div class={`stage on-video ${saving ? "is-saving" : ""}`} data-corner={show.corner}>
       <div class="stage-ground" style={posterOf(video.poster)} />
       {usable && saving && <div class="stage-poster" style={posterOf(video.poster)} />}
-      {usable && (!saving || (listening.value && hasSoundAlone(video))) && (
-        <Picture show={show} sound={saving} key={`${saving} ${video.url} ${tries}`} onFailed={() => setTries(tries + 1)} />
+      {usable && !saving && framed && (
+        <YouTubePicture key={video.url} show={show} muted={muted.value} toggleSound={toggleSound} onClock={elsewhereClock} />
+      )}
+      {moved && (
+        <div class="stage-words">
+          <button type="button" class="glass-pill" onClick={() => location.reload()}>
+            <Icon name="video" size={18} /> {t("video.moved")}
+          </button>
+        </div>
+      )}
+      {usable && !moved && !framed && (!saving || (listening.value && hasSoundAlone(video))) && (
+        <Picture show={show} sound={saving} key={`${saving} ${video.kind} ${video.url} ${tries}`} onFailed={() => setTries(tries + 1)} />
       )}
       {show.status === "interrupted" && <Slate text={room.value.note} />}
       <div class="stage-scrim" />
     </div>
   );
+}
+
+/** The clock of a picture that somebody else's player shows; null once it is gone. */
+function elsewhereClock(clock: (() => number | null) | null): void {
+  playing.value = clock !== null;
+  setPictureClock(clock ?? (() => null));
 }
 
 const posterOf = (poster: string) => (poster ? { backgroundImage: `url("${encodeURI(poster)}")` } : undefined);

@@ -30,7 +30,7 @@ export function StatusBar({ desk, ending, onHelp }: { desk: Desk; ending: number
       <button type="button" class="button button-quiet button-small desk-help" onClick={onHelp} aria-keyshortcuts="?">
         <kbd>?</kbd> <span>{t("console.keys")}</span>
       </button>
-      {show.video.kind === "own" && status !== "ended" && <CameraButton showId={desk.showId} />}
+      {show.video.kind !== "none" && status !== "ended" && <CameraButton show={show} />}
       <a
         class="button button-quiet button-small desk-edit"
         href={`/console/shows/${encodeURIComponent(desk.showId)}?edit`}
