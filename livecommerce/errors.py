@@ -55,6 +55,9 @@ class R(enum.Enum):
     SHOW_NOT_LIVE = Refusal(300, "show_not_live", "The show is not on air.", True, 409)
     SHOW_OVER = Refusal(301, "show_over", "The show is over.", False, 409)
     WRONG_STATE = Refusal(302, "wrong_state", "This cannot be done while the show is {state}.", False, 409)
+    LENGTHENED = Refusal(
+        303, "lengthened", "What is reserved was lengthened for this break already, by {seconds} seconds.", False, 409
+    )
     SLOW_MODE = Refusal(
         310, "slow_mode", "The room is in slow mode. Your next line is possible in a moment.", True, 429
     )

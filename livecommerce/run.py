@@ -27,6 +27,7 @@ from livecommerce.clock import RealClock
 from livecommerce.gateway import fan_out, seats
 from livecommerce.gateway.encoders import Encoders
 from livecommerce.gateway.judge import refuse_unknown_judge
+from livecommerce.gateway.pictures import PictureReports
 from livecommerce.gateway.web import build_app
 from livecommerce.host_measures import HostMeasures
 from livecommerce.ledger.migrate import migrate
@@ -87,9 +88,12 @@ async def _web(settings: Settings, listener: socket.socket) -> None:
         encoders = Encoders(parts)
         if settings.rtmp_port:
             await encoders.start(settings.host, settings.rtmp_port)
+        pictures = PictureReports(parts)
+        await pictures.start()
         _spare_the_collector()
         await _Server(config, settings).serve(sockets=[listener])
         await encoders.aclose()
+        await pictures.aclose()
         await measures.aclose()
         await parts.hub.aclose()
 

@@ -65,6 +65,7 @@ def duties_of(parts: PartsOfAWorker) -> list[Duty]:
         Repeated("heartbeat", heartbeats.beat_due, BEAT_SECONDS, deadline_seconds=5.0),
         Repeated("journal", journal.drain_all, PERIOD_SECONDS),
         ProgrammeDuty(parts.shows, parts.clock),
+        Repeated("pictures", parts.shows.watch_pictures, 0.47),
         TicketListDuty(parts.shows.tickets, journal, parts.engine),
         Repeated("outbox", parts.orders.run_outbox, 0.53),
         Repeated("deadlines", parts.orders.sweep_deadlines, 1.07),

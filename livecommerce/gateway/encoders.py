@@ -166,6 +166,6 @@ class _Encoder:
         publisher, self._publisher = self._publisher, None
         if publisher is None:
             return
-        await publisher.finish()
+        await publisher.finish("stopped" if self._ended else "line")
         publisher.leave_line(self._hang_up)
         await self._parts.studio.let_go(self._show_id)

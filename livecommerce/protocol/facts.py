@@ -99,6 +99,19 @@ class ClaimRules(msgspec.Struct, frozen=True):
     lines_shown: bool = True
 
 
+class Interruption(msgspec.Struct, frozen=True):
+    """The newest interruption of a show, the first of which has number 1. `by` says who put the slate there: the host,
+    or the machine, since the camera was lost. `waived`: she went on without a picture. `lengthened_ms`: by so much were
+    holds lengthened for it; 0: they were not."""
+
+    number: int
+    by: Literal["host", "camera"]
+    began_at_ms: int
+    ended_at_ms: int | None = None
+    waived: bool = False
+    lengthened_ms: int = 0
+
+
 class ShowFacts(msgspec.Struct, frozen=True):
     """A show as everyone may see it."""
 
@@ -116,6 +129,7 @@ class ShowFacts(msgspec.Struct, frozen=True):
     about: str = ""
     limit_per_person: int = 0  # units in the whole show; 0 is none
     claims: ClaimRules = ClaimRules()
+    interruption: Interruption | None = None
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -382,6 +396,13 @@ class Note(Event, frozen=True, tag="note"):
     text: str
 
 
+class HoldsLengthened(Event, frozen=True, tag="holds_lengthened"):
+    """What was held or offered ends later, by the length of this interruption. Each holder is told her own new end."""
+
+    number: int
+    break_ms: int
+
+
 AnyEvent = (
     ShowChanged
     | CardShown
@@ -400,6 +421,7 @@ AnyEvent = (
     | PromiseMade
     | Note
     | LineRestored
+    | HoldsLengthened
 )
 
 

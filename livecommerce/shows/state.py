@@ -12,6 +12,7 @@ from livecommerce.shows.news import TalkLine
 from livecommerce.shows.triage import TriageItem
 
 CardState = Literal["planned", "on_air", "done"]
+RecordingState = Literal["", "kept", "removed"]  # kept: for as long as the merchant wants, however old
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class ShowState:
     host_account_id: str = ""
     org_unit_id: str = ""
     corner_settings: dict[str, Any] = field(default_factory=dict)
+    recording: RecordingState = ""
     line: TalkLine | None = None
     question: AskedQuestion | None = None
     members_only: bool = False

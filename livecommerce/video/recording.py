@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -131,6 +132,23 @@ def open_writer(folder: Path) -> Writer:
         os.close(lock)
         raise
     return Writer(folder, lock)
+
+
+@dataclass(slots=True)
+class Used:
+    """What a show's recording takes already, whoever filmed it."""
+
+    recorded_ms: float = 0.0
+    bytes: int = 0
+
+
+def used_by(folder: Path) -> Used:
+    """Read it from the disk."""
+    recording = Recording(folder)
+    recording.refresh()
+    recording.close()
+    sizes = (path.stat().st_size for path in folder.glob("*.mp4"))
+    return Used(recording.timeline.duration_ms, sum(sizes))
 
 
 class Recording:

@@ -9,13 +9,15 @@ import asyncio
 import functools
 import hashlib
 import hmac
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from livecommerce.clock import Clock
 from livecommerce.errors import R, Refused
 from livecommerce.ids import is_id
 from livecommerce.settings import Settings
-from livecommerce.video.publisher import Limits, Publisher, Transcodes, open_publisher
+from livecommerce.video.publisher import Limits, Picture, Publisher, Transcodes, open_publisher
 from livecommerce.video.recording import is_recorded
 from livecommerce.video.screen import Screen
 
@@ -24,6 +26,7 @@ WORD_HOURS = 12
 # A player asks again long before; proxies wait a minute.
 _WAIT_SECONDS_MAX = 20.0
 _UNUSED_SECONDS_MAX = 120.0
+_NONE = Picture()
 
 
 class Studio:
@@ -37,8 +40,12 @@ class Studio:
             part_ms=settings.video_part_ms,
             keep_seconds=settings.video_keep_seconds,
             hours_max=settings.video_hours_max,
+            stall_seconds=settings.video_stall_seconds,
+            show_bytes_max=settings.video_show_gib_max << 30,
             transcodes_max=settings.video_transcodes_max,
         )
+        self._pictures: dict[str, Picture] = {}
+        self._told: dict[str, Picture] = {}  # as they were when they were last told
         self._transcodes = Transcodes(settings.video_transcodes_max)
         self._publishers: dict[str, Publisher] = {}
         self._opening = asyncio.Lock()
@@ -59,6 +66,7 @@ class Studio:
                     self._transcodes,
                     self._clock,
                     functools.partial(self._changed, show_id),
+                    self._pictures.setdefault(show_id, Picture()),
                 )
                 self._publishers[show_id] = found
             return found
@@ -67,6 +75,21 @@ class Studio:
         """Who publishes here, if anybody does."""
         found = self._publishers.get(show_id)
         return found if found is not None and found.state != "over" else None
+
+    def news_of_pictures(self) -> dict[str, tuple[bool, Picture]]:
+        """Show → whether pieces came since `pictures_told`, and how its picture does; of those that changed."""
+        return {
+            show_id: (picture.pieces != self._told.get(show_id, _NONE).pieces, replace(picture))
+            for show_id, picture in self._pictures.items()
+            if picture != self._told.get(show_id, _NONE)
+        }
+
+    def pictures_told(self, told: Mapping[str, Picture]) -> None:
+        """These were told. What nobody films here any more is forgotten with it."""
+        self._told |= told
+        for show_id in told.keys() - self._publishers.keys():
+            if self._pictures[show_id] == told[show_id]:
+                del self._pictures[show_id], self._told[show_id]
 
     async def let_go(self, show_id: str) -> None:
         """Whoever publishes this show leaves it to others, where no camera is there or about to come back."""

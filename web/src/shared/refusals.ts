@@ -24,6 +24,7 @@ export const SERVER_FULL = 211;
 export const SHOW_NOT_LIVE = 300;
 export const SHOW_OVER = 301;
 export const WRONG_STATE = 302;
+export const LENGTHENED = 303;
 export const SLOW_MODE = 310;
 export const HELD_BACK = 311;
 export const WORDS = 312;
