@@ -33,6 +33,7 @@ class R(enum.Enum):
     CONFLICT = Refusal(104, "conflict", "This changed meanwhile. Look again, then decide.", False, 409)
     UNKNOWN_TYPE = Refusal(105, "unknown_type", "There is no message of this kind.", False, 400)
     EXISTS = Refusal(106, "exists", "This exists already: {what}.", False, 409)
+    GONE = Refusal(107, "gone", "This {what} was removed; it cannot be brought back.", False, 410)
     # who is asking
     SIGN_IN = Refusal(200, "sign_in", "Please sign in first.", False, 401)
     TOKEN_EXPIRED = Refusal(201, "token_expired", "Your pass ran out. It is renewed by itself; try again.", True, 401)

@@ -119,6 +119,7 @@ from livecommerce.shows.state import (
     ItemDone,
     KickViewer,
     MuteViewer,
+    RecordingState,
     RememberLine,
     SayLine,
     ShowState,
@@ -717,6 +718,42 @@ class Shows:
             happening = found.get(show_id) if show_id in own else "back"
             if happening is not None:
                 await self._guarded(show_id, self._picture_moved(show_id, happening, row))
+
+    async def keep_recording(self, staff: StaffIdentity, show_id: str, keep: bool) -> RecordingState:
+        """Keep the show's recording however old it is, or let it go the way of all others. Refuses FORBIDDEN,
+        NOT_FOUND, and GONE where it was removed already."""
+
+        async def work(connection: AsyncConnection, state: ShowState) -> RecordingState:
+            if state.recording == "removed":
+                raise Refused(R.GONE, what="recording")
+            await connection.execute(
+                update(shows).where(shows.c.id == show_id).values(recording="kept" if keep else "")
+            )
+            body = {"do": "keep_recording", "keep": keep}
+            await show_log.append_action(connection, show_id, "command", body, state.now_ms, staff.account_id)
+            return "kept" if keep else ""
+
+        return await self._planned(staff, show_id, work)
+
+    async def recording_removed(self, show_id: str, size: int) -> bool:
+        """Say that the recording, of `size` bytes, is gone, before it goes; False where it is kept by now."""
+
+        async def work(connection: AsyncConnection) -> bool:
+            await lock_show(connection, show_id)
+            known = (await connection.execute(select(shows.c.recording).where(shows.c.id == show_id))).scalar_one()
+            if not known:
+                await connection.execute(update(shows).where(shows.c.id == show_id).values(recording="removed"))
+                body = {"step": "recording_removed", "bytes": size}
+                await show_log.append_action(connection, show_id, "clock", body, self.clock.now_ms(), "")
+            return bool(known != "kept")
+
+        return await self.database.write(work)
+
+    async def recording_of(self, show_id: str) -> RecordingState:
+        """Whether the show's recording is kept or was removed. Refuses NOT_FOUND."""
+        async with self.database.read() as connection:
+            state: RecordingState = (await read_show(connection, show_id)).recording
+            return state
 
     async def _picture_moved(self, show_id: str, happening: Literal["lost", "back"], row: Any) -> None:
         async with self.database.read() as connection:

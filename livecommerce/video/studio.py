@@ -18,7 +18,7 @@ from livecommerce.errors import R, Refused
 from livecommerce.ids import is_id
 from livecommerce.settings import Settings
 from livecommerce.video.publisher import Limits, Picture, Publisher, Transcodes, open_publisher
-from livecommerce.video.recording import is_recorded
+from livecommerce.video.recording import Used, is_recorded, used_by
 from livecommerce.video.screen import Screen
 
 OPEN = "open"
@@ -121,6 +121,11 @@ class Studio:
             if found is not opened:
                 opened.close()
         return found
+
+    async def used(self, show_id: str) -> Used:
+        """What the show's recording takes; nothing where there is none."""
+        folder = self._of(show_id)
+        return await asyncio.to_thread(used_by, folder) if is_recorded(folder) else Used()
 
     def file(self, show_id: str, epoch: int) -> Path | None:
         """The file of one epoch; None where it is not there."""

@@ -13,17 +13,20 @@ from livecommerce.gateway.http.video import address_of, watchable
 from livecommerce.protocol.facts import Line, ShowFacts, Stamped
 from livecommerce.shows import replay
 from livecommerce.shows.replay import LINES_MAX, Chapter
+from livecommerce.shows.state import RecordingState
 from livecommerce.video.screen import Screen
 
 table = Table()
 
 _REFUSES = (R.NOT_FOUND, R.NOT_INVITED, R.BANNED, R.WRONG_STATE)
 _WINDOW_MS_MAX = 600_000
+DAY_MS = 86_400_000
 
 
 class Replay(msgspec.Struct, frozen=True):
     """A show as it was. `picture`: where its recording is played, "" where nothing was filmed; `begins_at_ms` is the
-    recording's first moment on the events' clock, `length_ms` what can be played."""
+    recording's first moment on the events' clock, `length_ms` what can be played. `removed`: it was filmed, and the
+    shop keeps recordings no longer; cards and talk stay."""
 
     show: ShowFacts
     events: tuple[Stamped, ...]
@@ -31,6 +34,20 @@ class Replay(msgspec.Struct, frozen=True):
     picture: str
     begins_at_ms: float | None
     length_ms: float
+    removed: bool = False
+
+
+class RecordingFacts(msgspec.Struct, frozen=True):
+    """A show's recording for staff. `until_ms`: when it will be removed, None where nobody means to (yet)."""
+
+    state: RecordingState
+    bytes: int
+    length_ms: float
+    until_ms: int | None
+
+
+class KeepRecording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    keep: bool
 
 
 class Lines(msgspec.Struct, frozen=True):
@@ -45,6 +62,8 @@ async def replay_of_show(call: Call) -> Replay:
     """A show that is over: its events, its chapters, its recording."""
     facts = await _over(call)
     told = await replay.events_of(call.parts.database, facts.show_id)
+    if await call.parts.shows.recording_of(facts.show_id) == "removed":
+        return Replay(facts, told.events, told.chapters, "", None, 0, removed=True)
     screen = await _screen(call, facts.show_id)
     if screen is None:
         return Replay(facts, told.events, told.chapters, "", None, 0)
@@ -101,6 +120,44 @@ async def recording_file(call: Call) -> Response:
     if path is None:
         raise Refused(R.NOT_FOUND, what="recording")
     return FileResponse(path, media_type="video/mp4", filename=f"{show_id}-{epoch}.mp4")
+
+
+@table.get(
+    "/api/staff/shows/{show_id}/recording",
+    auth="staff",
+    roles=("admin", "manager", "advisor"),
+    answer=RecordingFacts,
+    refuses=(R.NOT_FOUND, R.FORBIDDEN),
+)
+async def recording_facts(call: Call) -> RecordingFacts:
+    """What was filmed, how much of the disk it takes, and until when it stays."""
+    show = await call.parts.shows.for_staff(call.the_staff(), call.path("show_id"))
+    return await _facts(call, show.show, show.recording)
+
+
+@table.put(
+    "/api/staff/shows/{show_id}/recording",
+    auth="staff",
+    roles=("admin", "manager", "advisor"),
+    body=KeepRecording,
+    answer=RecordingFacts,
+    refuses=(R.NOT_FOUND, R.FORBIDDEN, R.GONE),
+)
+async def keep_recording(call: Call, body: KeepRecording) -> RecordingFacts:
+    """Keep the recording however old it is, or no longer than others."""
+    staff, show_id = call.the_staff(), call.path("show_id")
+    state = await call.parts.shows.keep_recording(staff, show_id, body.keep)
+    return await _facts(call, (await call.parts.shows.for_staff(staff, show_id)).show, state)
+
+
+async def _facts(call: Call, show: ShowFacts, state: RecordingState) -> RecordingFacts:
+    if state == "removed":
+        return RecordingFacts(state, 0, 0, None)
+    used = await call.parts.studio.used(show.show_id)
+    days = call.parts.settings.video_keep_days
+    ends = days and state == "" and show.ended_at_ms is not None and used.bytes > 0
+    until_ms = show.ended_at_ms + days * DAY_MS if ends and show.ended_at_ms is not None else None
+    return RecordingFacts(state, used.bytes, used.recorded_ms, until_ms)
 
 
 async def _over(call: Call) -> ShowFacts:

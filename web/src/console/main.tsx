@@ -16,6 +16,7 @@ import { startSession } from "./session";
 import { ShowsPage } from "./shows/page";
 
 withArea("moderation");
+withArea("filming");
 await startI18n("console");
 document.title = t("console.title");
 document.body.classList.add(location.pathname.includes("/shows/") ? "is-show" : "is-list");

@@ -5,6 +5,7 @@
 import { signal } from "@preact/signals";
 import { api } from "../shared/api";
 import type { CardFacts, ClaimRules, DealFacts, HostCommand, OfferFacts, OrderFacts, PrivateQuestion, ShowFacts } from "../shared/protocol";
+import type { PictureFacts } from "./interruption";
 import { staffRequest } from "./session";
 
 const at = (showId: string, rest = ""): string => `/api/staff/shows/${encodeURIComponent(showId)}${rest}`;
@@ -50,6 +51,7 @@ export interface StaffCard extends CardFacts {
 export interface StaffShow {
   show: ShowFacts;
   cards: StaffCard[];
+  picture: PictureFacts | null;
 }
 
 export interface ShowDraft {
@@ -181,6 +183,17 @@ export interface EncoderFacts {
   key: string;
   films: boolean;
 }
+
+export interface RecordingFacts {
+  state: "" | "kept" | "removed";
+  bytes: number;
+  length_ms: number;
+  until_ms: number | null;
+}
+
+export const recordingOf = (showId: string): Promise<RecordingFacts> => staffRequest("GET", at(showId, "/recording"));
+export const keepRecording = (showId: string, keep: boolean): Promise<RecordingFacts> =>
+  staffRequest("PUT", at(showId, "/recording"), { keep });
 
 export const encoderOf = (showId: string): Promise<EncoderFacts> => staffRequest("GET", at(showId, "/encoder"));
 export const cameraLink = (showId: string): Promise<CameraLink> => staffRequest("POST", at(showId, "/camera"), {});

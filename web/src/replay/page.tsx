@@ -23,6 +23,7 @@ export interface ReplayFacts {
   picture: string;
   begins_at_ms: number | null;
   length_ms: number;
+  removed: boolean;
 }
 
 const LOOK_EVERY_MS = 250;
@@ -65,7 +66,7 @@ export function ReplayPage({ replay }: { replay: ReplayFacts }): JSX.Element {
         {replay.picture ? (
           <Recording url={replay.picture} poster={show.video.poster} player={player} wanted={wanted} onTime={(ms) => (nowMs.value = ms)} />
         ) : (
-          <p class="replay-none">{t("replay.not_filmed")}</p>
+          <p class="replay-none">{t(replay.removed ? "replay.removed" : "replay.not_filmed")}</p>
         )}
       </section>
       <Chapters replay={replay} begins={begins} nowMs={nowMs.value} onGo={go} />

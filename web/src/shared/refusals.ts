@@ -6,6 +6,7 @@ export const NOT_FOUND = 103;
 export const CONFLICT = 104;
 export const UNKNOWN_TYPE = 105;
 export const EXISTS = 106;
+export const GONE = 107;
 export const SIGN_IN = 200;
 export const TOKEN_EXPIRED = 201;
 export const TOKEN_INVALID = 202;

@@ -37,20 +37,22 @@ export function Stage({ show }: { show: ShowFacts }) {
           <Icon name="play" size={18} /> {t("video.show_picture")}
         </button>
       )}
-      {show.status === "interrupted" && <Slate text={room.value.note} />}
+      {show.status === "interrupted" && <Slate show={show} text={room.value.note} />}
       <div class="stage-scrim" />
     </div>
   );
 }
 
-function Slate({ text }: { text: string }) {
+function Slate({ show, text }: { show: ShowFacts; text: string }) {
+  const camera = show.interruption?.by === "camera";
+  const poster = show.video.poster;
   return (
-    <div class="slate" role="status">
+    <div class="slate" role="status" style={poster ? { "--poster": `url("${encodeURI(poster)}")` } : undefined}>
       <span class="slate-mark" aria-hidden="true">
-        <Icon name="pause" size={26} />
+        <Icon name={camera ? "video" : "pause"} size={26} />
       </span>
-      <h2>{t("slate.title")}</h2>
-      <p dir="auto">{text || t("slate.text")}</p>
+      <h2>{t(camera ? "slate.camera_title" : "slate.title")}</h2>
+      <p dir="auto">{text || t(camera ? "slate.camera_text" : "slate.text")}</p>
     </div>
   );
 }
