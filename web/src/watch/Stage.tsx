@@ -5,7 +5,8 @@ import { t } from "../shared/i18n";
 import type { ShowFacts } from "../shared/protocol";
 import { Icon } from "../shared/ui";
 import { hasPicture, mount, type Player } from "../shared/player";
-import { room, setPictureClock } from "./room";
+import { Slate } from "./later";
+import { setPictureClock } from "./room";
 
 export const muted = signal(true);
 export const playing = signal(false);
@@ -37,22 +38,8 @@ export function Stage({ show }: { show: ShowFacts }) {
           <Icon name="play" size={18} /> {t("video.show_picture")}
         </button>
       )}
-      {show.status === "interrupted" && <Slate show={show} text={room.value.note} />}
+      {show.status === "interrupted" && <Slate show={show} />}
       <div class="stage-scrim" />
-    </div>
-  );
-}
-
-function Slate({ show, text }: { show: ShowFacts; text: string }) {
-  const camera = show.interruption?.by === "camera";
-  const poster = show.video.poster;
-  return (
-    <div class="slate" role="status" style={poster ? { "--poster": `url("${encodeURI(poster)}")` } : undefined}>
-      <span class="slate-mark" aria-hidden="true">
-        <Icon name={camera ? "video" : "pause"} size={26} />
-      </span>
-      <h2>{t(camera ? "slate.camera_title" : "slate.title")}</h2>
-      <p dir="auto">{text || t(camera ? "slate.camera_text" : "slate.text")}</p>
     </div>
   );
 }

@@ -3,4 +3,6 @@ export { Bag } from "./Bag";
 export { Checkout } from "./Checkout";
 export { Drawer } from "./Drawer";
 export { HeartButton, Hearts } from "./Hearts";
+export { Slate } from "./Slate";
 export { Verify } from "./Verify";
+import "./longer";

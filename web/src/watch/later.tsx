@@ -59,6 +59,11 @@ export function HeartButton() {
   return Part ? <Part /> : null;
 }
 
+export function Slate(props: ComponentProps<Till["Slate"]>) {
+  const Part = till.value?.Slate;
+  return Part ? <Part {...props} /> : null;
+}
+
 export function Verify() {
   const Part = till.value?.Verify;
   return Part ? <Part /> : null;

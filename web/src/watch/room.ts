@@ -153,7 +153,6 @@ function programmeMs(): number {
 
 function received(message: ToViewer): void {
   if ((message.t === "own" || message.t === "answer") && message.hold) tellResult(message.hold);
-  if (message.t === "own" && message.hold) tellLonger(room.value.holds[message.hold.rid], message.hold);
   batch(() => {
     if (message.t === "own" && message.hold && endedByPull(room.value, message.hold)) {
       toast(t("say.pulled_cancelled", { title: nameOf(room.value, message.hold).title }), "bad");
@@ -175,13 +174,6 @@ function received(message: ToViewer): void {
     if (message.t === "offer") offers.value = offerReceived(offers.value, message.offer);
   });
   for (const listen of lines) listen(message);
-}
-
-/** What she holds anyway ends later than she knew: the host lengthened it by a break of the show. */
-function tellLonger(was: Hold | undefined, now: Hold): void {
-  if (was?.state !== now.state || (now.state !== "held" && now.state !== "offered")) return;
-  const longer = Math.round(((now.due_at_ms ?? 0) - (was.due_at_ms ?? 0)) / 1000);
-  if (longer > 0) toast(t("hold.longer", { seconds: longer }), "good");
 }
 
 /** Her line leaves the talk where the room does not see it, and stands in the answer instead. */
