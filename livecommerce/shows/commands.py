@@ -193,15 +193,16 @@ def _interrupt(state: ShowState, command: c.Interrupt, _actor: Actor) -> Decisio
     return _slate_moves(state, "interrupt", "interrupted") + Decision(events=words)
 
 
-def decide_picture(state: ShowState, happening: Literal["lost", "back"]) -> Decision:
-    """What the machine does about the slate; nothing where it is none of its business, or not any more."""
+def decide_picture(state: ShowState, happening: Literal["lost", "back"], for_ms: int = 0) -> Decision:
+    """What the machine does about the slate over a picture that is lost or back for `for_ms`; nothing where it is none
+    of its business, or not any more."""
     if slate.happened(state.facts, happening, state.now_ms) is None:
         return NOTHING
-    return _slate_moves(state, happening, f"picture_{happening}")
+    return _slate_moves(state, happening, f"picture_{happening}", for_ms)
 
 
-def _slate_moves(state: ShowState, happening: slate.Happening, reason: str) -> Decision:
-    facts = slate.happened(state.facts, happening, state.now_ms)
+def _slate_moves(state: ShowState, happening: slate.Happening, reason: str, for_ms: int = 0) -> Decision:
+    facts = slate.happened(state.facts, happening, state.now_ms, for_ms)
     assert facts is not None, f"{happening} in a show that is {state.facts.status}"
     values = {"status": facts.status, "interruption": msgspec.to_builtins(facts.interruption)}
     return Decision((SetShow(values),), (ShowChanged(facts, reason),))

@@ -760,14 +760,15 @@ class Shows:
             facts = show_facts(await read_show(connection, show_id))
         if slate.happened(facts, happening, self.clock.now_ms()) is None:
             return  # looked at without the lock, since nearly always there is nothing to do
-        told = PictureTold(happening, self.clock.now_ms())
+        told, for_ms = PictureTold(happening, self.clock.now_ms()), 0
         if happening == "lost":
+            for_ms = self.settings.video_slate_after_seconds * 1000  # the break began when the picture stood still
             told = msgspec.structs.replace(told, away=row.away, said=row.said)
 
         async def work(connection: AsyncConnection) -> bool:
             await lock_show(connection, show_id)
             state = await read_state(connection, show_id, PLAIN, self.clock.now_ms())
-            decision = decide_picture(state, happening)
+            decision = decide_picture(state, happening, for_ms)
             if decision.changes:
                 body = {"step": f"picture_{happening}", "away": told.away, "said": told.said}
                 await show_log.append_action(connection, show_id, "clock", body, state.now_ms, "")

@@ -41,15 +41,17 @@ def slate_of(facts: ShowFacts) -> Slate:
     return "waived" if facts.interruption and facts.interruption.waived else ""
 
 
-def happened(facts: ShowFacts, happening: Happening, now_ms: int) -> ShowFacts | None:
-    """The facts after it; None where the table has no such move."""
+def happened(facts: ShowFacts, happening: Happening, now_ms: int, for_ms: int = 0) -> ShowFacts | None:
+    """The facts after it, which has gone on for `for_ms`; None where the table has no such move."""
     after = MOVES.get((facts.status, slate_of(facts), happening))
     if after is None:
         return None
     status, slate = after
     interruption = facts.interruption
     if facts.status == "live" and (slate == "host" or slate == "camera"):
-        interruption = Interruption(interruption.number + 1 if interruption else 1, slate, now_ms)
+        # Two interruptions never overlap, however long ago the picture was seen last.
+        began_at_ms = max(now_ms - for_ms, (interruption and interruption.ended_at_ms) or 0)
+        interruption = Interruption(interruption.number + 1 if interruption else 1, slate, began_at_ms)
     elif interruption is not None:
         by = slate if slate == "host" or slate == "camera" else interruption.by
         ended_at_ms = now_ms if status == "live" and facts.status == "interrupted" else interruption.ended_at_ms

@@ -28,6 +28,8 @@ export interface InterruptionWords {
 /** Told for so long after its end. */
 export const TOLD_MS = 600_000;
 const BREAK_SECONDS_MAX = 3600;
+/** One tap is all there is: while a break is young it would be spent on nothing. */
+export const OFFERED_FROM_SECONDS = 30;
 
 export function interruptionOf(
   show: ShowFacts | null,
@@ -49,7 +51,7 @@ export function interruptionOf(
     says,
     params: { seconds, said: lost ? (picture?.said ?? "") : "" },
     then: whatItDid(told.lengthened_ms, lengthened?.number === told.number ? lengthened : null),
-    lengthen: told.lengthened_ms === 0 && heldUnits > 0 ? told.number : null,
+    lengthen: told.lengthened_ms === 0 && heldUnits > 0 && (!active || seconds >= OFFERED_FROM_SECONDS) ? told.number : null,
     seconds,
     waivable: lost,
   };

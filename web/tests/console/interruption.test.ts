@@ -60,6 +60,8 @@ describe("keeping what is reserved longer", () => {
   test("one tap, while somebody holds something and it was not done for this one", () => {
     expect(words(broke())?.lengthen).toBe(2);
     expect(words(broke(), "", 0)?.lengthen).toBeNull();
+    expect(words(broke(), "", 1, BEGAN + 29_000)?.lengthen).toBeNull();
+    expect(words(broke({ ended_at_ms: BEGAN + 6_000 }), "", 1, BEGAN + 7_000)).toMatchObject({ lengthen: 2, seconds: 6 });
     expect(words(broke({ lengthened_ms: 48_000 }))).toMatchObject({
       lengthen: null,
       then: [{ says: "filming.lengthened", params: { seconds: 48 } }],

@@ -10,6 +10,9 @@ import { keepRecording, recordingOf, type RecordingFacts } from "../server";
 
 const GIB = 2 ** 30;
 
+const sizeText = (bytes: number): string =>
+  bytes < GIB ? `${Math.max(1, Math.round(bytes / 2 ** 20))} MiB` : `${(bytes / GIB).toFixed(1)} GiB`;
+
 export function RecordingButton({ showId }: { showId: string }): JSX.Element {
   const [open, setOpen] = useState(false);
   return (
@@ -35,7 +38,7 @@ function Recording({ showId }: { showId: string }): JSX.Element {
   return (
     <div class="recording">
       <p class="tabular">
-        {t("filming.size", { minutes: Math.max(1, Math.round(facts.length_ms / 60_000)), gib: (facts.bytes / GIB).toFixed(2) })}
+        {t("filming.size", { minutes: Math.max(1, Math.round(facts.length_ms / 60_000)), size: sizeText(facts.bytes) })}
       </p>
       <p class="muted">
         {facts.until_ms === null ? t("filming.for_ever") : t("filming.until", { day: dayAndTime(facts.until_ms, formatLocale()) })}
