@@ -156,7 +156,17 @@ class Settings:
     )
     film_mb_max: int = _setting("FILM_MB", "the largest film that may be uploaded, megabytes", 2048)
     video_keep_seconds: int = _setting("VIDEO_KEEP_SECONDS", "a camera whose line broke may come back for so long", 10)
+    video_slate_after_seconds: int = _setting(
+        "VIDEO_SLATE_AFTER_SECONDS", "a slate goes over a camera's picture that is lost for so long; 0: never", 5
+    )
+    video_stall_seconds: int = _setting(
+        "VIDEO_STALL_SECONDS", "an ffmpeg from which nothing comes for so long is replaced by a new one", 3
+    )
     video_hours_max: int = _setting("VIDEO_HOURS", "the longest that one show may be filmed", 12)
+    video_show_gib_max: int = _setting("VIDEO_SHOW_GIB", "what the recording of one show may take of the disk", 20)
+    video_keep_days: int = _setting(
+        "VIDEO_KEEP_DAYS", "recordings of shows that ended longer ago are removed, but for those kept; 0: never", 0
+    )
     video_transcodes_max: int = _setting(
         "VIDEO_TRANSCODES", "videos converted at once per web process (VP8, VP9); each takes a third of a core", 2
     )
@@ -269,6 +279,7 @@ _AT_LEAST = {
     "bag_minutes_max": 1, "basket_hours_max": 1, "try_on_hours": 24, "try_on_limit": 1, "no_shows_max": 0,
     "no_show_days": 1, "http_lines_max": 16, "moderation_hook_ms": 1, "video_part_ms": 200, "video_keep_seconds": 1,
     "video_hours_max": 1, "film_mb_max": 1, "video_transcodes_max": 0,
+    "video_slate_after_seconds": 0, "video_stall_seconds": 1, "video_show_gib_max": 1, "video_keep_days": 0,
 }  # fmt: skip
 # A shelf is not a cloakroom: an article that waits longer than this is not tried any more.
 _AT_MOST = {"try_on_hours": 48}

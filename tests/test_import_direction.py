@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "gateway": BELOW
     | {"reservations", "shelves", "shows", "orders", "channels", "rooms", "audit", "video", "pages", "demo", "app"}
     | {"compiled", "host_measures"},
-    "background": BELOW | {"reservations", "shelves", "shows", "orders", "channels", "audit"},
+    "background": BELOW | {"reservations", "shelves", "shows", "orders", "channels", "audit", "video"},
     "client": set[str](),
     "video": set[str](),
     "demo": BELOW | {"client", "supervisor", "certificate", "reservations", "app"},

@@ -110,7 +110,7 @@ class _Encoder:
             log.info("encoder_stopped", show_id=self._feed.show_id if self._feed else "", why=refused.text)
         finally:
             if self._feed is not None:
-                await self._feed.leave()
+                await self._feed.leave("stopped" if self._ended else "line")
 
     async def _take(self, event: Event) -> bytes:
         if isinstance(event, Tag):

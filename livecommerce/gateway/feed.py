@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from livecommerce.errors import R, Refused
-from livecommerce.video.publisher import CHUNK_BYTES_MAX, Publisher
+from livecommerce.video.publisher import CHUNK_BYTES_MAX, Away, Publisher
 
 if TYPE_CHECKING:
     from livecommerce.app import Parts
@@ -61,11 +61,12 @@ class Feed:
         if (await self._parts.shows.facts(self.show_id)).status in ("ended", "cancelled"):
             raise Refused(R.SHOW_OVER)
 
-    async def leave(self) -> None:
-        """Whoever comes back begins anew, so nobody waits for the rest of this epoch. Calling it twice does nothing."""
+    async def leave(self, why: Away = "line") -> None:
+        """Whoever comes back begins anew, so nobody waits for the rest of this epoch. Calling it twice does nothing.
+        `why` the picture is gone: "stopped" where the sender said so."""
         publisher, self._publisher = self._publisher, None
         if publisher is None:
             return
-        await publisher.finish()
+        await publisher.finish(why)
         publisher.leave_line(self._end)
         await self._parts.studio.let_go(self.show_id)

@@ -109,7 +109,7 @@ class Showings:
                 log.warning("film_stopped", show_id=show_id, why=refused.text)
                 await self._tell(show_id, refused.text)
         finally:
-            await feed.leave()
+            await feed.leave("stopped")
 
     async def _send(self, feed: Feed, film: FilmFacts, running: Running) -> None:
         transcodes = self._parts.studio.transcodes

@@ -111,6 +111,19 @@ class ClaimRules(msgspec.Struct, frozen=True):
     lines_shown: bool = True
 
 
+class Interruption(msgspec.Struct, frozen=True):
+    """The newest interruption of a show, the first of which has number 1. `by` says who put the slate there: the host,
+    or the machine, since the camera was lost. `waived`: she went on without a picture. `lengthened_ms`: by so much were
+    holds lengthened for it; 0: they were not."""
+
+    number: int
+    by: Literal["host", "camera"]
+    began_at_ms: int
+    ended_at_ms: int | None = None
+    waived: bool = False
+    lengthened_ms: int = 0
+
+
 class ShowFacts(msgspec.Struct, frozen=True):
     """A show as everyone may see it."""
 
@@ -128,6 +141,7 @@ class ShowFacts(msgspec.Struct, frozen=True):
     about: str = ""
     limit_per_person: int = 0  # units in the whole show; 0 is none
     claims: ClaimRules = ClaimRules()
+    interruption: Interruption | None = None
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -422,6 +436,13 @@ class CaptionHidden(Event, frozen=True, tag="caption_hidden"):
     caption_id: str
 
 
+class HoldsLengthened(Event, frozen=True, tag="holds_lengthened"):
+    """What was held or offered ends later, by the length of this interruption. Each holder is told her own new end."""
+
+    number: int
+    break_ms: int
+
+
 AnyEvent = (
     ShowChanged
     | CardShown
@@ -442,6 +463,7 @@ AnyEvent = (
     | LineRestored
     | CaptionSaid
     | CaptionHidden
+    | HoldsLengthened
 )
 
 

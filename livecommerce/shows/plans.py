@@ -20,7 +20,8 @@ from livecommerce.protocol.facts import (
     ShowFacts,
 )
 from livecommerce.protocol.from_viewer import ShortId
-from livecommerce.shows.state import CardState
+from livecommerce.shows.pictures import PictureFacts
+from livecommerce.shows.state import CardState, RecordingState
 
 Title = Annotated[str, Meta(min_length=1, max_length=120)]
 About = Annotated[str, Meta(max_length=2000)]
@@ -191,6 +192,8 @@ class StaffShow(msgspec.Struct, frozen=True):
     corner_settings: dict[str, object]
     host_account_id: str
     org_unit_id: str
+    picture: PictureFacts | None = None  # None: nobody filmed it yet
+    recording: RecordingState = ""
 
 
 class ShowList(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from livecommerce.shows.plans import NewVideo
 
 CardState = Literal["planned", "on_air", "done"]
+RecordingState = Literal["", "kept", "removed"]  # kept: for as long as the merchant wants, however old
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class ShowState:
     host_account_id: str = ""
     org_unit_id: str = ""
     corner_settings: dict[str, Any] = field(default_factory=dict)
+    recording: RecordingState = ""
     line: TalkLine | None = None
     question: AskedQuestion | None = None
     members_only: bool = False

@@ -154,6 +154,12 @@ class Remuxer:
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
 
+    def kill(self) -> None:
+        """End it by force, whatever is inside: whoever waits for it is told that it has ended."""
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
     async def fragments(self) -> AsyncIterator[Header | Fragment]:
         """A header, then fragments, until the input ends. Raises `RemuxFailed`."""
         assert self._process is not None

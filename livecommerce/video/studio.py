@@ -7,6 +7,8 @@ since a player sends no header: `open` stands for everybody. It does not know so
 
 import asyncio
 import functools
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from livecommerce.clock import Clock
@@ -15,8 +17,8 @@ from livecommerce.ids import is_id
 from livecommerce.settings import Settings
 from livecommerce.video.film import Films
 from livecommerce.video.keys import Keys
-from livecommerce.video.publisher import Limits, Publisher, Transcodes, open_publisher
-from livecommerce.video.recording import is_recorded
+from livecommerce.video.publisher import Limits, Picture, Publisher, Transcodes, open_publisher
+from livecommerce.video.recording import Used, is_recorded, used_by
 from livecommerce.video.screen import Screen
 from livecommerce.video.srt import Ports
 
@@ -24,6 +26,7 @@ OPEN = "open"
 # A player asks again long before; proxies wait a minute.
 _WAIT_SECONDS_MAX = 20.0
 _UNUSED_SECONDS_MAX = 120.0
+_NONE = Picture()
 
 
 class Studio:
@@ -39,9 +42,13 @@ class Studio:
             part_ms=settings.video_part_ms,
             keep_seconds=settings.video_keep_seconds,
             hours_max=settings.video_hours_max,
+            stall_seconds=settings.video_stall_seconds,
+            show_bytes_max=settings.video_show_gib_max << 30,
             transcodes_max=settings.video_transcodes_max,
         )
         self.transcodes = Transcodes(settings.video_transcodes_max)
+        self._pictures: dict[str, Picture] = {}
+        self._told: dict[str, Picture] = {}  # as they were when they were last told
         self._publishers: dict[str, Publisher] = {}
         self._opening = asyncio.Lock()
         self._screens: dict[str, Screen] = {}
@@ -61,6 +68,7 @@ class Studio:
                     self.transcodes,
                     self._clock,
                     functools.partial(self._changed, show_id),
+                    self._pictures.setdefault(show_id, Picture()),
                 )
                 self._publishers[show_id] = found
             return found
@@ -69,6 +77,21 @@ class Studio:
         """Who publishes here, if anybody does."""
         found = self._publishers.get(show_id)
         return found if found is not None and found.state != "over" else None
+
+    def news_of_pictures(self) -> dict[str, tuple[bool, Picture]]:
+        """Show → whether pieces came since `pictures_told`, and how its picture does; of those that changed."""
+        return {
+            show_id: (picture.pieces != self._told.get(show_id, _NONE).pieces, replace(picture))
+            for show_id, picture in self._pictures.items()
+            if picture != self._told.get(show_id, _NONE)
+        }
+
+    def pictures_told(self, told: Mapping[str, Picture]) -> None:
+        """These were told. What nobody films here any more is forgotten with it."""
+        self._told |= told
+        for show_id in told.keys() - self._publishers.keys():
+            if self._pictures[show_id] == told[show_id]:
+                del self._pictures[show_id], self._told[show_id]
 
     async def let_go(self, show_id: str) -> None:
         """Whoever publishes this show leaves it to others, where no camera is there or about to come back."""
@@ -100,6 +123,11 @@ class Studio:
             if found is not opened:
                 opened.close()
         return found
+
+    async def used(self, show_id: str) -> Used:
+        """What the show's recording takes; nothing where there is none."""
+        folder = self.folder_of(show_id)
+        return await asyncio.to_thread(used_by, folder) if is_recorded(folder) else Used()
 
     def file(self, show_id: str, epoch: int) -> Path | None:
         """The file of one epoch; None where it is not there."""

@@ -30,6 +30,7 @@ from livecommerce.gateway.encoders import Encoders
 from livecommerce.gateway.http.captions import table as captions
 from livecommerce.gateway.http.replay import table as replays
 from livecommerce.gateway.http.video import PLAYLIST_TYPE, table
+from livecommerce.gateway.pictures import PictureReports
 from livecommerce.gateway.publish import SUBPROTOCOL, publish_endpoint
 from livecommerce.gateway.showings import Showings
 from livecommerce.ledger.database import Database
@@ -59,6 +60,7 @@ class House:
         self.studio: Studio = parts.studio
         self.port = port
         self.rtmp_port = rtmp_port
+        self.pictures = PictureReports(parts)
         self.http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}")
 
     def token(self, who: Any) -> str:
@@ -137,10 +139,10 @@ async def heard(camera: ClientConnection, *kinds: str) -> Any:
             return told
 
 
-async def send(camera: ClientConnection, kind: str = "webm-h264", first: int = 0) -> int:
+async def send(camera: ClientConnection, kind: str = "webm-h264", first: int = 0, last: int | None = None) -> int:
     """The rest of a film from a chunk on. Returns the chunk that the server waits for."""
     acked = first
-    for number, chunk in list(enumerate(chunks(film(kind))))[first:]:
+    for number, chunk in list(enumerate(chunks(film(kind))))[first:last]:
         await camera.send(struct.pack(">Id", number, 0) + chunk)
         acked = (await heard(camera, "ack"))["next"]
     return acked
@@ -300,6 +302,120 @@ async def test_a_pass_is_renewed_on_the_live_line(house: House, monkeypatch: pyt
         assert (await heard(camera, "refused"))["number"] == R.FORBIDDEN.value.number
         await camera.send(json.dumps({"type": "token", "token": house.token(HOST)}))
         assert await send(camera) == len(chunks(film("webm-h264")))
+
+
+async def standing(house: House, show_id: str) -> tuple[str, str]:
+    """The show's status, and why its picture is away as the desk sees it."""
+    await house.pictures.tell()
+    await house.world.shows.watch_pictures()
+    show = await house.world.shows.for_staff(HOST, show_id)
+    assert show.picture is not None
+    return show.show.status, show.picture.away
+
+
+async def slated(house: House, clock: TestClock, show_id: str) -> str:
+    """Second by second until the machine's slate comes: why, as the desk sees it."""
+    while (told := await standing(house, show_id))[0] != "interrupted":
+        await clock.advance(1.0)
+        await asyncio.sleep(0)
+    return told[1]
+
+
+async def own_show(house: House) -> ShowFacts:
+    show = await house.show()
+    await house.world.shows.edit(HOST, show.show_id, EditShow(video=NewVideo("own")))
+    return show
+
+
+async def comes(house: House, show_id: str) -> None:
+    """Until pieces of its picture came in this process."""
+    while not house.studio.news_of_pictures().get(show_id, (False,))[0]:  # noqa: ASYNC110 - ffmpeg is waited for
+        await asyncio.sleep(0.01)
+
+
+async def test_a_camera_whose_line_breaks_is_a_slate_that_goes_when_it_is_back(house: House, clock: TestClock) -> None:
+    show = await own_show(house)
+    async with house.camera(show.show_id) as camera:
+        await begin(camera)
+        await send(camera, last=4)
+        await comes(house, show.show_id)
+        assert await standing(house, show.show_id) == ("live", "")
+    while house.studio.publishing(show.show_id).state != "cut":  # type: ignore[union-attr]  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    assert await slated(house, clock, show.show_id) == "line"
+
+    async with house.camera(show.show_id) as camera:
+        assert (await begin(camera))["next"] == 4  # its own epoch goes on
+        for first in (4, 8):
+            await send(camera, first=first, last=first + 4)
+            await comes(house, show.show_id)
+            await clock.advance(1.0)
+            told = await standing(house, show.show_id)
+        assert told == ("live", "")
+
+
+async def test_an_encoder_that_goes_away_is_a_slate_too_and_stopping_is_told_from_breaking(
+    house: House, clock: TestClock
+) -> None:
+    show = await own_show(house)
+    key = house.studio.keys.stream_key(show.show_id)
+    assert await encoded(house, key, 2.0) == 0  # it said goodbye
+    await nobody_films(house, show.show_id)
+    assert await slated(house, clock, show.show_id) == "stopped"
+
+    encoder = await start_encoder(house, key, 600.0, realtime=True)
+    while (await standing(house, show.show_id))[0] != "live":
+        await comes(house, show.show_id)
+    encoder.kill()
+    await encoder.wait()
+    await nobody_films(house, show.show_id)
+    assert await slated(house, clock, show.show_id) == "line"
+
+
+async def test_what_was_told_is_not_told_again_and_a_ledger_that_is_away_hears_it_later(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show = await own_show(house)
+    await published(house, show.show_id)
+
+    async def away(*_: object) -> None:
+        raise Refused(R.BUSY)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(house.world.shows, "report_pictures", away)
+        with pytest.raises(Refused):
+            await house.pictures.tell()
+    assert await house.pictures.tell() == 1
+    assert await house.pictures.tell() == 0
+
+
+async def test_a_recording_that_was_removed_is_said_to_be_gone_and_the_rest_of_the_replay_stays(house: House) -> None:
+    show = await house.show()
+    await published(house, show.show_id)
+    card = await house.world.card(show.show_id)
+    await house.world.do(show.show_id, c.ShowCard(card.card_id))
+    await house.world.do(show.show_id, c.End())
+    path, staff = f"/api/shows/{show.show_id}/replay", {"authorization": f"Bearer {house.token(HOST)}"}
+    recording = f"/api/staff/shows/{show.show_id}/recording"
+    assert (await house.http.get(path)).json()["removed"] is False
+    facts = (await house.http.get(recording, headers=staff)).json()
+    assert (facts["state"], facts["until_ms"]) == ("", None)
+    assert facts["bytes"] > 50_000
+    assert facts["length_ms"] == pytest.approx(4000, abs=150)
+    kept = await house.http.put(recording, headers=staff, json={"keep": True})
+    assert (kept.status_code, kept.json()["state"]) == (200, "kept")
+    assert not await house.world.shows.recording_removed(show.show_id, 1)
+    assert (await house.http.put(recording, headers=staff, json={"keep": False})).json()["state"] == ""
+    assert await house.world.shows.recording_removed(show.show_id, 1)
+
+    told = (await house.http.get(path)).json()
+    assert (told["picture"], told["removed"]) == ("", True)
+    assert [chapter["card_id"] for chapter in told["chapters"]] == [card.card_id]
+    assert (await house.http.put(recording, headers=staff, json={"keep": True})).json()["number"] == R.GONE.value.number
+    assert (await house.http.get(recording, headers=staff)).json()["state"] == "removed"
+    assert (await house.http.get(recording)).status_code == 401
+    stranger = {"authorization": f"Bearer {house.token(STRANGER)}"}
+    assert (await house.http.put(recording, headers=stranger, json={"keep": True})).status_code == 403
 
 
 async def test_only_hosts_of_the_show_send(house: House) -> None:
@@ -494,12 +610,19 @@ async def test_the_merchant_takes_the_recording_home(house: House) -> None:
 
 async def encoded(house: House, key: str, seconds: float = 3.0) -> int:
     """The exit code of a real encoder that sends a film with this key."""
-    encoder = await asyncio.create_subprocess_exec(
-        "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=160x284:rate=15", "-f", "lavfi", "-i", "sine",
+    return await (await start_encoder(house, key, seconds)).wait()
+
+
+async def start_encoder(
+    house: House, key: str, seconds: float, *, realtime: bool = False
+) -> asyncio.subprocess.Process:
+    pace = ["-re"] if realtime else []
+    return await asyncio.create_subprocess_exec(
+        "ffmpeg", "-v", "error", *pace, "-f", "lavfi", "-i", "testsrc2=size=160x284:rate=15",
+        "-f", "lavfi", "-i", "sine",
         "-t", str(seconds), "-c:v", "libx264", "-preset", "ultrafast", "-g", "15", "-c:a", "aac", "-f", "flv",
         f"rtmp://127.0.0.1:{house.rtmp_port}/live/{key}", stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
-    return await encoder.wait()
 
 
 async def nobody_films(house: House, show_id: str) -> None:

@@ -55,6 +55,7 @@ export const aShow = (given: Partial<ShowFacts> = {}): ShowFacts => ({
   about: "",
   limit_per_person: 0,
   claims: { on: false, keywords: ["SOLD"], lines_shown: true },
+  interruption: null,
   ...given,
 });
 

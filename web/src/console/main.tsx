@@ -18,6 +18,7 @@ import { ShowsPage } from "./shows/page";
 withArea("moderation");
 withArea("source");
 withArea("captions");
+withArea("filming");
 await startI18n("console");
 document.title = t("console.title");
 document.body.classList.add(location.pathname.includes("/shows/") ? "is-show" : "is-list");

@@ -5,6 +5,7 @@
 import { signal } from "@preact/signals";
 import { api } from "../shared/api";
 import type { CardFacts, ClaimRules, DealFacts, HostCommand, OfferFacts, OrderFacts, PrivateQuestion, ShowFacts } from "../shared/protocol";
+import type { PictureFacts } from "./interruption";
 import { staffRequest } from "./session";
 import { upload, type Upload } from "./upload";
 
@@ -51,6 +52,7 @@ export interface StaffCard extends CardFacts {
 export interface StaffShow {
   show: ShowFacts;
   cards: StaffCard[];
+  picture: PictureFacts | null;
 }
 
 export interface ShowDraft {
@@ -240,6 +242,17 @@ export const filmOf = (showId: string): Promise<FilmFacts> => staffRequest("GET"
 export const removeFilm = (showId: string): Promise<unknown> => staffRequest("DELETE", at(showId, "/film"));
 export const uploadFilm = (showId: string, file: File, onProgress: (share: number) => void): Upload<FilmFacts> =>
   upload(at(showId, `/film?name=${encodeURIComponent(file.name)}`), file, onProgress);
+
+export interface RecordingFacts {
+  state: "" | "kept" | "removed";
+  bytes: number;
+  length_ms: number;
+  until_ms: number | null;
+}
+
+export const recordingOf = (showId: string): Promise<RecordingFacts> => staffRequest("GET", at(showId, "/recording"));
+export const keepRecording = (showId: string, keep: boolean): Promise<RecordingFacts> =>
+  staffRequest("PUT", at(showId, "/recording"), { keep });
 
 export const encoderOf = (showId: string): Promise<EncoderFacts> => staffRequest("GET", at(showId, "/encoder"));
 export const cameraLink = (showId: string): Promise<CameraLink> => staffRequest("POST", at(showId, "/camera"), {});

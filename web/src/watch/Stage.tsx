@@ -6,8 +6,8 @@ import { Icon } from "../shared/ui";
 import { useMoved } from "../shared/moved";
 import { hasPicture, hasSoundAlone, mount } from "../shared/player";
 import { withoutPicture } from "../shared/viewing";
-import { YouTubePicture } from "./later";
-import { room, setPictureClock } from "./room";
+import { Slate, YouTubePicture } from "./later";
+import { setPictureClock } from "./room";
 import { listening, muted, picture, playing } from "./seen";
 
 const BEHIND_SECONDS_MAX = 12;
@@ -38,7 +38,7 @@ export function Stage({ show }: { show: ShowFacts }) {
       {usable && !moved && !framed && (!saving || (listening.value && hasSoundAlone(video))) && (
         <Picture show={show} sound={saving} key={`${saving} ${video.kind} ${video.url} ${tries}`} onFailed={() => setTries(tries + 1)} />
       )}
-      {show.status === "interrupted" && <Slate text={room.value.note} />}
+      {show.status === "interrupted" && <Slate show={show} />}
       <div class="stage-scrim" />
     </div>
   );
@@ -51,18 +51,6 @@ function elsewhereClock(clock: (() => number | null) | null): void {
 }
 
 const posterOf = (poster: string) => (poster ? { backgroundImage: `url("${encodeURI(poster)}")` } : undefined);
-
-function Slate({ text }: { text: string }) {
-  return (
-    <div class="slate" role="status">
-      <span class="slate-mark" aria-hidden="true">
-        <Icon name="pause" size={26} />
-      </span>
-      <h2>{t("slate.title")}</h2>
-      <p dir="auto">{text || t("slate.text")}</p>
-    </div>
-  );
-}
 
 function Picture({ show, sound, onFailed }: { show: ShowFacts; sound: boolean; onFailed: () => void }) {
   const element = useRef<HTMLVideoElement>(null);

@@ -83,6 +83,11 @@ export function Viewing(props: ComponentProps<Till["Viewing"]>) {
   return Part ? <Part {...props} /> : null;
 }
 
+export function Slate(props: ComponentProps<Till["Slate"]>) {
+  const Part = till.value?.Slate;
+  return Part ? <Part {...props} /> : null;
+}
+
 export function Verify() {
   const Part = till.value?.Verify;
   return Part ? <Part /> : null;

@@ -10,6 +10,7 @@ const show = (show_id: string, status: ShowFacts["status"], at: number | null): 
   status,
   host_name: "Léa",
   access: "public",
+  interruption: null,
   video: { kind: "none", url: "", alternates: [], poster: "", loop: false, started_at_ms: null, source: "", clock: "pdt", delay_ms: 0, signed: false, by_hand: false },
   scheduled_at_ms: at,
   launch_at_ms: null,
