@@ -301,6 +301,10 @@ def _of_a_draw(_model: Model, request: Answer, _said: Answer) -> Told:
     raise Breach(f"no deal of these shops is drawn, and this was asked: {request}")
 
 
+def _of_a_break(_model: Model, request: Answer, _said: Answer) -> Told:
+    raise Breach(f"no show of these shops is interrupted, and this was asked: {request}")
+
+
 def _take_out(model: Model, request: Answer, said: Answer) -> Told:
     deal_id, move, units = request[:3]
 
@@ -347,6 +351,7 @@ _JUDGES: dict[int, Callable[[Model, Answer, Answer], Told]] = {
     verbs.REPLACE: _replace,
     verbs.END_WINDOW: _of_a_draw,
     verbs.DRAW: _of_a_draw,
+    verbs.LENGTHEN: _of_a_break,
 }
 
 
