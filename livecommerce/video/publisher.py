@@ -391,13 +391,14 @@ class Publisher:
 
     def _look_at(self, epoch: _Epoch, now: float) -> None:
         patience = self._limits.stall_seconds * (1 if epoch.begun else _PATIENCE_AT_FIRST)
-        is_fed = epoch.feeding or now - epoch.fed_at <= self._limits.stall_seconds
-        if is_fed and now - epoch.made_at > patience:
+        # Only as long as bytes came: after the last of them a sound ffmpeg is silent too.
+        silent_seconds = (now if epoch.feeding else epoch.fed_at) - epoch.made_at
+        if silent_seconds > patience:
             # Bytes go in and nothing comes out: ffmpeg is stuck, or this is no video. A new epoch heals the first.
             self._restarts += 1
-            log.warning("ffmpeg_stuck", show_id=self.show_id, silent_seconds=round(now - epoch.made_at, 1))
-            silent = f"nothing came out of ffmpeg for {now - epoch.made_at:.0f} s, it is replaced by a new one"
-            self._broke(epoch, (*epoch.remuxer.said, silent))
+            log.warning("ffmpeg_stuck", show_id=self.show_id, silent_seconds=round(silent_seconds, 1))
+            words = f"nothing came out of ffmpeg for {silent_seconds:.0f} s, it is replaced by a new one"
+            self._broke(epoch, (*epoch.remuxer.said, words))
             epoch.remuxer.kill()
         elif (why := self._over_quota()) is not None:
             log.warning("video_over_quota", show_id=self.show_id, why=why)
