@@ -115,19 +115,41 @@ class Line(asyncio.BufferedProtocol):
         self._packed = False
         self._size = 0
         self._answered: Callable[[int, bytes, int], None] | None = None
+        self._asked = b""
+        self._may_open_again = self._is_lost = False
+        self._opening: asyncio.Future[None] | None = None
 
     async def open(self) -> None:
         await asyncio.get_running_loop().create_connection(lambda: self, "127.0.0.1", self._port)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
+        self._transport, self._is_lost = cast("asyncio.Transport", transport), False
 
     def ask(self, path: str, answered: Callable[[int, bytes, int], None], *, keep: bool) -> None:
-        """`answered(status, body where it is kept, bytes of it on the line)`."""
+        """`answered(status, body where it is kept, bytes of it on the line)`. A line that the server has closed is opened
+        again, as a browser does."""
         assert self._answered is None, "one question at a time"
         assert self._transport is not None
         self._answered, self._keeps = answered, keep
-        self._transport.write(f"GET {path} HTTP/1.1\r\n{_BROWSER}{self._cookie}\r\n\r\n".encode())
+        self._asked = f"GET {path} HTTP/1.1\r\n{_BROWSER}{self._cookie}\r\n\r\n".encode()
+        self._may_open_again = True
+        if self._is_lost:
+            self._open_again()
+        elif not self._transport.is_closing():  # else its end is told in a moment
+            self._transport.write(self._asked)
+
+    def _open_again(self) -> None:
+        self._may_open_again = False
+        self._opening = asyncio.ensure_future(self._ask_anew())
+
+    async def _ask_anew(self) -> None:
+        try:
+            await self.open()
+        except OSError as error:
+            self._give_up(f"the line could not be opened again: {error}")
+        else:
+            assert self._transport is not None
+            self._transport.write(self._asked)
 
     async def fetch(self, path: str) -> bytes:
         """The body of one answer. Raises `LabFailed` for any status but 200."""
@@ -170,9 +192,18 @@ class Line(asyncio.BufferedProtocol):
         answered(self._status, gzip.decompress(body) if self._packed and body else body, self._size)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._is_lost = True
+        if self._answered is None:
+            return
+        if self._may_open_again and self._left < 0 and not self._head:  # it was closed while we asked
+            self._open_again()
+        else:
+            self._give_up("the line was closed")
+
+    def _give_up(self, why: str) -> None:
         answered, self._answered = self._answered, None
         if answered is not None:
-            answered(0, b"the line was closed", 0)
+            answered(0, why.encode(), 0)
 
     def close(self) -> None:
         self._answered = None

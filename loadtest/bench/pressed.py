@@ -1,7 +1,7 @@
 """An evening of video in a minute: the publisher, its real ffmpeg, the recording and the screen, on a clock that is
 turned by hand.
 
-    python -m loadtest.bench.pressed MINUTES SLOW_PPM FOLDER
+    python -m loadtest.bench.pressed SECONDS SLOW_PPM FOLDER
 
 What arrives: how long a film, and by how much the camera's quartz is too slow. What leaves: what was seen at a twelfth
 of it and at its end, and the worst of every second between, as one JSON line. A chunk is fed when the clock shows the
@@ -133,8 +133,8 @@ class Evening:
         }  # fmt: skip
 
 
-async def _main(minutes: float, slow_ppm: float, folder: Path) -> None:
-    print(json.dumps(await Evening(folder, slow_ppm).run(minutes * 60)), flush=True)
+async def _main(seconds: float, slow_ppm: float, folder: Path) -> None:
+    print(json.dumps(await Evening(folder, slow_ppm).run(seconds)), flush=True)
 
 
 if __name__ == "__main__":

@@ -178,7 +178,7 @@ async def _look(pid: int, shows: list[_Show]) -> Look:
 def pressed(lab: Lab, side: Side, amount: Amount) -> Mapping[str, float]:
     if why := why_no_film():
         raise LabFailed(why)
-    fast, slow = (_pressed(lab, amount["minutes"], ppm) for ppm in (-_BAD_QUARTZ_PPM, _BAD_QUARTZ_PPM))
+    fast, slow = (_pressed(lab, amount["seconds"], ppm) for ppm in (-_BAD_QUARTZ_PPM, _BAD_QUARTZ_PPM))
     return {
         _FAST_PRESSED: fast["off_ms"], _SLOW_PRESSED: slow["off_ms"],
         _STEPS: fast["clock_steps"] + slow["clock_steps"],
@@ -189,10 +189,10 @@ def pressed(lab: Lab, side: Side, amount: Amount) -> Mapping[str, float]:
     }  # fmt: skip
 
 
-def _pressed(lab: Lab, minutes: int, slow_ppm: float) -> dict[str, float]:
+def _pressed(lab: Lab, seconds: int, slow_ppm: float) -> dict[str, float]:
     folder = lab.folder / f"pressed{slow_ppm:+g}"
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "loadtest.bench.pressed", str(minutes), str(slow_ppm), str(folder)],
+        [sys.executable, "-P", "-m", "loadtest.bench.pressed", str(seconds), str(slow_ppm), str(folder)],
         env=lab.environ | {"PYTHONPATH": str(lab.tree)}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         preexec_fn=end_with_parent, check=False,
     )  # fmt: skip
@@ -227,7 +227,7 @@ FILM_HOURS = (
         Unit(_TRUE, 1, "less"), Unit(_FAST, 1, "less"), Unit(_BREAKS, 0, "less"), Unit(_CPU, 1, "less"),
     ),
     _hour(
-        "film-hour-pressed", "pressed, {minutes} min, one show", pressed, {"minutes": 60}, {"minutes": 4},
+        "film-hour-pressed", "pressed, {seconds:,} s, one show", pressed, {"seconds": 3_600}, {"seconds": 240},
         Unit(_FAST_PRESSED, 1, "less"), Unit(_SLOW_PRESSED, 1, "less"), Unit(_STEPS, 0, "less"),
         Unit(_INDEX, 0, "less"),
     ),

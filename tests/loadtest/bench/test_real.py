@@ -34,7 +34,7 @@ TINY: dict[str, Amount] = {
     "film-remux-rtmp": {"seconds": 1},
     "film-polling": {"viewers": 3, "players": 3, "seconds": 1, "turns": 1},
     "film-hour": {"seconds": 7},
-    "film-hour-pressed": {"minutes": 1},
+    "film-hour-pressed": {"seconds": 30},
 }
 MAY_BE_NOTHING = (
     "RSS", "PSS", "kernel",  # by a handful of viewers nothing grows for certain
