@@ -126,8 +126,8 @@ class Line(asyncio.BufferedProtocol):
         self._transport, self._is_lost = cast("asyncio.Transport", transport), False
 
     def ask(self, path: str, answered: Callable[[int, bytes, int], None], *, keep: bool) -> None:
-        """`answered(status, body where it is kept, bytes of it on the line)`. A line that the server has closed is opened
-        again, as a browser does."""
+        """`answered(status, body where it is kept, bytes of it on the line)`. A line that the server has closed is
+        opened again, as a browser does."""
         assert self._answered is None, "one question at a time"
         assert self._transport is not None
         self._answered, self._keeps = answered, keep

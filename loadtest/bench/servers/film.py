@@ -105,9 +105,11 @@ def main(descriptor: int, core: int) -> None:
         Route("/video/{show_id}/open/{name}", films.media),
     ]
     app = Starlette(routes=routes, lifespan=room.lifespan)
+    # Viewers of a bench answer pings when they are looked at, which on a busy machine is late.
     config = uvicorn.Config(
-        app, loop="uvloop", http="httptools", log_level="error", access_log=False, timeout_graceful_shutdown=1
-    )
+        app, loop="uvloop", http="httptools", log_level="error", access_log=False, timeout_graceful_shutdown=1,
+        ws_ping_timeout=300,
+    )  # fmt: skip
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
 
 
