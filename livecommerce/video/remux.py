@@ -26,6 +26,9 @@ STDERR_LINES_MAX = 40
 _READ_BYTES = 1 << 16
 _MEMORY_BYTES_MAX = 2 << 30
 _END_SECONDS_MAX = 5.0
+# Keyframes are never exactly a second apart, from Chromium 1.01 to 1.03: two parts of half a second would leave a third
+# of some hundredths, which every player would ask for.
+PART_ROOM = 1.04
 
 
 class NoFfmpeg(Exception):
@@ -97,7 +100,7 @@ def command(source: Source, part_ms: int) -> list[str]:
         "-probesize", probed, "-analyzeduration", "500000", "-f", source.container, "-i", "pipe:0",
         "-map", "0:v:0?", "-map", "0:a:0?", "-sn", "-dn", *picture, "-c:a", "aac", "-b:a", "96k", "-ac", "2",
         "-f", "mp4", "-movflags", "+frag_keyframe+empty_moov+default_base_moof",
-        "-frag_duration", str(part_ms * 1000), "-flush_packets", "1", "pipe:1",
+        "-frag_duration", str(round(part_ms * PART_ROOM * 1000)), "-flush_packets", "1", "pipe:1",
     ]  # fmt: skip
 
 

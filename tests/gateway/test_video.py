@@ -30,9 +30,11 @@ from livecommerce.gateway.encoders import Encoders
 from livecommerce.gateway.http.captions import table as captions
 from livecommerce.gateway.http.replay import table as replays
 from livecommerce.gateway.http.video import PLAYLIST_TYPE, table
+from livecommerce.gateway.http_line import HttpLines, make_http_line
 from livecommerce.gateway.pictures import PictureReports
 from livecommerce.gateway.publish import SUBPROTOCOL, publish_endpoint
 from livecommerce.gateway.showings import Showings
+from livecommerce.gateway.wheel import Wheel
 from livecommerce.ledger.database import Database
 from livecommerce.people.identity import StaffIdentity
 from livecommerce.people.service import People
@@ -108,8 +110,9 @@ async def house(database: Database, redis: Redis, settings: Settings, clock: Tes
         WebSocketRoute("/publish/{show_id}", publish_endpoint(parts)),
     ]
     config = uvicorn.Config(
-        Starlette(routes=routes), port=0, lifespan="off", log_config=None, ws="websockets-sansio", loop="asyncio"
-    )
+        Starlette(routes=routes), port=0, lifespan="off", log_config=None, ws="websockets-sansio", loop="asyncio",
+        http=make_http_line(HttpLines(Wheel(parts.clock.monotonic()), parts.clock, 100)),
+    )  # fmt: skip
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 - uvicorn tells it by a flag alone
