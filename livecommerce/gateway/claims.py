@@ -83,12 +83,9 @@ class ClaimDesk:
             if error is not None and not isinstance(error, Refused):
                 log.error("claim_failed", show_id=socket.show_id, exc_info=error)
                 error = Refused(R.INTERNAL)
-            if socket.stage == "seated":
-                socket.send(
-                    self._held(cid, rid, claim, done.result())
-                    if error is None
-                    else self._refused(cid, rid, claim, error)
-                )
+            socket.tell(
+                self._held(cid, rid, claim, done.result()) if error is None else self._refused(cid, rid, claim, error)
+            )
             if error is not None and error.why is R.SOLD_OUT and socket.identity is not None:
                 self._hall.offers.sold_out(socket.identity.viewer_id, error)
             self._hub.measure(socket.show_id, "reserve", self._hub.clock.monotonic() - started)

@@ -243,7 +243,8 @@ class Hall:
         if socket.role in DESK_ROLES:
             self._desk.add(socket)
             self._staff_sits()
-            socket.send(Desk(here=self.room.staff.everybody(self._clock.monotonic())))
+            now = self._clock.monotonic()
+            socket.send(Desk(here=self.room.staff.everybody(now), delay=self.room.delays.median(now)))
         self.room.crowd.here = len(self) - len(self._desk)  # viewers: who hosts does not watch
         socket.seat(self._clock.monotonic())
 
@@ -517,8 +518,8 @@ class Hall:
         if socket.early is not None:
             if len(socket.early) < EARLY_MAX:
                 socket.early.append(message)
-        elif socket.stage == "seated":
-            socket.send(message)
+        else:
+            socket.tell(message)
 
     def _tell_hold(self, news: HoldNews) -> None:
         sockets = self._of_viewer.get(news.viewer_id)
@@ -659,6 +660,7 @@ class Hall:
             now = self._clock.monotonic()
             self.act(self.room.take_crowd(now))
             self.act(self.room.take_staff(now))
+            self.act(self.room.take_delays(now))
             if self._desk and now >= self._renew_at:
                 self._renew_at = now + LEASE_SECONDS / 3
                 self._hub.in_background(self._renew_leases())

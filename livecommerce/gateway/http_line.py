@@ -168,7 +168,8 @@ class HttpLine(HttpToolsProtocol):
             if not self._should_upgrade():
                 return  # answered like any other request
             self.handle_websocket_upgrade()
-            if rest := data[cast("int", upgrade.args[0]) :]:
+            rest = data[cast("int", upgrade.args[0]) :]
+            if rest and not self.transport.is_closing():  # refused: what follows is no second try
                 cast("asyncio.Protocol", self.transport.get_protocol()).data_received(rest)
             return
         except httptools.HttpParserCallbackError:

@@ -10,8 +10,8 @@ import asyncio
 import contextlib
 import random
 import secrets
-from collections.abc import Awaitable, Coroutine, Iterator
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from collections.abc import Coroutine, Iterator
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 import structlog
@@ -23,10 +23,9 @@ from livecommerce.errors import Close, R, Refused
 from livecommerce.gateway.addresses import AddressMarks
 from livecommerce.gateway.admission import Admission, Credits
 from livecommerce.gateway.asked import Asked
-from livecommerce.gateway.claims import ASKED_AGAIN
 from livecommerce.gateway.hall import DESK_ROLES, Hall
 from livecommerce.gateway.http_line import HttpLines, make_http_line
-from livecommerce.gateway.judge import Judged, JudgedLine
+from livecommerce.gateway.judge import Judged
 from livecommerce.gateway.measures import (
     ANSWER,
     LOOP_LAG,
@@ -36,15 +35,15 @@ from livecommerce.gateway.measures import (
     RELAY_UP,
     ROOMS,
     SOCKETS,
-    TALK_REFUSED,
 )
 from livecommerce.gateway.socket import LiveSocket, make_protocol
+from livecommerce.gateway.speech import Speech
 from livecommerce.gateway.wheel import Wheel
-from livecommerce.ids import new_id
-from livecommerce.protocol.facts import Hold, Line
+from livecommerce.protocol.facts import Hold
 from livecommerce.protocol.from_viewer import (
     Accept,
     AnyFromViewer,
+    Delay,
     Hello,
     OfferSeen,
     Ping,
@@ -56,19 +55,14 @@ from livecommerce.protocol.from_viewer import (
     Token,
     Vote,
 )
-from livecommerce.protocol.to_viewer import Answer, Own, Pong, Said
-from livecommerce.rooms.copies import print_of
-from livecommerce.rooms.letters import cleaned, letters
+from livecommerce.protocol.to_viewer import Answer, Pong
 from livecommerce.rooms.links import hosts_of
 from livecommerce.rooms.moderation import TalkRules
 from livecommerce.rooms.relay import Relay
-from livecommerce.rooms.room import Remember, Speaker
 from livecommerce.rooms.words import WordList
 from livecommerce.settings import Settings
-from livecommerce.shows.claims import Claim, Unclear
 from livecommerce.shows.starter_words import STARTERS
 from livecommerce.shows.talk_rules import KeptTalkRules
-from livecommerce.shows.triage import TriageLine
 
 if TYPE_CHECKING:
     from livecommerce.gateway.door import Door
@@ -90,8 +84,6 @@ SECOND_SECONDS = 1.03
 DRAIN_BATCHES_PER_SECOND = 10
 DRAIN_BATCH_MIN = 50  # a small room goes at once
 TALK_KEPT_SECONDS_MAX = 2.0  # for the lines that are not in the show log yet, when the process ends
-
-Kind = Literal["chat", "question", "private"]
 
 _TAGS: dict[type[AnyFromViewer], str] = {kind: str(kind.__struct_config__.tag) for kind in get_args(AnyFromViewer)}
 _ANSWERS = {kind: ANSWER.labels(kind) for kind in ("reserve", "release", "accept")}
@@ -148,6 +140,7 @@ class Hub:
         self.process_id = secrets.token_hex(6)
         self.admission = Admission(settings, clock.monotonic())
         self._marks = AddressMarks(settings.secret)
+        self._speech = Speech(self)
         self.wheel = Wheel(clock.monotonic())
         self.relay = Relay(redis, clock, self._heard, self._relay_changed, RELAY_LAG.observe)
         self.joins = asyncio.Semaphore(JOINS_MAX)
@@ -290,12 +283,12 @@ class Hub:
         self.admission.enter(socket.address, self.clock.monotonic())
         socket.admitted = True
         self._sockets.add(socket)
-        if len(self._strangers) >= self._strangers_max:
-            next(iter(self._strangers)).give_way()
 
     def is_stranger(self, socket: LiveSocket) -> None:
         """It has opened and has yet to say who it is; or it could not, and has yet to go."""
         self._strangers[socket] = None
+        if len(self._strangers) > self._strangers_max:
+            next(iter(self._strangers)).give_way()
 
     def is_no_stranger(self, socket: LiveSocket) -> None:
         self._strangers.pop(socket, None)
@@ -339,9 +332,12 @@ class Hub:
         assert socket.identity is not None
         match message:
             case Say():
-                self._say(socket, message)
+                self._speech.say(socket, message)
             case React():
                 socket.hall.room.crowd.heart()
+            case Delay(ms):
+                if socket.role == "viewer":  # a desk listens with the sound off, and looks back
+                    socket.hall.room.delays.take(ms, self.clock.monotonic())
             case Release(rid):
                 self._release(socket, rid)
             case Accept(rid):
@@ -349,12 +345,12 @@ class Hub:
             case OfferSeen(offer_id, did):
                 socket.hall.offers.mark(socket.identity.viewer_id, offer_id, did)
             case Vote(cid, question_id):
-                self._ask(socket, cid, self._vote(socket, cid, question_id))
+                self.ask(socket, cid, self._speech.vote(socket, cid, question_id))
             case Proof(token):
                 self.engine.prove(socket.show_id, socket.identity.viewer_id, token)
             case Token(token):
                 renewed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                self._ask(socket, "token", self._renew(socket, token, renewed))
+                self.ask(socket, "token", self._renew(socket, token, renewed))
                 socket.renewing = renewed
 
     # --- hello ------------------------------------------------------------------------------------------------------
@@ -452,139 +448,9 @@ class Hub:
             socket.identity = msgspec.structs.replace(socket.identity, verified=viewer.verified)
         socket.renewed(until_ms)
 
-    # --- talk -------------------------------------------------------------------------------------------------------
+    # --- questions to other parts -----------------------------------------------------------------------------------
 
-    def _say(self, socket: LiveSocket, say: Say) -> None:
-        hall, viewer = socket.hall, socket.identity
-        assert hall is not None
-        assert viewer is not None
-        now = self.clock.monotonic()
-        member = viewer.kind == "merchant"
-        speaker = Speaker(viewer.viewer_id, viewer.name, socket.role, viewer.kind == "simulated", socket, member)
-        claim = hall.room.shelf.read(say.text) if say.kind == "chat" else None
-        try:
-            text = hall.room.may_say(speaker, say.text, now, claim is not None, say.kind == "private")
-        except Refused as refused:
-            if claim is not None and refused.why in ASKED_AGAIN and hall.claims.knows(viewer.viewer_id, say.cid):
-                hall.claims.answer(socket, say.cid, claim)
-                return
-            TALK_REFUSED.labels(refused.why.value.word).inc()
-            if refused.why is R.HELD_BACK:
-                raise self._held_back(socket, say.kind, cleaned(say.text), "copies") from None
-            raise
-        if claim is not None:
-            self._claim(socket, speaker, say.cid, text, claim)
-        else:
-            self._judge_or_deliver(socket, speaker, say.cid, say.kind, text)
-
-    def _judge_or_deliver(self, socket: LiveSocket, speaker: Speaker, cid: str, kind: Kind, text: str) -> None:
-        if speaker.role == "viewer" and self.judge.is_on:
-            self._ask(socket, cid, self._judged(socket, speaker, cid, kind, text))
-        else:
-            self._deliver(socket, speaker, cid, kind, text)
-
-    async def _judged(self, socket: LiveSocket, speaker: Speaker, cid: str, kind: Kind, text: str) -> None:
-        """Ask the merchant's judge, then do as it says. Lines of others go on meanwhile; hers stay in their order."""
-        hall, viewer = socket.hall, socket.identity
-        assert hall is not None
-        assert viewer is not None
-        before, mine = hall.last_judged.get(speaker.viewer_id), asyncio.Event()
-        hall.last_judged[speaker.viewer_id] = mine
-        try:
-            verdict = await self.judge(
-                JudgedLine(
-                    new_id("jdg"), socket.show_id, kind, text, speaker.name, speaker.viewer_id, speaker.member,
-                    self.clock.now_ms(),
-                )
-            )  # fmt: skip
-            if before is not None:
-                await before.wait()
-            # She may have been silenced while it was thinking.
-            hall.room.may_still_say(speaker, self.clock.monotonic(), kind == "private")
-            if verdict.verdict == "refuse":
-                reason = cleaned(verdict.reason)[:200]
-                if not reason:
-                    raise Refused(R.NOT_SHOWN)
-                raise Refused(R.NOT_SHOWN, facts={"reason": reason}, reason=reason)
-            if verdict.verdict == "hold" and kind != "private":
-                raise self._held_back(socket, kind, text, cleaned(verdict.reason)[:200] or "judge")
-            self._deliver(socket, speaker, cid, kind, cleaned(verdict.text) if verdict.text else text)
-        finally:
-            mine.set()
-            if hall.last_judged.get(speaker.viewer_id) is mine:
-                del hall.last_judged[speaker.viewer_id]
-
-    def _deliver(self, socket: LiveSocket, speaker: Speaker, cid: str, kind: Kind, text: str) -> None:
-        hall = socket.hall
-        assert hall is not None
-        if kind == "chat":
-            hall.room.say(speaker, cid, text, self.clock.now_ms(), self.clock.monotonic())
-            hall.said()
-        elif kind == "question":
-            self._ask(socket, cid, self._question(socket, cid, text))
-        else:
-            self._ask(socket, cid, self._private(socket, cid, text))
-
-    def _claim(self, socket: LiveSocket, speaker: Speaker, cid: str, text: str, claim: Claim | Unclear) -> None:
-        """A line that claims: in the chat like any other, or not, as the show says; and answered to her alone. The
-        claim itself waits for no judge: others tap meanwhile."""
-        hall, now_ms = socket.hall, self.clock.now_ms()
-        assert hall is not None
-        if hall.claims.knows(speaker.viewer_id, cid):
-            pass  # the same line once more: it was said
-        elif hall.room.shelf.rules.lines_shown:
-            self._judge_or_deliver(socket, speaker, cid, "chat", text)
-        else:
-            _send(socket, Said(cid, False, self._line(socket, text, "chat", now_ms)))
-        hall.claims.answer(socket, cid, claim)
-
-    def _line(self, socket: LiveSocket, text: str, kind: Any, now_ms: int) -> Line:
-        viewer = socket.identity
-        assert viewer is not None
-        return Line(new_id("ln"), now_ms, viewer.name, text, socket.role, kind, viewer.kind == "simulated")
-
-    def _held_back(self, socket: LiveSocket, kind: Kind, text: str, why: str) -> Refused:
-        """The line waits for a moderator: in the triage, and where `let_through` finds it. What to tell its author."""
-        hall, viewer = socket.hall, socket.identity
-        assert hall is not None
-        assert viewer is not None
-        line = self._line(socket, text, "question" if kind == "question" else "chat", self.clock.now_ms())
-        hall.act([Remember(line, viewer.viewer_id, True)])
-        like = print_of(letters(text))
-        copies = [
-            TriageLine(one.line_id, "", one.name, one.text, True)
-            for one in (hall.room.talk.history if like.sketch else ())
-            if one.role == "viewer" and print_of(letters(one.text)).is_like(like)
-        ]
-        lines = [TriageLine(line.line_id, viewer.viewer_id, line.name, line.text), *copies]
-        self.in_background(_quietly(self._into_triage(socket.show_id, lines, why, like.sketch)))
-        return Refused(R.HELD_BACK, facts={"line_id": line.line_id})
-
-    async def _into_triage(self, show_id: str, lines: list[TriageLine], why: str, sketch: tuple[int, ...]) -> None:
-        await self.shows.triage.hold(show_id, lines, why, sketch)
-        await self.shows.tell_triage(show_id)
-
-    async def _question(self, socket: LiveSocket, cid: str, text: str) -> None:
-        assert socket.identity is not None
-        question = await self.shows.ask(socket.show_id, socket.identity, text)
-        line = Line(
-            question.question_id, self.clock.now_ms(), question.name, question.text, socket.role, "question",
-            socket.identity.kind == "simulated",
-        )  # fmt: skip
-        _send(socket, Said(cid, True, line))
-
-    async def _private(self, socket: LiveSocket, cid: str, text: str) -> None:
-        assert socket.identity is not None
-        asked = await self.shows.ask_privately(socket.show_id, socket.identity, text)
-        _send(socket, Said(cid, False, self._line(socket, text, "question", asked.at_ms)))
-        _send(socket, Own(private=asked))
-
-    async def _vote(self, socket: LiveSocket, cid: str, question_id: str) -> None:
-        assert socket.identity is not None
-        await self.shows.vote(socket.show_id, socket.identity, question_id)
-        _send(socket, Said(cid, True))
-
-    def _ask(self, socket: LiveSocket, re: str, work: Coroutine[Any, Any, None]) -> None:
+    def ask(self, socket: LiveSocket, re: str, work: Coroutine[Any, Any, None]) -> None:
         """A question to another part, as a short task; its refusal goes to whoever asked."""
         try:
             _refuse_too_many(socket)
@@ -664,7 +530,7 @@ class Hub:
             assert socket.asked is not None
             later = socket.asked.answer(rid, version if error is None else 0)
             if hold is not None:
-                _send(socket, Answer(rid, hold))
+                socket.tell(Answer(rid, hold))
             elif isinstance(error, Refused):
                 _refuse(socket, rid, error)
                 if error.why is R.SOLD_OUT and socket.hall is not None and socket.identity is not None:
@@ -673,7 +539,7 @@ class Hub:
                 log.error("request_failed", show_id=socket.show_id, exc_info=error)
                 _refuse(socket, rid, Refused(R.INTERNAL))
             if later is not None:
-                _send(socket, later.own())
+                socket.tell(later.own())
             self.measure(socket.show_id, kind, self.clock.monotonic() - started)
 
         return tell
@@ -727,19 +593,9 @@ def _is_asked(socket: LiveSocket, rid: str) -> None:
     socket.asked.ask(rid)
 
 
-def _send(socket: LiveSocket, message: Any) -> None:
-    if socket.stage == "seated":
-        socket.send(message)
-
-
 def _refuse(socket: LiveSocket, re: str, refused: Refused) -> None:
     if socket.stage == "seated":
         socket.refuse(re, refused)
-
-
-async def _quietly(work: Awaitable[None]) -> None:
-    with contextlib.suppress(Refused):
-        await work
 
 
 def _about(message: AnyFromViewer) -> str:

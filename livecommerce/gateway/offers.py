@@ -226,8 +226,7 @@ class OfferDesk:
 
     def _tell(self, viewer_id: str, facts: OfferFacts) -> None:
         for socket in self._hall.sockets_of(viewer_id):
-            if socket.stage == "seated":
-                socket.send(OfferMade(facts))
+            socket.tell(OfferMade(facts))
 
     # --- read once for all --------------------------------------------------------------------------------------------
 

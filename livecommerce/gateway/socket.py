@@ -11,6 +11,7 @@ protocol. `shutdown` is called on every connection at once when the server stops
 """
 
 import asyncio
+import functools
 import logging
 import random
 import re
@@ -21,6 +22,7 @@ import msgspec
 from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
+from websockets.exceptions import WebSocketException
 from websockets.frames import Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import OPEN
@@ -72,6 +74,26 @@ _MOVES: dict[Stage, tuple[Stage, ...]] = {
 
 def _choose(_: ServerProtocol, offered: Any) -> WireSubprotocol | None:
     return next((WireSubprotocol(ours) for ours in SUBPROTOCOLS if ours in offered), None)
+
+
+class _Elsewhere(WebSocketsSansIOProtocol):
+    """Uvicorn's own class, for the other sockets of this port."""
+
+    on_lost: Callable[[], None]
+
+    def data_received(self, data: bytes) -> None:
+        if self.handshake_initiated and not self.handshake_complete:
+            # A client has to wait for the answer to its handshake; the class fails over one that does not.
+            self.transport.abort()
+            return
+        try:
+            super().data_received(data)
+        except WebSocketException:  # it answers a second broken text in one segment on a line that it has closed
+            self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.on_lost()
 
 
 class LiveSocket(asyncio.Protocol):
@@ -204,15 +226,15 @@ class LiveSocket(asyncio.Protocol):
     # --- the handshake ----------------------------------------------------------------------------------------------
 
     def _read_request(self, data: bytes) -> None:
-        path = _PATH.match(data)
-        if path is None:
-            self._hand_over(data)
-            return
-        self.show_id = path[1].decode()
         wire = ServerProtocol(select_subprotocol=_choose, max_size=MESSAGE_BYTES_MAX, logger=_quiet)
         wire.receive_data(data)
         request = next((event for event in wire.events_received() if isinstance(event, Request)), None)
         if request is not None:
+            path = _PATH.match(data)
+            if path is None:  # read here first all the same: uvicorn's class fails over a request that cannot be read
+                self._hand_over(wire, request, data)
+                return
+            self.show_id = path[1].decode()
             wire.send_response(self._answer(wire, request))
         answer = b"".join(wire.data_to_send())
         if not answer:  # uvicorn took it for a request, and a WebSocket's must be simpler: no body, for one
@@ -247,19 +269,33 @@ class LiveSocket(asyncio.Protocol):
         self.cookie = ", ".join(headers.get_all("Cookie"))
         self.origin = ", ".join(headers.get_all("Origin"))
         self.host = ", ".join(headers.get_all("Host"))
+        self.address = self._address_of(request)
+        self.hub.admit(self)
+
+    def _address_of(self, request: Request) -> str:
         peer = self._transport.get_extra_info("peername")
         # Only what `client_address` looks at: all headers, encoded again, cost a twentieth of a join.
-        self.address = client_address(
-            [(b"x-forwarded-for", value.encode("latin-1", "replace")) for value in headers.get_all("X-Forwarded-For")],
+        forwarded = request.headers.get_all("X-Forwarded-For")
+        return client_address(
+            [(b"x-forwarded-for", value.encode("latin-1", "replace")) for value in forwarded],
             str(peer[0]) if isinstance(peer, tuple) and peer else "",
             self.hub.settings,
         )
-        self.hub.admit(self)
 
-    def _hand_over(self, data: bytes) -> None:
+    def _hand_over(self, wire: ServerProtocol, request: Request, data: bytes) -> None:
+        """Another's socket, which takes a place here like any: the same caps, the same bucket."""
+        address = self._address_of(request)
+        try:
+            self.hub.admission.enter(address, self.hub.clock.monotonic())
+        except Refused as refused:
+            REJECTED.labels(refused.why.value.word).inc()
+            self._transport.write(_rejection(wire, refused).serialize())
+            self._transport.close()
+            return
         self._move("elsewhere")
         self._server_state.connections.discard(cast("Any", self))
-        inner = WebSocketsSansIOProtocol(self._config, self._server_state, self._app_state)
+        inner = _Elsewhere(self._config, self._server_state, self._app_state)
+        inner.on_lost = functools.partial(self.hub.admission.leave, address)
         self._inner = inner
         inner.connection_made(self._transport)
         inner.data_received(data)
@@ -321,6 +357,11 @@ class LiveSocket(asyncio.Protocol):
     def send(self, message: msgspec.Struct) -> None:
         """One message for this viewer alone."""
         self.outbox.send(frame_of(encode(message, self.subprotocol), self.subprotocol), Lane.OWN)
+
+    def tell(self, message: msgspec.Struct) -> None:
+        """`send`, to one who has not left meanwhile."""
+        if self.stage == "seated":
+            self.send(message)
 
     def refuse(self, re: str, refused: Refused, *, strike: bool = False) -> None:
         """Say no. `strike` counts towards hanging up on someone who sends what is no message, again and again."""

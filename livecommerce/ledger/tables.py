@@ -279,7 +279,20 @@ shows = Table(
     Column("limit_per_person", Integer, nullable=False, server_default="0"),  # units in the whole show; 0: none
     Column("claims", JSON, nullable=False, server_default="{}"),
     Column("members_only", Boolean, nullable=False, server_default="0"),  # who may write in the chat
+    Column("interruption", JSON(none_as_null=True)),  # the newest: number, by whom, from when to when
+    Column("recording", Text, nullable=False, server_default=""),  # "" | kept, however old | removed
     CheckConstraint("status IN ('draft','scheduled','live','interrupted','ended','cancelled')", name="status"),
+)
+
+# How the picture of a show does, told once a second by the process that films it. See `shows.pictures`.
+pictures = Table(
+    "pictures",
+    metadata,
+    Column("show_id", Text, primary_key=True),
+    Column("beats", BigInteger, nullable=False, server_default="0"),
+    _ms("seen_at_ms"),
+    Column("away", Text, nullable=False, server_default=""),  # why no picture comes, where somebody knows
+    Column("said", Text, nullable=False, server_default=""),  # ffmpeg's last words then
 )
 
 cards = Table(
@@ -531,6 +544,18 @@ talk_rules = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("version", Integer, nullable=False),
     Column("lists", JSON, nullable=False),  # words, allowed, link_hosts, starters
+    _ms("changed_at_ms", nullable=False),
+    Column("changed_by", Text, nullable=False),
+)
+
+# What a merchant uploads for a recording; what is typed during a show stands in its log.
+caption_files = Table(
+    "caption_files",
+    metadata,
+    Column("show_id", Text, primary_key=True),
+    Column("language", Text, primary_key=True),  # BCP 47
+    Column("body", Text, nullable=False),  # WebVTT as it is played
+    Column("lines", Integer, nullable=False),
     _ms("changed_at_ms", nullable=False),
     Column("changed_by", Text, nullable=False),
 )

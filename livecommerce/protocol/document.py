@@ -56,15 +56,18 @@ line itself is answered by `said` like any other.
 `wait` and its `offer_id`: an ordinary reservation, which may be refused like any. `offer_seen` says what became of it.
 
 **Bounds.** One message has at most 4 KiB; each kind has credits (chat 1 a second, 5 at once; reservations 2 a second,
-10 at once; pings 1 a second, 10 at once; hearts 5 a second, 20 at once). No compression, no fragments from the
-server. A message that cannot be taken is refused; twenty of them end the connection.
+10 at once; pings 1 a second, 10 at once; hearts 5 a second, 20 at once; pings and pongs of the WebSocket itself 2 a
+second, 40 at once). No compression, no fragments from the server, at most 128 from the viewer. A message that cannot be
+taken is refused; twenty of them end the connection.
 
 **Going.** Before it closes, the server sends `bye` with the code and when to come back: wait that long, or, where
 nothing was told, any time up to a doubling bound (0.5 s … 15 s), chosen at random. Codes from 4500 on mean: do not
 come back. The server pings; answer as the WebSocket standard says. A browser, which cannot see pings, sends `ping`
 messages.
 
-**Refused handshakes** are plain HTTP: 403 (origin), 400 (subprotocol), 429 or 503 with `Retry-After` (too many, full).
+**Refused handshakes** are plain HTTP: 403 (origin), 400 (subprotocol, or no handshake of WebSocket 13), 431 (more than
+32 KiB of head), 429 or 503 with `Retry-After` (too many, full). Who opens a socket and says nothing may be asked to
+make room before its time is over (4005). See [doors](doors.md), [conformance](conformance.md), [memory](memory.md).
 
 Money is in minor units of the shop's currency. Instants (`…_ms`) are UTC milliseconds of the server.
 """

@@ -23,9 +23,16 @@ class GoLive(Command, frozen=True, tag="go_live"):
 
 
 class Interrupt(Command, frozen=True, tag="interrupt"):
-    """live → interrupted: a slate shows, deals go on."""
+    """live → interrupted: a slate shows, deals go on. A slate that the machine put there becomes the host's."""
 
     text: Annotated[str, msgspec.Meta(max_length=200)] = ""
+
+
+class LengthenHolds(Command, frozen=True, tag="lengthen_holds"):
+    """Everything that is held or offered ends later by the length of this interruption, as long as it lasted until
+    now, an hour at most. Once for each; who pays already keeps her deadline."""
+
+    number: Annotated[int, msgspec.Meta(ge=1)]
 
 
 class End(Command, frozen=True, tag="end"):
@@ -161,9 +168,25 @@ class Promise(Command, frozen=True, tag="promise"):
     text: Annotated[str, msgspec.Meta(min_length=1, max_length=120)]
 
 
+class SayCaption(Command, frozen=True, tag="caption"):
+    """A line of captions. `said_at_ms`: when it was said, by the picture that the writer sees and hears; without it,
+    now. Within the last minute: who writes it down is a little late, never early."""
+
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    said_at_ms: Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None = None
+
+
+class HideCaption(Command, frozen=True, tag="hide_caption"):
+    """It was wrong: nobody sees it any more, here and in the replay."""
+
+    caption_id: ShortId
+    reason: Reason = ""
+
+
 AnyCommand = (
     GoLive
     | Interrupt
+    | LengthenHolds
     | End
     | ShowCard
     | HideCard
@@ -183,6 +206,8 @@ AnyCommand = (
     | RestoreLine
     | MembersOnly
     | Settle
+    | SayCaption
+    | HideCaption
 )
 
 

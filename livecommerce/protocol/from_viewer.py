@@ -104,4 +104,10 @@ class OfferSeen(FromViewer, frozen=True, tag="offer_seen"):
     did: Literal["shown", "dismissed", "noted"]
 
 
-AnyFromViewer = Hello | Token | Ping | Say | Vote | React | Reserve | Release | Accept | Proof | OfferSeen
+class Delay(FromViewer, frozen=True, tag="delay"):
+    """How far her picture is behind the server's clock, every 15 s or so while it plays. No answer."""
+
+    ms: Annotated[int, msgspec.Meta(ge=0, le=3_600_000)]
+
+
+AnyFromViewer = Hello | Token | Ping | Say | Vote | React | Reserve | Release | Accept | Proof | OfferSeen | Delay

@@ -1,9 +1,11 @@
 """Many requests, one call: requests queue while a call is in flight and go together when it returns.
 
 What arrives: a show, a request for the script, and what to make of its answer. What leaves: a future, or a call of
-whoever asked. One task owns the connection; request code never touches the socket. No timer: an idle engine asks at
-once, a busy one asks for up to 64 at a time. Shows take turns. It decides nothing about stock. Each call carries the
-last one's seq and tip as the witness of the history fence, and what was answered goes into the process's memory.
+whoever asked. Two tasks own the connection; request code never touches the socket. No timer: an idle engine asks at
+once, a busy one asks for up to 64 at a time, and where so many wait already a second call goes out behind the first, so
+that Redis has its next work when it has done this. Shows take turns. It decides nothing about stock. Each call carries
+the seq and tip of the last one that was answered as the witness of the history fence, and what was answered goes into
+the process's memory.
 """
 
 import asyncio
@@ -95,24 +97,27 @@ class Batcher:
         self._clock = clock or RealClock()
         self._witnesses = witnesses
         self.memory = Memory() if memory is None else memory
+        self.batch_max = BATCH_MAX
         self._waiting: dict[str, deque[_Asked]] = {}  # in the order in which the shows take turns
         self._length = 0
         self.peak = 0
         self._told = 0  # what this one's share of the gauge is
-        self._calling = False
+        self._calls = 0  # in flight
         self._wake = asyncio.Event()
-        self._owner: asyncio.Task[None] | None = None
+        self._callers: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         self.begin()
 
     def begin(self) -> None:
-        self._owner = asyncio.create_task(self._run_forever(), name="reservation-batcher")
+        self._callers = [
+            asyncio.create_task(self._run_forever(), name="reservation-batcher") for _ in range(self._store.calls_max)
+        ]
 
     async def aclose(self) -> None:
-        """Cut the call in flight and refuse all as busy: asking again under the same rid is safe, and finds out."""
-        owner, self._owner = self._owner, None
-        await end([owner])
+        """Cut the calls in flight and refuse all as busy: asking again under the same rid is safe, and finds out."""
+        callers, self._callers = self._callers, []
+        await end(callers)
         for asked in [asked for queue in self._waiting.values() for asked in queue]:
             _refuse(asked, _busy())
         self._waiting.clear()
@@ -125,7 +130,7 @@ class Batcher:
 
     @property
     def is_idle(self) -> bool:
-        return not self._waiting and not self._calling
+        return not self._waiting and not self._calls
 
     def ask(self, show_id: str, request: tuple[Any, ...], finish: Finish[T]) -> "asyncio.Future[T]":
         """A future of what `finish` makes of the answer.
@@ -153,7 +158,7 @@ class Batcher:
         self._queue(show_id, _Asked(request, finish, tell))
 
     def _queue(self, show_id: str, asked: _Asked) -> None:
-        if self._length >= QUEUE_MAX or self._owner is None:
+        if self._length >= QUEUE_MAX or not self._callers:
             asyncio.get_running_loop().call_soon(_refuse, asked, _busy())
             return
         queue = self._waiting.get(show_id)
@@ -163,16 +168,23 @@ class Batcher:
         self._length += 1
         if self._length > self.peak:
             self.peak = self._length
-        self._wake.set()
+        if not self._calls or self._length >= self.batch_max:
+            self._wake.set()
+
+    def _is_due(self) -> bool:
+        """A second call only for what fills one: what comes while the first is on its way goes together."""
+        return bool(self._waiting) and (not self._calls or self._length >= self.batch_max)
 
     async def _run_forever(self) -> None:
         while True:
-            while not self._waiting:
+            while not self._is_due():
                 self._wake.clear()
                 await self._wake.wait()
             show_id, batch = self._next_batch()
             if batch:
-                self._calling = True
+                self._calls += 1
+                if self._length >= self.batch_max:
+                    self._wake.set()
                 try:
                     await self._call(show_id, batch)
                 except asyncio.CancelledError:
@@ -185,13 +197,13 @@ class Batcher:
                     for asked in batch:
                         _refuse(asked, Refused(R.INTERNAL))
                 finally:
-                    self._calling = False
+                    self._calls -= 1
 
     def _next_batch(self) -> tuple[str, list[_Asked]]:
         show_id = next(iter(self._waiting))
         queue = self._waiting.pop(show_id)
         batch: list[_Asked] = []
-        while queue and len(batch) < BATCH_MAX:
+        while queue and len(batch) < self.batch_max:
             asked = queue.popleft()
             self._length -= 1
             if asked.done is None or not asked.done.done():  # cancelled before it began: never sent
@@ -232,7 +244,8 @@ class Batcher:
             self._wait_for_rebuild(show_id, batch, *answer[1:])
             return
         CALLS.labels("ok").inc()
-        # At once: the next call must say what this one was answered.
+        # At once: the next call must say what this one was answered. A call that was on its way beside it says what
+        # was answered before both; they went to the same server on one connection, so nothing was lost in between.
         witness.seq, witness.tip = answer[1], tip
         witness.hold_clock_ms, witness.at_ms = answer[2], self._clock.now_ms()
         # Soon, not now: the next call goes out first, so that Redis works while the answers are given out here.

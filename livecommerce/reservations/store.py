@@ -10,7 +10,7 @@ from typing import Any
 import msgpack
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from livecommerce.reservations import keys
 from livecommerce.reservations.wires import Script, wires_to
@@ -42,10 +42,11 @@ WITNESSED = Script("witnessed.lua")
 
 
 class Store:
-    """The scripts, and the wires they go by. One server: `call` from one task at a time. `aclose` last."""
+    """The scripts, and the wires they go by. `calls_max` calls of one show at once keep their order. `aclose` last."""
 
     def __init__(self, redis: Redis) -> None:
         self._wires = wires_to(redis)
+        self.calls_max = self._wires.questions_max
         self._keys: dict[str, tuple[str, ...]] = {}
 
     async def aclose(self) -> None:
@@ -55,7 +56,8 @@ class Store:
         """The answer of `reserve.lua`, unpacked, text as bytes.
 
         Raises `StoreAway` (outcome unknown: ask again under the same rid) or `StoreBroken` (nothing was written).
-        Cancelling it closes the connection: the next caller never reads this one's answer.
+        Cancelling it closes the connection: the next caller never reads this one's answer, and a call beside it is
+        `StoreAway`.
         """
         names = self._keys.get(show_id) or self._remember(show_id)
         raw = await self._run(RESERVE, names, batch)
@@ -64,9 +66,10 @@ class Store:
 
     async def open_show(self, show_id: str, epoch: str, limit: int | None = None) -> str:
         """Make the books of the show where they are missing, and set its limit where one is said; the epoch that
-        holds. With no epoch none are made: "" where there are none."""
+        holds. With no epoch none are made, nor while a rebuild is to make them: "" where there are none."""
         arguments = (epoch.encode(), b"" if limit is None else b"%d" % limit)
-        return (await self._run(OPEN_SHOW, (keys.meta(show_id),), *arguments)).decode()
+        names = (keys.meta(show_id), keys.rebuild(show_id))
+        return (await self._run(OPEN_SHOW, names, *arguments)).decode()
 
     async def tell_witnessed(self, show_id: str, told: Sequence[tuple[str, str, bytes]]) -> None:
         """Let everybody in the show know of holds that are committed in SQL; (viewer_id, rid, record) of each."""
@@ -82,10 +85,7 @@ class Store:
 
     async def _run(self, script: Script, names: tuple[str, ...], *arguments: bytes) -> bytes:
         try:
-            try:
-                return await self._wires.ask(script, True, names, *arguments)
-            except NoScriptError:
-                return await self._wires.ask(script, False, names, *arguments)
+            return await self._wires.ask(script, names, *arguments)
         except (RedisConnectionError, OSError, TimeoutError) as error:
             raise StoreAway(str(error)) from error
         except ResponseError as error:

@@ -1,9 +1,9 @@
 """The connections of the hot path: one to one server, or one to each node of a cluster that has a show of ours.
 
-What arrives: a script, its keys, its arguments. What leaves: the raw answer, or redis-py's error. A wire carries one
-question at a time, and redis-py's own retries are off: an unknown outcome is asked for again under the same rid, by
-whoever asked. In a cluster MOVED, ASK and TRYAGAIN are followed here, within bounds: none of them ran the script.
-It does not know what scripts mean.
+What arrives: a script, its keys, its arguments. What leaves: the raw answer, or redis-py's error. Questions on one wire
+are answered in the order in which they were asked, all on one connection or not at all; redis-py's own retries are off:
+an unknown outcome is asked for again under the same rid, by whoever asked. In a cluster MOVED, ASK and TRYAGAIN are
+followed here, within bounds: none of them ran the script. It does not know what scripts mean.
 """
 
 import asyncio
@@ -23,10 +23,12 @@ from redis.exceptions import (
     ClusterDownError,
     MasterDownError,
     MovedError,
+    NoScriptError,
     ReadOnlyError,
     ResponseError,
     TryAgainError,
 )
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from livecommerce.hot_state import ClusterClient, as_cluster, with_sharded_channels
 from livecommerce.reservations.lua_constants import with_constants
@@ -58,7 +60,11 @@ class Script:
 class Wires(Protocol):
     """What carries scripts to the server that has their keys."""
 
-    async def ask(self, script: Script, by_hash: bool, names: tuple[str, ...], *arguments: bytes) -> bytes: ...
+    # Questions of one show that may be on their way at once, such that none of them overtakes another.
+    questions_max: int
+
+    async def ask(self, script: Script, names: tuple[str, ...], *arguments: bytes) -> bytes:
+        """By the script's hash, and with the script itself where the server does not know it yet."""
 
     async def aclose(self) -> None: ...
 
@@ -73,46 +79,82 @@ def wires_to(redis: Redis) -> "Wires":
 
 
 class Wire:
-    """One connection, for one task at a time. It connects when it is asked, and again after a break: a name or a
-    Sentinel may then say another server."""
+    """One connection. It connects when it is asked, and again after a break: a name or a Sentinel may then say another
+    server.
+
+    A question that is asked while another is on its way goes to the server that has that one, or nowhere: what the
+    caller knew when it asked cannot be older than what that server has answered to others meanwhile.
+    """
+
+    questions_max = 2
 
     def __init__(self, connection: AbstractConnection) -> None:
         self._connection = connection
         connection.retry = Retry(NoBackoff(), 0)
+        self.life = 0  # which connection it is, counted by their ends
+        # Both are fair: who wrote first reads first.
+        self._writing = asyncio.Lock()
+        self._reading = asyncio.Lock()
 
     async def aclose(self) -> None:
-        await self._connection.disconnect(nowait=True)
+        await self._end(self.life)
 
-    async def ask(self, script: Script, by_hash: bool, names: tuple[str, ...], *arguments: bytes) -> bytes:
-        return await self.send(_packed(script, by_hash, names, *arguments))
+    async def ask(self, script: Script, names: tuple[str, ...], *arguments: bytes) -> bytes:
+        life = self.life
+        try:
+            return await self.send(_packed(script, True, names, *arguments))
+        except NoScriptError:
+            return await self.send(_packed(script, False, names, *arguments), life=life)
 
-    async def send(self, packed: bytes, asking: bool = False) -> bytes:
-        """The answer to one command; with `asking`, as one who was sent here by ASK.
+    async def send(self, packed: bytes, asking: bool = False, life: int | None = None) -> bytes:
+        """The answer to one command; with `asking`, as one who was sent here by ASK; with `life`, on that connection
+        only.
 
-        Cancelling it closes the connection: the next caller never reads this one's answer.
+        Cancelling it closes the connection: the next caller never reads this one's answer, and whoever else waits
+        hears that hers is lost.
         """
         connection = self._connection
         awaited = 2 if asking else 1
+        mine = self.life
         try:
             async with asyncio.timeout(CALL_SECONDS_MAX):
-                if not connection.is_connected:
-                    await connection.connect()  # type: ignore[no-untyped-call]
-                # Both in one write: on a connection that others use as well, ASKING would be theirs.
-                await connection.send_packed_command(_ASKING + packed if asking else packed, check_health=False)
-                if asking:
-                    await connection.read_response(disable_decoding=True)
-                    awaited = 1
-                answer: bytes = await connection.read_response(disable_decoding=True)
-                return answer
+                async with self._writing:
+                    mine = self.life
+                    if life is not None and life != mine:
+                        raise RedisConnectionError("the connection ended in between")
+                    if not connection.is_connected:
+                        await connection.connect()  # type: ignore[no-untyped-call]
+                    # Both in one write: on a connection that others use as well, ASKING would be theirs.
+                    await connection.send_packed_command(_ASKING + packed if asking else packed, check_health=False)
+                async with self._reading:
+                    self._must_live(mine)
+                    if asking:
+                        await connection.read_response(disable_decoding=True)
+                        awaited = 1
+                    answer: bytes = await connection.read_response(disable_decoding=True)
+                    self._must_live(mine)
+                    return answer
         except ResponseError as error:
             # A replica, or a master that was set back: the name may lead to another server by now.
             if awaited > 1 or isinstance(error, ReadOnlyError | MasterDownError):
-                await connection.disconnect(nowait=True)
+                await self._end(mine)
             raise
-        except BaseException:
+        except BaseException as error:
             # The connection may still carry an answer that nobody waits for: it must never be read by another.
-            await connection.disconnect(nowait=True)
+            ended_by_another = mine != self.life
+            await self._end(mine)
+            if ended_by_another and isinstance(error, Exception):
+                raise RedisConnectionError("the connection ended before the answer") from error
             raise
+
+    def _must_live(self, life: int) -> None:
+        if life != self.life:
+            raise RedisConnectionError("the connection ended before the answer")
+
+    async def _end(self, life: int) -> None:
+        if life == self.life:
+            self.life += 1
+            await self._connection.disconnect(nowait=True)
 
 
 class ClusterWires:
@@ -122,6 +164,9 @@ class ClusterWires:
     only where they want the same node.
     """
 
+    # A second one could go to another server than the first, after a failover that it knows nothing of.
+    questions_max = 1
+
     def __init__(self, cluster: ClusterClient) -> None:
         self._cluster = cluster
         self._wires: dict[str, tuple[Wire, asyncio.Lock]] = {}
@@ -130,12 +175,17 @@ class ClusterWires:
         for wire, _ in self._wires.values():
             await wire.aclose()
 
-    async def ask(self, script: Script, by_hash: bool, names: tuple[str, ...], *arguments: bytes) -> bytes:
-        cluster = self._cluster
-        if await cluster.shards_channels():
+    async def ask(self, script: Script, names: tuple[str, ...], *arguments: bytes) -> bytes:
+        if await self._cluster.shards_channels():
             script = script.sharded
-        packed = _packed(script, by_hash, names, *arguments)
-        slot = key_slot(names[0].encode())
+        try:
+            return await self._follow(names[0], _packed(script, True, names, *arguments))
+        except NoScriptError:
+            return await self._follow(names[0], _packed(script, False, names, *arguments))
+
+    async def _follow(self, key: str, packed: bytes) -> bytes:
+        cluster = self._cluster
+        slot = key_slot(key.encode())
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + FOLLOW_SECONDS_MAX
         node, asking = await cluster.owner_of(slot), False

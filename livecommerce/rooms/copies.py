@@ -7,6 +7,7 @@ sentence; what is remembered is bounded.
 """
 
 import re
+from array import array
 from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,7 +17,8 @@ ALIKE_SHARE = 0.85  # of all groups of letters of two lines that both have
 WEIGHT_MIN = 20  # "hi" and "me!" are no flood; a letter of a script without an alphabet weighs three
 SKETCH = 8
 _SKETCH_SHARED_MIN = 4
-_REMEMBERED_MAX = 2000
+REMEMBERED_MAX = 2000
+PEOPLE_MAX = 100  # whoever counts them asks for some; to know all of a crowd would let the crowd take the memory
 _WIDE = re.compile(r"[\u2e80-\U0010ffff]")
 _DIGIT = re.compile(r"\d")
 
@@ -25,15 +27,20 @@ _DIGIT = re.compile(r"\d")
 class Print:
     """What a line is compared by. `sketch` is empty for a line too short to be a copy of anything but itself."""
 
-    groups: frozenset[int]
+    # Four bytes each. As a set of numbers they take twenty times as much, and thousands of prints are remembered.
+    packed: bytes
     digits: str
     sketch: tuple[int, ...]
 
     def is_like(self, other: "Print") -> bool:
         if self.digits != other.digits or not self.sketch or not other.sketch:
             return False
-        shared = len(self.groups & other.groups)
-        return shared >= ALIKE_SHARE * (len(self.groups) + len(other.groups) - shared)
+        groups, others = self._groups(), other._groups()
+        shared = len(groups & others)
+        return shared >= ALIKE_SHARE * (len(groups) + len(others) - shared)
+
+    def _groups(self) -> frozenset[int]:
+        return frozenset(array("I", self.packed))
 
 
 def print_of(what: str) -> Print:
@@ -42,11 +49,11 @@ def print_of(what: str) -> Print:
     size = 2 if wide * 2 > len(what) else 4
     digits = "".join(_DIGIT.findall(what))
     if len(what) + 2 * wide < WEIGHT_MIN:
-        return Print(frozenset(), digits, ())
+        return Print(b"", digits, ())
     data, step = what.encode("utf-32-le"), 4
     last = (len(what) - size) * step
     groups = frozenset([crc32(data[at : at + size * step]) for at in range(0, last + 1, step)])
-    return Print(groups, digits, tuple(sorted(groups)[:SKETCH]))
+    return Print(array("I", groups).tobytes(), digits, tuple(sorted(groups)[:SKETCH]))
 
 
 @dataclass(slots=True)
@@ -66,13 +73,14 @@ class Copies:
         self._made = 0
 
     def people(self, line: Print, viewer_id: str, now_seconds: float) -> int:
-        """How many different people, this one too, have said nearly `line` within the window."""
+        """How many different people, this one too, have said nearly `line` within the window; `PEOPLE_MAX` at most."""
         if not line.sketch:
             return 1
         cluster = self._like(line)
         if cluster is None or now_seconds - cluster.since > self._window:
             cluster = self._remember(line, now_seconds)
-        cluster.people.add(viewer_id)
+        if len(cluster.people) < PEOPLE_MAX:
+            cluster.people.add(viewer_id)
         return len(cluster.people)
 
     def _like(self, line: Print) -> _Cluster | None:
@@ -97,7 +105,7 @@ class Copies:
         cluster = self._clusters[self._made] = _Cluster(line, now_seconds)
         for group in line.sketch:
             self._by_group[group] = self._made  # the newest: an older one is about to leave the window
-        if len(self._clusters) > _REMEMBERED_MAX:
+        if len(self._clusters) > REMEMBERED_MAX:
             number, oldest = self._clusters.popitem(last=False)
             for group in oldest.first.sketch:
                 if self._by_group.get(group) == number:

@@ -66,7 +66,7 @@ LEET_SIGNS = "$@€¢£+|!¡"
 
 def cleaned(text: str) -> str:
     """The line as it is shown: no control or invisible characters, spaces joined. Text stays text, never markup."""
-    return _SPACES.sub(" ", _CONTROL.sub("", INVISIBLE.sub("", unicodedata.normalize("NFC", text)))).strip()
+    return unicodedata.normalize("NFC", _SPACES.sub(" ", _CONTROL.sub("", INVISIBLE.sub("", text))).strip())
 
 
 @lru_cache(maxsize=1024)

@@ -17,19 +17,21 @@ _ENDINGS = (
     "com|net|org|info|biz|io|co|cn|ru|shop|store|xyz|top|link|app|fr|de|uk|ly|gg|tv|cc|hk|tw|jp|kr|eu|ca|ch|nl|pl|site|online|"
     "club|vip|dev|icu|cyou|click|website|tk|ml|ga|cf|gd|sh"
 )
-# … and those that are words ("nice.me too"): they need what follows a name in an address.
-_WORD_ENDINGS = "me|it|in|is|to|us|be|la|es|im|id|ai|so|fun|live|page|space|pro|gl"
+# … and any other ("nice.me too") needs what follows a name in an address.
+_ANY_ENDING = "[a-z]{2,24}(?=/[^\\s/])"
+# Borders and names in ASCII: in a language without blanks an address stands between letters.
+_LETTER = "[a-z0-9_-]"
 _WRITTEN_DOT = re.compile(
     r"\s*[\[({<（【]\s*(?:\.|dot|point|点)\s*[\])}>）】]\s*|(?<=\w)\s+(?:dot|点)\s+(?=\w)|(?<=[a-z0-9])点(?=[a-z]{2})",
     re.IGNORECASE,
 )
-_SPACED = re.compile(r"(?<=\w)\s*\.\s*(?=(?:com|net|org)\b)|(?<=www)\s*\.\s*", re.IGNORECASE)
+_SPACED = re.compile(rf"(?<=\w)\s*\.\s*(?=(?:com|net|org)(?!{_LETTER}))|(?<=www)\s*\.\s*", re.IGNORECASE)
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]{1,15})\s*:\s*/\s*/\s*", re.IGNORECASE)
 _WIDE_DOT = re.compile(r"(?<=[A-Za-z0-9])[。．｡](?=[A-Za-z]{2})")
 _ADDRESS = re.compile(
-    rf"(?:[a-z][a-z0-9+.-]{{1,15}}://[^\s]+|(?<![\w@.-])(?:[\w.+-]+@)?(?:www\.[\w.-]+|[\w-]+(?:\.[\w-]+)*\.(?:"
-    rf"(?:{_ENDINGS})(?![\w-])|(?:{_WORD_ENDINGS})(?=/\S)))(?:[:/?#][^\s]*)?|\b(?:\d{{1,3}}\.){{3}}\d{{1,3}}(?::\d+|/)\S*)",
-    re.IGNORECASE,
+    rf"(?:[a-z][a-z0-9+.-]{{1,15}}://[^\s]+|(?<!{_LETTER})(?<!{_LETTER}\.)(?:[a-z0-9_.+-]+@)?(?:www\.[a-z0-9_.-]+|{_LETTER}+(?:\.{_LETTER}+)*\.(?:"
+    rf"(?:{_ENDINGS})(?!{_LETTER})|{_ANY_ENDING}))(?:[:/?#][^\s]*)?|(?<![0-9.])(?:[0-9]{{1,3}}\.){{3}}[0-9]{{1,3}}(?::[0-9]+|/)\S*)",
+    re.IGNORECASE | re.ASCII,
 )
 # Most lines have nothing that an address could not do without; those are told by one look.
 _MAYBE = re.compile(r"[.:@。．｡․﹒：点]|dot|www", re.IGNORECASE)

@@ -57,9 +57,13 @@ class Moderation:
         self._copies = Copies(COPIES_SECONDS)
         self._muted: dict[str, float] = {}
 
-    def mute(self, viewer_id: str, until_seconds: float) -> None:
+    def mute(self, viewer_id: str, until_seconds: float, now_seconds: float) -> None:
         """`viewer_id` may not speak until then; an instant that has passed lifts it."""
-        self._muted[viewer_id] = until_seconds
+        self._muted.pop(viewer_id, None)
+        if until_seconds > now_seconds:
+            self._muted[viewer_id] = until_seconds
+        if len(self._muted) > REMEMBERED_MAX:
+            self._muted = {who: until for who, until in self._muted.items() if until > now_seconds}
 
     def check(
         self,

@@ -33,6 +33,7 @@ from livecommerce.protocol.facts import (
 from livecommerce.protocol.to_viewer import Counting, Desk, Levels, Own, Relay, Said, State, ToViewer
 from livecommerce.reservations.relay_format import hold_from_relay, state_of
 from livecommerce.rooms.crowd import Crowd
+from livecommerce.rooms.delays import Delays
 from livecommerce.rooms.moderation import Moderation, TalkRules
 from livecommerce.rooms.ring import Ring
 from livecommerce.rooms.shelf import Shelf
@@ -186,6 +187,7 @@ class Room:
         self.crowd = Crowd(process_id)
         self.moderation = Moderation(rules)
         self.staff = Staff(process_id)
+        self.delays = Delays(process_id)
         self.relay_up = True
         self._ahead: dict[int, tuple[Stamped, int]] = {}
         self._filling = False
@@ -251,6 +253,9 @@ class Room:
             case [b"staff", process_id, there]:
                 self.staff.hear(process_id.decode(), [_presence_decode(one) for one in there], now_seconds)
                 return self._staff_changed(now_seconds)
+            case [b"delays", process_id, counts]:
+                self.delays.hear(process_id.decode(), ((steps, count) for steps, count in counts), now_seconds)
+                return []
             case [b"kick", viewer_id, code]:
                 return [Kick(viewer_id.decode(), code)]
             case [b"rebuild", 1]:
@@ -264,7 +269,7 @@ class Room:
 
     def mute(self, viewer_id: str, until_ms: int, now_ms: int, now_seconds: float) -> None:
         """She may not speak until then; an instant that has passed lifts it."""
-        self.moderation.mute(viewer_id, now_seconds + (until_ms - now_ms) / 1000)
+        self.moderation.mute(viewer_id, now_seconds + (until_ms - now_ms) / 1000, now_seconds)
 
     def hear_state(self, epoch: str, stamped: Stamped, size_bytes: int, now_seconds: float) -> list[Out]:
         """The next event is delivered; an earlier one dropped; a later one kept while the hole is filled."""
@@ -443,6 +448,14 @@ class Room:
         if (here := self.staff.report(now_seconds)) is not None:
             outs.append(Publish(["staff", self._process_id, [_presence_encode(one) for one in here]]))
         return outs + self._staff_changed(now_seconds)
+
+    def take_delays(self, now_seconds: float) -> list[Out]:
+        """Once a second: how late viewers here see the picture, to the others; the median of all, to the desks."""
+        outs: list[Out] = []
+        if (counts := self.delays.report(now_seconds)) is not None:
+            outs.append(Publish(["delays", self._process_id, counts]))
+        changed = self.delays.change(now_seconds)
+        return outs if changed is None else [*outs, ToDesk(Desk(delay=changed))]
 
     def _staff_changed(self, now_seconds: float) -> list[Out]:
         everybody = self.staff.change(now_seconds)

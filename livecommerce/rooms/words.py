@@ -10,7 +10,8 @@ What arrives: the list as people wrote it, and lines. What leaves: the entry tha
 Scripts without blanks between words (Chinese, Japanese, Korean, Thai, …) have no such borders: there an entry is found
 anywhere, unless it stands within one of the `allowed` phrases. What people do to get round a list is undone first:
 look-alike letters, digits for letters, blanks or signs between letters, stars for letters, letters said many times.
-It knows no viewer and no time. Looking a line up costs by the line's length, not by the list's.
+It knows no viewer and no time. Looking a line up costs by the line's length and by how many
+lengths entries have, not by how many they are.
 """
 
 import re
@@ -28,7 +29,7 @@ _SIGNS = re.escape(LEET_SIGNS)
 # Letters and digits of scripts with blanks, with marks that are vowels there, and signs that pass for letters.
 _TOKEN = re.compile(rf"(?:[^\W_{_UNSPACED}]|[\u0900-\u0dff]|[{_SIGNS}])+")
 _CHUNK = re.compile(r"\S+")
-_MASKED = re.compile(r"[^\W\d_]+(?:[*#•_]+[^\W\d_]+)+|[^\W\d_]+[*#•]+(?=\s|$)")
+_MASKED = re.compile(r"(?<![^\W\d_])[^\W\d_]+(?:[*#•_]+[^\W\d_]+)+|(?<![^\W\d_])[^\W\d_]+[*#•]+(?=\s|$)")
 _MASK = re.compile(r"[*#•_]")
 _LONG_RUN = re.compile(r"(.)\1{2,}")
 _LETTERS_ONLY = re.compile(rf"[\W_]+|[{_SIGNS}]+")
@@ -43,18 +44,23 @@ class WordList:
     def __init__(self, entries: Iterable[str] = (), allowed: Iterable[str] = ()) -> None:
         self._whole: dict[str, str] = {}  # a single word → its entry
         self._phrases: dict[str, list[tuple[tuple[str, ...], str]]] = {}  # the first word → phrases
-        self._parts: list[tuple[str, str, bool, bool]] = []  # (word, entry, from the beginning, to the end)
+        self._parts: dict[str, list[tuple[str, bool, bool]]] = {}  # word → (entry, from the beginning, to the end)
         self._by_length: dict[int, list[str]] = {}
         self._anywhere: dict[str, str] = {}
         self._lengths: tuple[int, ...] = ()
         for entry in _entries(entries):
             self._take(entry)
         self._lengths = tuple(sorted({len(word) for word in self._anywhere}))
+        self._part_lengths = tuple(sorted({len(part) for part in self._parts}))
+        self._spelt_lengths = tuple(
+            sorted({len(word) for word in (*self._whole, *self._parts) if len(word) >= _SPELT_MIN})
+        )
         self._allowed = tuple(sorted({_joined(each) for each in _entries(allowed)} - {""}, key=len, reverse=True))
         self._allowed_words = frozenset(token for each in _entries(allowed) for token in _tokens(plain(each)))
 
     def __len__(self) -> int:
-        return len(self._whole) + len(self._parts) + len(self._anywhere) + sum(map(len, self._phrases.values()))
+        parts, phrases = sum(map(len, self._parts.values())), sum(map(len, self._phrases.values()))
+        return len(self._whole) + len(self._anywhere) + parts + phrases
 
     def find(self, line: str) -> str:
         """The entry that `line` contains, or ""."""
@@ -78,7 +84,7 @@ class WordList:
         if len(words) > 1:
             self._phrases.setdefault(words[0], []).append((words, entry))
         elif entry[:1] == "*" or entry[-1:] == "*":
-            self._parts.append((words[0], entry, entry[:1] != "*", entry[-1:] != "*"))
+            self._parts.setdefault(words[0], []).append((entry, entry[:1] != "*", entry[-1:] != "*"))
         else:
             self._whole[words[0]] = entry
             self._by_length.setdefault(len(words[0]), []).append(words[0])
@@ -99,15 +105,14 @@ class WordList:
 
     def _find_words(self, text: str) -> str:
         tokens = _tokens(text)
-        for candidate in self._candidates(text, tokens):
+        for candidate in dict.fromkeys(self._candidates(text, tokens)):
             for word in _forms(candidate):
                 if found := self._word(word):
                     return found
-        return self._find_masked(text) or self._find_phrase(tokens)
+        return self._find_spelt(tokens) or self._find_masked(text) or self._find_phrase(tokens)
 
     def _candidates(self, text: str, tokens: list[str]) -> Iterator[str]:
         yield from (token for token in tokens if token not in self._allowed_words)
-        yield from _spelt(tokens)
         for chunk in _CHUNK.findall(text):
             joined = "".join(_tokens(chunk))
             if len(joined) < len(chunk) and joined not in self._allowed_words and not _HAS_UNSPACED.search(chunk):
@@ -116,10 +121,27 @@ class WordList:
     def _word(self, word: str) -> str:
         if found := self._whole.get(word, ""):
             return found
-        for part, entry, from_beginning, to_end in self._parts:
-            begins = not from_beginning or word.startswith(part)
-            if part in word and begins and (not to_end or word.endswith(part)):
-                return entry
+        size = len(word)
+        for length in self._part_lengths:
+            for start in range(size - length + 1):
+                for entry, from_beginning, to_end in self._parts.get(word[start : start + length], ()):
+                    if (not from_beginning or not start) and (not to_end or start + length == size):
+                        return entry
+        return ""
+
+    def _find_spelt(self, tokens: list[str]) -> str:
+        """A word that was spelt out, "s h i t", whatever single letters stand before and behind it."""
+        if not self._spelt_lengths:
+            return ""
+        for run in _spelt(tokens):
+            for form in _forms(run):
+                for start in range(len(form)):
+                    for length in self._spelt_lengths:
+                        word = form[start : start + length]
+                        if found := self._whole.get(word, ""):
+                            return found
+                        if parts := self._parts.get(word):
+                            return parts[0][0]
         return ""
 
     def _find_masked(self, text: str) -> str:
@@ -171,7 +193,7 @@ def _read_once(token: str) -> str:
 
 
 def _spelt(tokens: list[str]) -> Iterator[str]:
-    """Words that were spelt out, "s h i t"."""
+    """Runs of single letters that are long enough to be spelt."""
     run: list[str] = []
     for token in [*tokens, ""]:
         if len(token) == 1:
@@ -179,9 +201,6 @@ def _spelt(tokens: list[str]) -> Iterator[str]:
             continue
         if len(run) >= _SPELT_MIN:
             yield "".join(run)
-            for start in range(len(run)):  # "a s h i t": the word may have others before and behind it
-                for end in range(start + _SPELT_MIN, len(run) + 1):
-                    yield "".join(run[start:end])
         run = []
 
 

@@ -16,6 +16,9 @@ from livecommerce.ids import new_id
 from livecommerce.protocol import from_host as c
 from livecommerce.protocol.facts import (
     AnyEvent,
+    Caption,
+    CaptionHidden,
+    CaptionSaid,
     CardHidden,
     CardListed,
     CardShown,
@@ -25,6 +28,7 @@ from livecommerce.protocol.facts import (
     DealFacts,
     DealOpened,
     DrawFacts,
+    HoldsLengthened,
     Line,
     LineHidden,
     LinePinned,
@@ -38,7 +42,8 @@ from livecommerce.protocol.facts import (
     ShowChanged,
 )
 from livecommerce.reservations.draw import commitment_of, new_seed
-from livecommerce.shows import corners, lifecycle
+from livecommerce.reservations.lengthening import BREAK_MS_MAX, BREAK_MS_MIN
+from livecommerce.shows import corners, lifecycle, slate
 from livecommerce.shows.news import TalkLine
 from livecommerce.shows.state import (
     NOTHING,
@@ -63,7 +68,13 @@ from livecommerce.shows.state import (
     ShowState,
     TellViewer,
     Word,
+    has_zero,
 )
+from livecommerce.shows.webvtt import one_line
+
+# Who writes captions hears it first and has a clock that is nearly the server's.
+CAPTION_LATE_MS_MAX = 60_000
+CAPTION_EARLY_MS_MAX = 1_000
 
 # --- steps of the programme's clock; each is decided anew under the lock, so a step that came too late does nothing
 
@@ -172,19 +183,56 @@ def _go_live(state: ShowState, _command: c.GoLive, _actor: Actor) -> Decision:
     started_at_ms = state.facts.started_at_ms or state.now_ms
     # A clip's programme clock begins when the show first goes on air; an interruption does not rewind it.
     video = state.facts.video
-    if video.kind == "file" and video.started_at_ms is None:
+    if has_zero(video) and video.started_at_ms is None and not video.by_hand:
         video = msgspec.structs.replace(video, started_at_ms=state.now_ms)
-    facts = msgspec.structs.replace(state.facts, status=status, started_at_ms=started_at_ms, video=video)
+    facts = slate.happened(state.facts, "go_live", state.now_ms) or state.facts
+    facts = msgspec.structs.replace(facts, status=status, started_at_ms=started_at_ms, video=video)
     corners.of(facts.corner).refuse_facts(facts)
-    values = {"status": status, "started_at_ms": started_at_ms, "video": msgspec.to_builtins(video)}
+    values = {
+        "status": status, "started_at_ms": started_at_ms, "video": msgspec.to_builtins(video),
+        "interruption": msgspec.to_builtins(facts.interruption),
+    }  # fmt: skip
     return Decision((SetShow(values),), (ShowChanged(facts, "live"),))
 
 
 def _interrupt(state: ShowState, command: c.Interrupt, _actor: Actor) -> Decision:
-    status = lifecycle.moved(state.facts.status, "interrupt")
-    facts = msgspec.structs.replace(state.facts, status=status)
-    slate: tuple[AnyEvent, ...] = (Note(command.text),) if command.text else ()
-    return Decision((SetShow({"status": status}),), (ShowChanged(facts, "interrupted"), *slate))
+    if state.facts.status == "interrupted" and slate.slate_of(state.facts) == "host":
+        raise Refused(R.WRONG_STATE, state=state.facts.status)
+    words: tuple[AnyEvent, ...] = (Note(command.text),) if command.text else ()
+    return _slate_moves(state, "interrupt", "interrupted") + Decision(events=words)
+
+
+def decide_picture(state: ShowState, happening: Literal["lost", "back"], for_ms: int = 0) -> Decision:
+    """What the machine does about the slate over a picture that is lost or back for `for_ms`; nothing where it is none
+    of its business, or not any more."""
+    if slate.happened(state.facts, happening, state.now_ms) is None:
+        return NOTHING
+    return _slate_moves(state, happening, f"picture_{happening}", for_ms)
+
+
+def _slate_moves(state: ShowState, happening: slate.Happening, reason: str, for_ms: int = 0) -> Decision:
+    facts = slate.happened(state.facts, happening, state.now_ms, for_ms)
+    assert facts is not None, f"{happening} in a show that is {state.facts.status}"
+    values = {"status": facts.status, "interruption": msgspec.to_builtins(facts.interruption)}
+    return Decision((SetShow(values),), (ShowChanged(facts, reason),))
+
+
+def _lengthen_holds(state: ShowState, command: c.LengthenHolds, _actor: Actor) -> Decision:
+    interruption = state.facts.interruption
+    if interruption is None:
+        raise Refused(R.NOT_FOUND, what="interruption")
+    if interruption.number != command.number:
+        raise Refused(R.CONFLICT)
+    if interruption.lengthened_ms:
+        raise Refused(R.LENGTHENED, seconds=round(interruption.lengthened_ms / 1000))
+    lasted_ms = (interruption.ended_at_ms or state.now_ms) - interruption.began_at_ms
+    break_ms = min(max(lasted_ms, BREAK_MS_MIN), BREAK_MS_MAX)
+    told = msgspec.structs.replace(interruption, lengthened_ms=break_ms)
+    facts = msgspec.structs.replace(state.facts, interruption=told)
+    return Decision(
+        (SetShow({"interruption": msgspec.to_builtins(told)}),),
+        (ShowChanged(facts, "lengthened"), HoldsLengthened(told.number, break_ms)),
+    )
 
 
 def _end(state: ShowState, _command: c.End, _actor: Actor) -> Decision:
@@ -389,6 +437,20 @@ def _say(state: ShowState, command: c.Announce, actor: Actor) -> Decision:
     return Decision(words=(SayLine(Line(new_id("lin"), state.now_ms, actor.name, text, "host", "notice")),))
 
 
+def _caption(state: ShowState, command: c.SayCaption, _actor: Actor) -> Decision:
+    text = one_line(command.text)
+    if not text:
+        raise Refused(R.EMPTY)
+    said_at_ms = state.now_ms if command.said_at_ms is None else command.said_at_ms
+    if not state.now_ms - CAPTION_LATE_MS_MAX <= said_at_ms <= state.now_ms + CAPTION_EARLY_MS_MAX:
+        raise Refused(R.MALFORMED, expected="said_at_ms within the last minute")
+    return Decision((), (CaptionSaid(Caption(new_id("cap"), min(said_at_ms, state.now_ms), text)),))
+
+
+def _hide_caption(_state: ShowState, command: c.HideCaption, _actor: Actor) -> Decision:
+    return Decision((), (CaptionHidden(command.caption_id),))
+
+
 def _mute(state: ShowState, command: c.Mute, _actor: Actor) -> Decision:
     return _silenced(state, command.viewer_id or _author(state), command.minutes)
 
@@ -534,6 +596,7 @@ def _question(state: ShowState) -> AskedQuestion:
 _DECIDERS: dict[type[c.Command], Callable[[ShowState, Any, Actor], Decision]] = {
     c.GoLive: _go_live,
     c.Interrupt: _interrupt,
+    c.LengthenHolds: _lengthen_holds,
     c.End: _end,
     c.ShowCard: _show_card,
     c.HideCard: _hide_card,
@@ -553,4 +616,6 @@ _DECIDERS: dict[type[c.Command], Callable[[ShowState, Any, Actor], Decision]] = 
     c.RestoreLine: _restore_line,
     c.MembersOnly: _members_only,
     c.Settle: _settle,
+    c.SayCaption: _caption,
+    c.HideCaption: _hide_caption,
 }

@@ -58,7 +58,9 @@ _ROOM_AND_REPLAY: frozenset[ShowStatus] = _ROOM | {"ended"}
 COMMAND_STATUSES: MappingProxyType[type[c.Command], frozenset[ShowStatus]] = MappingProxyType(
     {
         c.GoLive: frozenset({"draft", "scheduled", "interrupted"}),
-        c.Interrupt: frozenset({"live"}),
+        # Over the machine's slate too; her own is there already, see `slate.py`.
+        c.Interrupt: _ON_AIR,
+        c.LengthenHolds: _ON_AIR,
         c.End: _ON_AIR,
         c.ShowCard: _ON_AIR,
         c.HideCard: _ON_AIR,
@@ -78,6 +80,8 @@ COMMAND_STATUSES: MappingProxyType[type[c.Command], frozenset[ShowStatus]] = Map
         c.RestoreLine: _ROOM_AND_REPLAY,
         c.MembersOnly: _ROOM,
         c.Settle: _ROOM_AND_REPLAY,
+        c.SayCaption: _ON_AIR,
+        c.HideCaption: _ROOM_AND_REPLAY,
     }
 )
 
@@ -85,9 +89,11 @@ COMMAND_STATUSES: MappingProxyType[type[c.Command], frozenset[ShowStatus]] = Map
 TALK_COMMANDS: frozenset[type[c.Command]] = frozenset(
     {
         c.HideLine, c.LetThrough, c.PinLine, c.UnpinLine, c.Mute, c.Ban, c.SlowMode, c.TakeQuestion, c.AnswerQuestion,
-        c.RestoreLine, c.MembersOnly, c.Settle,
+        c.RestoreLine, c.MembersOnly, c.Settle, c.SayCaption, c.HideCaption,
     }
 )  # fmt: skip
+# Of those, what the others at the desk are told: everybody sees a caption come, and there is one every few seconds.
+TOLD_COMMANDS = TALK_COMMANDS - {c.SayCaption}
 _HOSTS: frozenset[StaffRole] = frozenset({"admin", "manager", "advisor"})
 
 

@@ -12,11 +12,24 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from livecommerce.ledger.database import Database
 from livecommerce.ledger.tables import show_log
 from livecommerce.protocol import codec
-from livecommerce.protocol.facts import CardShown, Line, LineHidden, LinePinned, LineRestored, LineUnpinned, Stamped
+from livecommerce.protocol.facts import (
+    AnyEvent,
+    CaptionHidden,
+    CaptionSaid,
+    CardShown,
+    Line,
+    LineHidden,
+    LinePinned,
+    LineRestored,
+    LineUnpinned,
+    Stamped,
+)
+from livecommerce.shows import webvtt
+from livecommerce.shows.webvtt import Cue
 
 LINES_MAX = 500
-# What a page folds while it plays. Actions of staff are none of it, and talk is read stretch by stretch.
-_EVENTS_MAX = 20_000
+# What a page gets at once, so that it opens as fast for a long evening as for a short one; the rest it reads meanwhile.
+EVENTS_OF_PAGE = 1000
 
 
 class Chapter(msgspec.Struct, frozen=True):
@@ -28,34 +41,60 @@ class Chapter(msgspec.Struct, frozen=True):
 
 
 class Told(msgspec.Struct, frozen=True):
-    """What the room was told, oldest first, with offsets of its own: the live ones begin anew where Redis did."""
+    """What the room was told, oldest first. Offsets rise, as the live ones do, but are the log's own: the live ones
+    begin anew where Redis did. `next` asks for what follows; 0: nothing does."""
 
     events: tuple[Stamped, ...]
-    chapters: tuple[Chapter, ...]
+    next: int
 
 
-async def events_of(database: Database, show_id: str) -> Told:
-    """All public events of a show, and its chapters."""
+async def events_of(database: Database, show_id: str, after: int = 0, rows_max: int = EVENTS_OF_PAGE) -> Told:
+    """Public events of a show behind `after`, a page of them. Actions of staff are none of it, and talk is read stretch
+    by stretch."""
     async with database.read() as connection:
         hidden = await _hidden(connection, show_id)
         query = (
-            select(show_log.c.at_ms, show_log.c.body)
-            .where(show_log.c.show_id == show_id, show_log.c.epoch != "")
+            select(show_log.c.id, show_log.c.at_ms, show_log.c.body)
+            .where(show_log.c.show_id == show_id, show_log.c.epoch != "", show_log.c.id > after)
             .order_by(show_log.c.id)
-            .limit(_EVENTS_MAX)
+            .limit(rows_max + 1)
         )
         rows = (await connection.execute(query)).all()
-    events: list[Stamped] = []
-    for at_ms, body in rows:
-        event = codec.event_from_json(body)
-        if isinstance(event, LineHidden | LineRestored) or (
-            isinstance(event, LinePinned) and event.line.line_id in hidden
-        ):
-            continue
-        if isinstance(event, LineUnpinned) and event.line_id in hidden:
-            continue
-        events.append(Stamped(len(events) + 1, at_ms, event))
-    return Told(tuple(events), tuple(_chapters(events)))
+    page = rows[:rows_max]
+    events = [Stamped(row.id, row.at_ms, codec.event_from_json(row.body)) for row in page]
+    shown = tuple(stamped for stamped in events if not _is_hidden(stamped.event, hidden))
+    return Told(shown, page[-1].id if len(rows) > rows_max else 0)
+
+
+def _is_hidden(event: AnyEvent, hidden: set[str]) -> bool:
+    """What a moderator hid in the end, and what tells of hiding: nothing hidden is there to be hidden."""
+    match event:
+        case LineHidden() | LineRestored() | CaptionHidden():
+            return True
+        case LinePinned(line):
+            return line.line_id in hidden
+        case LineUnpinned(line_id):
+            return line_id in hidden
+        case CaptionSaid(caption):
+            return caption.caption_id in hidden
+    return False
+
+
+async def chapters_of(database: Database, show_id: str) -> tuple[Chapter, ...]:
+    """From which card on each chapter goes, over the whole show."""
+    async with database.read() as connection:
+        query = (
+            select(show_log.c.at_ms, show_log.c.body)
+            .where(show_log.c.show_id == show_id, show_log.c.kind == "card_shown", show_log.c.epoch != "")
+            .order_by(show_log.c.id)
+        )
+        rows = (await connection.execute(query)).all()
+    chapters: list[Chapter] = []
+    for row in rows:
+        event = codec.event_from_json(row.body)
+        if isinstance(event, CardShown) and (not chapters or chapters[-1].card_id != event.card.card_id):
+            chapters.append(Chapter(row.at_ms, event.card.card_id, event.card.title))
+    return tuple(chapters)
 
 
 async def lines_of(database: Database, show_id: str, from_ms: int, to_ms: int) -> tuple[Line, ...]:
@@ -77,10 +116,10 @@ async def _said(connection: AsyncConnection, when: ColumnElement[bool], show_id:
 
 
 async def _hidden(connection: AsyncConnection, show_id: str) -> set[str]:
-    """The lines that were hidden in the end: a moderator may show one again."""
+    """The lines and captions that were hidden in the end: a moderator may show a line again."""
     query = (
         select(show_log.c.body)
-        .where(show_log.c.show_id == show_id, show_log.c.kind.in_(("line_hidden", "line_restored")))
+        .where(show_log.c.show_id == show_id, show_log.c.kind.in_(("line_hidden", "line_restored", "caption_hidden")))
         .order_by(show_log.c.id)
     )
     hidden: set[str] = set()
@@ -90,30 +129,17 @@ async def _hidden(connection: AsyncConnection, show_id: str) -> set[str]:
             hidden |= {event.line_id, *event.copies}
         elif isinstance(event, LineRestored):
             hidden.discard(event.line.line_id)
+        elif isinstance(event, CaptionHidden):
+            hidden.add(event.caption_id)
     return hidden
-
-
-def _chapters(events: list[Stamped]) -> list[Chapter]:
-    chapters: list[Chapter] = []
-    for stamped in events:
-        event = stamped.event
-        if isinstance(event, CardShown) and (not chapters or chapters[-1].card_id != event.card.card_id):
-            chapters.append(Chapter(stamped.at_ms, event.card.card_id, event.card.title))
-    return chapters
 
 
 def web_vtt(chapters: tuple[Chapter, ...], begins_ms: float, ends_ms: float) -> str:
     """Chapters as a WebVTT file (kind "chapters"), timed from the recording's beginning, gaps and all."""
-    cues = ["WEBVTT", ""]
+    cues: list[Cue] = []
     for place, chapter in enumerate(chapters):
         end_ms = chapters[place + 1].at_ms if place + 1 < len(chapters) else ends_ms
-        if end_ms <= begins_ms or chapter.at_ms >= ends_ms:
-            continue
-        title = chapter.title.replace("-->", "→").replace("\n", " ")
-        cues += [f"{_time(chapter.at_ms - begins_ms)} --> {_time(end_ms - begins_ms)}", title, ""]
-    return "\n".join(cues)
-
-
-def _time(ms: float) -> str:
-    seconds, rest = divmod(max(0, round(ms)), 1000)
-    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{rest:03d}"
+        if end_ms > begins_ms and chapter.at_ms < ends_ms:
+            begin = max(0, round(chapter.at_ms - begins_ms))
+            cues.append(Cue(begin, round(end_ms - begins_ms), webvtt.escaped(chapter.title)))
+    return webvtt.written(cues)

@@ -5,13 +5,17 @@ no storage; how the picture is read is `cards.py` and `service.py`.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from livecommerce.protocol.facts import AnyEvent, CardFacts, DealFacts, Line, Question, ShowFacts
+from livecommerce.protocol.facts import AnyEvent, CardFacts, DealFacts, Line, Question, ShowFacts, VideoFacts
 from livecommerce.shows.news import TalkLine
 from livecommerce.shows.triage import TriageItem
 
+if TYPE_CHECKING:
+    from livecommerce.shows.plans import NewVideo
+
 CardState = Literal["planned", "on_air", "done"]
+RecordingState = Literal["", "kept", "removed"]  # kept: for as long as the merchant wants, however old
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,11 @@ class Actor:
 
 
 CLOCK = Actor("", "")
+
+
+def has_zero(video: "VideoFacts | NewVideo") -> bool:
+    """Whether this picture has a beginning that everybody shares: a clip or a film, not a camera."""
+    return video.kind == "file" or video.source == "film"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,7 @@ class ShowState:
     host_account_id: str = ""
     org_unit_id: str = ""
     corner_settings: dict[str, Any] = field(default_factory=dict)
+    recording: RecordingState = ""
     line: TalkLine | None = None
     question: AskedQuestion | None = None
     members_only: bool = False

@@ -18,8 +18,8 @@ _SAMPLES_MAX = 100_000
 _NOT_ALONE = 0x0001_0000  # sample_is_non_sync_sample
 
 # tfhd and trun say by these bits which optional fields follow, in this order.
-_TFHD_BASE_OFFSET, _TFHD_DESCRIPTION, _TFHD_DURATION, _TFHD_SIZE, _TFHD_FLAGS = 0x1, 0x2, 0x8, 0x10, 0x20
-_TRUN_OFFSET, _TRUN_FIRST_FLAGS, _TRUN_DURATION, _TRUN_SIZE, _TRUN_FLAGS, _TRUN_COMPOSITION = (
+TFHD_BASE_OFFSET, TFHD_DESCRIPTION, TFHD_DURATION, TFHD_SIZE, TFHD_FLAGS = 0x1, 0x2, 0x8, 0x10, 0x20
+TRUN_OFFSET, TRUN_FIRST_FLAGS, TRUN_DURATION, TRUN_SIZE, TRUN_FLAGS, TRUN_COMPOSITION = (
     0x1, 0x4, 0x100, 0x200, 0x400, 0x800,
 )  # fmt: skip
 
@@ -128,7 +128,7 @@ class Reader:
 # --- boxes within boxes ---------------------------------------------------------------------------------------------
 
 
-def _children(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+def children(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """(kind, start of its content, its end) of each box between two places."""
     while at + 8 <= end:
         size, kind = struct.unpack_from(">I4s", data, at)
@@ -146,7 +146,7 @@ def _children(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]
 
 def _find(data: bytes, at: int, end: int, *path: bytes) -> tuple[int, int] | None:
     for wanted in path:
-        found = next(((start, stop) for kind, start, stop in _children(data, at, end) if kind == wanted), None)
+        found = next(((start, stop) for kind, start, stop in children(data, at, end) if kind == wanted), None)
         if found is None:
             return None
         at, end = found
@@ -165,11 +165,11 @@ def _unpack(form: str, data: bytes, at: int, end: int) -> tuple[int, ...]:
 def _tracks(moov: bytes) -> Iterator[Track]:
     defaults: dict[int, tuple[int, int]] = {}
     if mvex := _find(moov, 8, len(moov), b"mvex"):
-        for kind, start, end in _children(moov, *mvex):
+        for kind, start, end in children(moov, *mvex):
             if kind == b"trex":
                 track_id, _, duration, _, flags = _unpack(">5I", moov, start + 4, end)
                 defaults[track_id] = duration, flags
-    for kind, start, end in _children(moov, 8, len(moov)):
+    for kind, start, end in children(moov, 8, len(moov)):
         if kind == b"trak":
             yield _track(moov, start, end, defaults)
 
@@ -194,7 +194,7 @@ def _track(moov: bytes, start: int, end: int, defaults: dict[int, tuple[int, int
 
 def _sample_entry(moov: bytes, at: int, end: int) -> tuple[str, int, int]:
     """(codec, width, height) of the first description in a table."""
-    for kind, start, stop in _children(moov, at, end):
+    for kind, start, stop in children(moov, at, end):
         if kind in (b"avc1", b"avc3"):
             width, height = _unpack(">2H", moov, start + 24, stop)
             found = _find(moov, start + 78, stop, b"avcC")
@@ -223,7 +223,7 @@ class _Run:
 def _fragment(header: Header, moof: bytes, mdat: bytes) -> Fragment:
     runs = [
         run
-        for kind, start, end in _children(moof, 8, len(moof))
+        for kind, start, end in children(moof, 8, len(moof))
         if kind == b"traf" and (run := _run(header, moof, start, end)) is not None
     ]
     # By the picture, where there is one: sound that comes with it may begin some milliseconds apart.
@@ -245,7 +245,7 @@ def _run(header: Header, moof: bytes, start: int, end: int) -> _Run | None:
     duration, flags = _run_defaults(track, moof, head[0] + 8, head[1], version_flags & 0xFFFFFF)
     at = _decode_time(moof, start, end)
     total, first, count = 0, None, 0
-    for kind, run_start, run_end in _children(moof, start, end):
+    for kind, run_start, run_end in children(moof, start, end):
         if kind == b"trun":
             spent, alone, samples = _read_trun(moof, run_start, run_end, duration, flags)
             total += spent
@@ -255,14 +255,14 @@ def _run(header: Header, moof: bytes, start: int, end: int) -> _Run | None:
 
 
 def _run_defaults(track: Track, moof: bytes, at: int, end: int, bits: int) -> tuple[int, int]:
-    at += 8 if bits & _TFHD_BASE_OFFSET else 0
-    at += 4 if bits & _TFHD_DESCRIPTION else 0
+    at += 8 if bits & TFHD_BASE_OFFSET else 0
+    at += 4 if bits & TFHD_DESCRIPTION else 0
     duration, flags = track.sample_duration, track.sample_flags
-    if bits & _TFHD_DURATION:
+    if bits & TFHD_DURATION:
         (duration,) = _unpack(">I", moof, at, end)
         at += 4
-    at += 4 if bits & _TFHD_SIZE else 0
-    if bits & _TFHD_FLAGS:
+    at += 4 if bits & TFHD_SIZE else 0
+    if bits & TFHD_FLAGS:
         (flags,) = _unpack(">I", moof, at, end)
     return duration, flags
 
@@ -282,18 +282,18 @@ def _read_trun(moof: bytes, at: int, end: int, duration: int, flags: int) -> tup
     bits = version_flags & 0xFFFFFF
     if count > _SAMPLES_MAX:
         raise BadStream(f"a run of {count} samples")
-    at += 8 + (4 if bits & _TRUN_OFFSET else 0)
+    at += 8 + (4 if bits & TRUN_OFFSET else 0)
     first = flags
-    if bits & _TRUN_FIRST_FLAGS:
+    if bits & TRUN_FIRST_FLAGS:
         (first,) = _unpack(">I", moof, at, end)
         at += 4
-    width = 4 * sum(1 for bit in (_TRUN_DURATION, _TRUN_SIZE, _TRUN_FLAGS, _TRUN_COMPOSITION) if bits & bit)
+    width = 4 * sum(1 for bit in (TRUN_DURATION, TRUN_SIZE, TRUN_FLAGS, TRUN_COMPOSITION) if bits & bit)
     if at + width * count > end:
         raise BadStream("a run that is shorter than it says")
-    if bits & _TRUN_FLAGS and count and not bits & _TRUN_FIRST_FLAGS:
-        before = 4 * sum(1 for bit in (_TRUN_DURATION, _TRUN_SIZE) if bits & bit)
+    if bits & TRUN_FLAGS and count and not bits & TRUN_FIRST_FLAGS:
+        before = 4 * sum(1 for bit in (TRUN_DURATION, TRUN_SIZE) if bits & bit)
         (first,) = struct.unpack_from(">I", moof, at + before)
     total = duration * count
-    if bits & _TRUN_DURATION:
+    if bits & TRUN_DURATION:
         total = sum(struct.unpack_from(">I", moof, at + width * index)[0] for index in range(count))
     return total, not first & _NOT_ALONE, count

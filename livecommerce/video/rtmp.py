@@ -16,6 +16,8 @@ from typing import Any
 HANDSHAKE_BYTES = 1536
 MESSAGE_BYTES_MAX = 4 << 20
 CHUNK_BYTES_MAX = 1 << 20
+# What may wait in messages that have begun, before a key was accepted: commands have some hundred bytes.
+UNPROVED_BYTES_MAX = 65_536
 _STREAMS_MAX = 64
 _NESTED_MAX = 8
 _OUT_CHUNK_BYTES = 4096
@@ -99,7 +101,8 @@ class RtmpReceiver:
         """Raises `BadRtmp`; the connection is of no use after that."""
         self._in += data
         self._read += len(data)
-        if len(self._in) > MESSAGE_BYTES_MAX + CHUNK_BYTES_MAX:
+        most = CHUNK_BYTES_MAX if self._accepted else UNPROVED_BYTES_MAX
+        if len(self._in) > most + len(data) + HANDSHAKE_BYTES:
             raise BadRtmp("more than one message may hold")
         events: list[Event] = []
         while self._step(events):
@@ -175,6 +178,9 @@ class RtmpReceiver:
         self._streams[stream_id] = stream
         if len(self._streams) > _STREAMS_MAX:
             raise BadRtmp("too many streams in one connection")
+        waiting = sum(len(each.body) for each in self._streams.values() if each.body is not None)
+        if waiting > (MESSAGE_BYTES_MAX * 2 if self._accepted else UNPROVED_BYTES_MAX):
+            raise BadRtmp("too much begun and not ended")
         if len(begun) >= stream.length:
             stream.body = None
             self._message(stream, bytes(begun), events)

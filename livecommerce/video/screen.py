@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from livecommerce.clock import Clock
+from livecommerce.video.boxes import BadStream
 from livecommerce.video.playlist import live_playlist, replay_playlist
-from livecommerce.video.recording import Recording
+from livecommerce.video.recording import Recording, note_watched
+from livecommerce.video.sound import header_of_sound, parts_of_sound, track_of_sound
 from livecommerce.video.timeline import Timeline
 
 LOOK_SECONDS = 0.04
+NOTE_SECONDS = 60.0
 # Beyond this nobody asks in good faith: what comes next is never further away (RFC 8216bis, 6.2.5.2).
 AHEAD_SEGMENTS_MAX = 2
 # A thousand players want the same part within a tenth of a second: it is read once. Some 25 s of a show.
@@ -28,6 +31,14 @@ KEPT_BYTES_MAX = 8_000_000
 
 class TooFarAhead(Exception):
     """A player asks for what cannot come next."""
+
+
+class _Wanted(NamedTuple):
+    """What players fetch: parts from `first` to `last`, the picture with its sound or the sound alone."""
+
+    first: int
+    last: int
+    sound: bool
 
 
 class Playlist(NamedTuple):
@@ -48,9 +59,11 @@ class Screen:
         self._looking: asyncio.Task[None] | None = None
         self._live: tuple[tuple[int, int, bool], Playlist] | None = None
         self._whole: tuple[int, Playlist] | None = None
-        self._kept: OrderedDict[tuple[int, int], asyncio.Future[bytes | None]] = OrderedDict()
+        self._kept: OrderedDict[_Wanted, asyncio.Future[bytes | None]] = OrderedDict()
         self._kept_bytes = 0
         self.used_at = clock.monotonic()
+        self._folder = folder
+        self._noted_at = -math.inf
 
     @property
     def timeline(self) -> Timeline:
@@ -87,36 +100,60 @@ class Screen:
             self._whole = len(self.timeline.parts), _playlist(replay_playlist(self.timeline))
         return self._whole[1]
 
-    async def header(self, epoch: int) -> bytes | None:
+    async def header(self, epoch: int, *, sound: bool = False) -> bytes | None:
+        """With `sound` of the sound alone. None for an epoch that is not there, or has no sound."""
         self.look()
-        return await asyncio.to_thread(self._recording.header, epoch)
+        return await asyncio.to_thread(self._header, epoch, sound)
 
-    async def parts(self, first: int, last: int) -> bytes | None:
-        """Bytes of these parts; of the one that comes next as soon as it is there. None for others."""
+    async def parts(self, first: int, last: int, *, sound: bool = False) -> bytes | None:
+        """Bytes of these parts, with `sound` of the sound alone; of the one that comes next as soon as it is there.
+        None for others."""
         self.look()
         if first == last == len(self.timeline.parts) and not self.timeline.ended:
             await self._until(lambda timeline: timeline.ended or len(timeline.parts) > first)
         if self.timeline.span(first, last) is None:
             return None
-        reading = self._kept.get((first, last))
+        wanted = _Wanted(first, last, sound)
+        reading = self._kept.get(wanted)
         if reading is None:
-            reading = asyncio.ensure_future(asyncio.to_thread(self._recording.parts, first, last))
-            self._keep((first, last), reading)
+            reading = asyncio.ensure_future(asyncio.to_thread(self._parts, wanted))
+            self._keep(wanted, reading)
         # Nobody who leaves takes it away from the others.
         return await asyncio.shield(reading)
+
+    def _header(self, epoch: int, sound: bool) -> bytes | None:
+        data = self._recording.header(epoch)
+        try:
+            return header_of_sound(data) if sound and data is not None else data
+        except BadStream:
+            return None
+
+    def _parts(self, wanted: _Wanted) -> bytes | None:
+        data = self._recording.parts(wanted.first, wanted.last)
+        header = self._recording.header(self.timeline.parts[wanted.first].epoch) if wanted.sound else None
+        if data is None or header is None:
+            return None if wanted.sound else data
+        try:
+            track = track_of_sound(header)
+            return None if track is None else parts_of_sound(data, track)
+        except BadStream:
+            return None
 
     def look(self) -> None:
         """Take in what was filmed since."""
         self.used_at = self._clock.monotonic()
+        if self.used_at - self._noted_at > NOTE_SECONDS:
+            self._noted_at = self.used_at
+            note_watched(self._folder, self._clock.now_ms())
         if self._recording.refresh():
             for waiting, enough in list(self._waiting.items()):
                 if enough(self.timeline) and not waiting.done():
                     waiting.set_result(None)
 
-    def _keep(self, span: tuple[int, int], reading: "asyncio.Future[bytes | None]") -> None:
+    def _keep(self, wanted: _Wanted, reading: "asyncio.Future[bytes | None]") -> None:
         """Until newer ones need the room. A reading that failed is not kept: the disk may be well the next time."""
-        size = self._size(span)
-        self._kept[span] = reading
+        size = self._size(wanted)
+        self._kept[wanted] = reading
         self._kept_bytes += size
         while self._kept_bytes > KEPT_BYTES_MAX and len(self._kept) > 1:
             oldest, _ = self._kept.popitem(last=False)
@@ -124,14 +161,14 @@ class Screen:
 
         def failed(done: "asyncio.Future[bytes | None]") -> None:
             bad = done.cancelled() or done.exception() is not None or done.result() is None
-            if bad and self._kept.get(span) is done:
-                del self._kept[span]
+            if bad and self._kept.get(wanted) is done:
+                del self._kept[wanted]
                 self._kept_bytes -= size
 
         reading.add_done_callback(failed)
 
-    def _size(self, span: tuple[int, int]) -> int:
-        found = self.timeline.span(*span)
+    def _size(self, wanted: _Wanted) -> int:
+        found = self.timeline.span(wanted.first, wanted.last)
         return found[2] if found else 0
 
     async def _until(self, enough: Callable[[Timeline], bool]) -> None:

@@ -11,6 +11,8 @@ Programme time is the server's clock at the moment something was filmed: `t0_ms`
 stream. Where the encoder's clock drifts, a `ClockStep` moves t0 for what comes later.
 """
 
+import bisect
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -176,6 +178,24 @@ class Timeline:
         if begin.epoch != end.epoch:
             return None
         return begin.epoch, begin.offset, end.ends_at - begin.offset
+
+    def placer(self) -> Callable[[float], float | None]:
+        """Where a player of the whole recording is at an instant of the programme, in milliseconds from its beginning:
+        in a gap, where it goes on; None before the first picture and after the last."""
+        begins, places, total = [], [], 0.0
+        for segment in self.segments:
+            begins.append(segment.programme_ms)
+            places.append(total)
+            total += segment.duration_ms
+        ends_ms = begins[-1] + self.segments[-1].duration_ms if begins else 0.0
+
+        def place(programme_ms: float) -> float | None:
+            index = bisect.bisect_right(begins, programme_ms) - 1
+            if index < 0 or programme_ms >= ends_ms:
+                return None
+            return places[index] + min(programme_ms - begins[index], self.segments[index].duration_ms)
+
+        return place
 
     @property
     def duration_ms(self) -> float:

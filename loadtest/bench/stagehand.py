@@ -68,7 +68,7 @@ class Stagehand:
     async def camera(self, show_id: str) -> dict[str, Any]:
         """What opens a show to the camera page of its host, and to an encoder."""
         token = self._parts.people.tokens.for_staff(self._hosts[show_id], 1).token
-        return {"token": token, "key": self._parts.studio.stream_key(show_id)}
+        return {"token": token, "key": self._parts.studio.keys.stream_key(show_id)}
 
     async def hammer(self, show_id: str, askers: int, each: int, core: int) -> dict[str, Any]:
         """Engine calls without sockets: so many ask, each for one unit and then for the next, from that core. The

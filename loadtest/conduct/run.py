@@ -519,7 +519,8 @@ def _check_descriptors(values: dict[str, Value], options: Options) -> None:
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / KEPT).unlink(missing_ok=True)
+        for name in (KEPT, BOOKS):  # of a run before: beside new records they would say that holds were lost
+            (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise BadCall(f"--out {folder}: {error.strerror or error}.") from None
     free = shutil.disk_usage(folder).free

@@ -36,7 +36,7 @@ COSTS: Final = ("generator_cpu_us_per_frame", "server_cpu_us_per_frame")
 FACTS: Final = (
     *SHARES, *COSTS, "state_expected", "oversold", "lost_state_events", "lost_holds", "double_effects", "unanswered",
     "late_answers", "accepted_per_second", "frames_per_second", "server_rss_kib_per_viewer", "fast_state_p99_ratio",
-    "web_rss_ratio",
+    "web_rss_ratio", "held_after_cuts",
 )  # fmt: skip
 
 Kind = Literal["latency", "counter", "share", "cost", "fact"]

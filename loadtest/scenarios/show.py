@@ -4,6 +4,7 @@ The host plays the show's own rundown, as the rehearsal of a real show would; th
 stated defaults where a parameter does not say otherwise. Times are shortened so that an evening takes two minutes.
 """
 
+from collections.abc import Awaitable
 from typing import Any
 
 from loadtest.conduct.stage import Stage
@@ -65,18 +66,27 @@ async def _host_plan(stage: Stage) -> tuple[HostAction, ...]:
 
 
 async def _arrive(stage: Stage, crowd: CrowdParameters) -> None:
-    """Viewers by the crowd's curve. The last step takes what rounding left, so that exactly all of them come."""
-    left = crowd.viewers
+    """Viewers by the crowd's curve. The last step takes what rounding left, so that exactly all of them come. Each step
+    begins when the curve says, however long the door takes for those of the step before."""
+    left, at_us = crowd.viewers, stage.soon_us()
     steps = [
         (piece.seconds / _STEPS, piece.from_per_second + (piece.to_per_second - piece.from_per_second) * middle)
         for piece in crowd.arrivals()
         for middle in ((step + 0.5) / _STEPS for step in range(_STEPS))
     ]
+    joins: list[Awaitable[None]] = []
     for number, (seconds, per_second) in enumerate(steps):
         count = left if number == len(steps) - 1 else min(left, round(seconds * per_second))
         if count and per_second > 0:
             left -= count
-            await stage.join(count, per_second)
+            joins.append(_join_at(stage, at_us, count, per_second))
+        at_us += round(seconds * 1e6)
+    await stage.together(*joins)
+
+
+async def _join_at(stage: Stage, at_us: int, count: int, per_second: float) -> None:
+    await stage.until(at_us)
+    await stage.join(count, per_second)
 
 
 async def _play_rundown(stage: Stage, crowd: CrowdParameters, actions: tuple[HostAction, ...]) -> None:

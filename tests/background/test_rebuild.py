@@ -21,8 +21,10 @@ from livecommerce.background.rebuild import NAME, WATCH_SECONDS, RebuildDuty, Re
 from livecommerce.errors import R, Refused
 from livecommerce.ledger.tables import deals, movements, reservations, show_books, shows
 from livecommerce.people.identity import ViewerIdentity
-from livecommerce.protocol.facts import Hold
+from livecommerce.protocol.facts import Hold, HoldsLengthened
 from livecommerce.reservations import DealStock, ReservationEngine, keys
+from livecommerce.reservations.lengthening import Lengthened
+from livecommerce.shows import log as show_log
 from livecommerce.shows.deals import stock_of
 from tests.live_server import until
 from tests.orders.conftest import world
@@ -142,6 +144,39 @@ async def turn(world: World, milliseconds: int) -> None:
 
 
 # --- who lives on ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", ["soft", "ledger"])
+async def test_a_hold_that_a_break_lengthened_is_made_anew_with_its_longer_time(shop: Shop, level: Any) -> None:
+    """By the journal alone, or by its witness in SQL: never early."""
+    world, break_ms = shop.world, 40_000
+    async with world.database.read() as connection:
+        row = (await connection.execute(select(deals).where(deals.c.id == DEAL))).one()
+    await world.database.write(
+        lambda connection: connection.execute(update(deals).where(deals.c.id == DEAL).values(level=level))
+    )
+    await world.engine.put_deal(SHOW, replace(stock_of(row), status="open", level=level, quota=0))
+    await tap(world, 1)
+    event = HoldsLengthened(1, break_ms)
+    await world.database.write(
+        lambda connection: show_log.append_events(connection, SHOW, [event], world.clock.now_ms(), "")
+    )
+    assert await world.engine.lengthen(SHOW, 1, break_ms) == Lengthened(1, 0)
+    await tap(world, 2)
+    await shop.copy_journal()
+    await world.redis.flushall()
+    await shop.restart()
+    await shop.rebuild()
+
+    async def left_ms(number: int) -> int:
+        [hold] = await world.engine.holds_of(SHOW, f"vw_{number}")
+        assert hold.due_at_ms is not None
+        return hold.due_at_ms - world.clock.now_ms()
+
+    assert await left_ms(1) >= HOLD_MS + break_ms - 2_000
+    if level == "soft":  # a witness' end is UTC, which here is not the clock that Redis has
+        assert await left_ms(2) <= HOLD_MS
+    await shop.books()
 
 
 async def test_after_redis_lost_everything_each_unit_is_where_it_was(shop: Shop) -> None:
@@ -282,6 +317,27 @@ async def test_two_histories_of_one_unit_end_with_one_holder_and_the_other_is_to
     told = [message["data"] async for message in _all(heard) if message["type"] == "message"]
     assert any(b"vw_3" in each for each in told)
     await heard.aclose()
+
+
+async def test_a_hold_told_after_the_loss_is_not_ended_by_the_clock_of_the_lost_history(shop: Shop) -> None:
+    """The replica that leads is ten seconds behind on the hold clock. Before anybody notices it sets a unit aside; a
+    process that remembers the further clock once made the rebuild take that hold's end for long past."""
+    world = shop.world
+    before = await photograph(world)
+    first = world.engine
+    for _ in range(5):
+        await turn(world, 2_000)
+    await roll_back(world, before)
+    await world.clock.advance(1)
+    await shop.restart()
+    held = await tap(world, 1)
+    assert (await refusal(first.levels(SHOW))).why is R.REBUILDING
+    rebuilt = await shop.rebuild(first, world.engine)
+    assert rebuilt is not None
+    assert rebuilt.lost == ()
+    again = await tap(world, 1)
+    assert again.state == "held"
+    assert (again.due_at_ms or 0) >= (held.due_at_ms or 0)
 
 
 async def _all(heard: Any) -> AsyncIterator[Any]:
@@ -713,6 +769,24 @@ async def test_books_that_are_well_are_left_alone(shop: Shop) -> None:
     await shop.leader().run(1)
     assert await shop.leader().rebuild(SHOW, "missing", 1) is None
     assert await photograph(world) == before
+
+
+async def test_a_show_that_opens_while_a_rebuild_has_found_its_books_missing_waits_for_it(shop: Shop) -> None:
+    """SQL says that a show has books a moment before Redis has them. A rebuild that looked in between once went on
+    beside the show, and wrote into the log that holds of its first customers had ended."""
+    world = shop.world
+    await world.redis.flushall()
+    task = asyncio.create_task(shop.leader().rebuild(SHOW, "missing", 1))
+    await shop.window()
+    assert (await refusal(world.engine.open_show(SHOW))).why is R.REBUILDING
+    assert not await world.engine.has_books(SHOW)
+    await world.clock.advance(world.settings.rebuild_seconds)
+    rebuilt = await task
+    assert rebuilt is not None
+    await world.engine.open_show(SHOW, 5)
+    assert await world.redis.hget(keys.meta(SHOW), "limit") == b"5"
+    assert (await tap(world, 1)).state == "held"
+    assert await shop.states() == {1: "held"}
 
 
 async def test_the_duty_finds_what_is_missing_or_paused_and_leaves_quiet_shows_alone(shop: Shop) -> None:

@@ -83,6 +83,16 @@ async def sees(viewer: Person) -> None:
     await expect(viewer.page.locator("video.stage-video.is-seen")).to_be_visible()
 
 
+async def watched(people: People, show: Show, script: str = "") -> tuple[Person, Person]:
+    """A host who films, and a viewer who sees it."""
+    host = await camera(people, show, script)
+    await sends(host)
+    viewer = await people.person("Ana")
+    await viewer.enter(await share_url(show))
+    await sees(viewer)
+    return host, viewer
+
+
 async def plays_on(viewer: Person, seconds: float) -> None:
     """The picture moves on by so much."""
     began = await place(viewer)
@@ -125,6 +135,64 @@ async def test_what_a_phone_films_a_viewer_sees_with_its_card(people: People, fi
     assert [each for each in viewer.troubles if "404" not in each] == []
 
 
+# Whether the screen is kept awake, and how often that was asked for.
+NOTES_THE_LOCK = """
+window.locks = [];
+navigator.wakeLock.request = async () => {
+  const lock = { released: false, release: async () => { lock.released = true } };
+  window.locks.push(lock);
+  return lock;
+};
+"""
+LETTERS_PX = {".camera-now h1": 25, ".camera-price": 23, ".camera-talk": 18, ".camera-questions li": 16}
+
+
+async def test_a_host_reads_everything_at_two_metres_and_no_dialog_opens(people: People, filmed: Show) -> None:
+    """Preview, microphone, flip, awake; product, price, one talking line, three questions, one NEXT."""
+    for title in ("Velvet Lip", "Velvet Balm"):
+        card_id, _ = await filmed.add_card(Deal(5), title=title)
+        line = {"line": "Eight hours, and it does not dry"}
+        await filmed.host.patch(f"/api/staff/shows/{filmed.show_id}/cards/{card_id}", line)
+    host = await camera(people, filmed, NOTES_THE_LOCK)
+    page = host.page
+    for name in ("Ana", "Bea"):
+        viewer = await people.person(name)
+        await viewer.enter(await share_url(filmed))
+        await viewer.button("Ask a question").click()
+        for number in range(2):
+            await viewer.say(f"{name} asks {number}: which shade would you take in winter?")
+    await expect(page.locator(".camera-questions li")).to_have_count(3)
+    assert await page.evaluate("window.locks.length") == 0
+    await sends(host)
+    assert await page.evaluate("window.locks.at(-1).released") is False
+    await page.locator(".camera-next").click()
+    await expect(page.locator(".camera-now h1")).to_have_text("Velvet Lip")
+    await expect(page.locator(".camera-price")).to_contain_text("€19.00")
+    await expect(page.locator(".camera-talk")).to_have_text("Eight hours, and it does not dry")
+    await expect(page.locator(".camera-next")).to_contain_text("Velvet Balm")
+    await expect(page.locator(".camera-next")).to_be_enabled()
+    await insist_on(lambda: page.evaluate("document.querySelector('.mic').value > 0"))
+    assert await page.evaluate("document.querySelector('.viewfinder').videoWidth") > 0
+    await host.photograph("camera-full")
+    # What is read from two metres is large, and all of it is on the screen.
+    for place, least in LETTERS_PX.items():
+        size = await page.evaluate(f"parseFloat(getComputedStyle(document.querySelector('{place}')).fontSize)")
+        assert size >= least, place
+    for place in (".camera-top", ".camera-now", ".camera-questions", ".camera-controls", ".camera-next"):
+        box = await page.locator(place).bounding_box()
+        assert box is not None, place
+        assert box["y"] >= 0, place
+        assert box["y"] + box["height"] <= PHONE["height"], place
+    await host.button("Other camera").click()
+    await expect(page.locator(".viewfinder.mirrored")).to_be_visible()
+    await host.button("Microphone off").click()
+    await expect(page.get_by_label("The microphone is off")).to_be_visible()
+    assert await page.get_by_role("dialog").count() == 0
+    await host.button("Stop the camera").click()
+    await host.button("Tap again: viewers lose the picture").click()
+    await insist_on(lambda: page.evaluate("window.locks.every((lock) => lock.released)"))
+
+
 async def test_the_picture_says_when_it_was_filmed(people: People, filmed: Show, server: LiveServer) -> None:
     """|programme clock − picture| < 300 ms, by the clock that is burnt into the picture."""
     host = await camera(people, filmed, FILMS_A_CLOCK)
@@ -165,15 +233,53 @@ window.WebSocket = class extends Native {
 
 
 async def test_a_line_that_breaks_heals_and_nothing_ends(people: People, filmed: Show) -> None:
-    host = await camera(people, filmed, CAN_BE_CUT)
-    await sends(host)
-    viewer = await people.person("Ana")
-    await viewer.enter(await share_url(filmed))
-    await sees(viewer)
+    host, viewer = await watched(people, filmed, CAN_BE_CUT)
     await host.page.evaluate("window.cutTheLine()")
     await expect(host.page.locator(".camera-line .line-bad")).to_be_visible()
     await expect(host.page.locator(".camera-line .line-good")).to_be_visible()
     await plays_on(viewer, 2.0)
+
+
+async def test_a_phone_that_dies_is_a_slate_and_one_tap_keeps_what_is_reserved_longer(
+    people: People, filmed: Show
+) -> None:
+    """Viewers read kind words, the desk reads what happened and what to do; a new phone takes the slate away."""
+    card_id, _ = await filmed.add_card(Deal(5), title="Velvet Lip")
+    await filmed.command(do="show_card", card_id=card_id)
+    host = await camera(people, filmed)
+    await sends(host)
+    viewer = await people.person("Ana")
+    await viewer.enter(await share_url(filmed))
+    await sees(viewer)
+    await viewer.tap("Reserve")
+    desk = await people.host()
+    await desk.open(f"/console/shows/{filmed.show_id}")
+    await expect(desk.page.locator(".desk-alerts")).to_be_visible()
+    await host.context.close()
+
+    await expect(viewer.page.locator(".slate")).to_contain_text("The picture is back in a moment")
+    await expect(desk.page.locator(".interruption")).to_contain_text("line broke")
+    await viewer.photograph("phone-watch-slate")
+    await desk.photograph("desk-slate")
+    await viewer.say("still here")
+    again = await camera(people, filmed)
+    await expect(again.page.locator(".interruption")).to_contain_text("line broke")
+    await again.photograph("camera-slate")
+    await sends(again)
+    await expect(viewer.page.locator(".slate")).to_have_count(0)
+    await expect(desk.page.locator(".interruption")).to_contain_text("The picture is back")
+    await desk.page.get_by_role("button", name="Keep reserved items").click()
+    await expect(viewer.page.get_by_text("is kept")).to_be_visible()
+    await expect(desk.page.locator(".interruption")).to_contain_text("Reserved items are kept")
+    await expect(desk.page.get_by_role("button", name="Keep reserved items")).to_have_count(0)
+    await viewer.photograph("phone-watch-longer")
+    await plays_on(viewer, 2.0)
+    await desk.photograph("desk-slate-over")
+    await filmed.command(do="end")
+    await desk.button("Recording").click()
+    await expect(desk.page.get_by_role("dialog")).to_contain_text("It stays until somebody removes it.")
+    await desk.page.get_by_label("Keep it however old it is").check()
+    await desk.photograph("desk-recording")
 
 
 async def test_the_code_of_the_console_opens_the_camera_on_a_phone(people: People, filmed: Show) -> None:
@@ -221,11 +327,7 @@ async def test_a_server_that_is_killed_loses_no_fragment_and_filming_goes_on(
 async def test_a_show_that_is_over_is_watched_again_with_its_cards_and_words(people: People, filmed: Show) -> None:
     """The picture plays, its card and chat stand at their moments, today's price beside them."""
     await filmed.add_card(Deal(5), title="Velvet Lip")
-    host = await camera(people, filmed)
-    await sends(host)
-    viewer = await people.person("Ana")
-    await viewer.enter(await share_url(filmed))
-    await sees(viewer)
+    host, viewer = await watched(people, filmed)
     await viewer.say("I love this red")
     await host.page.locator(".camera-next").click()
     await expect(viewer.card).to_contain_text("Velvet Lip")

@@ -92,7 +92,7 @@ class TestRunning:
             assert (await handshake(one.port, "/nowhere"))[0] == 403
             assert (await handshake(one.port, "/live/"))[0] == 403
             assert (await handshake(one.port, "/live/a/b"))[0] == 403
-            assert one.hub.admission.sockets == 0
+            await until(lambda: one.hub.admission.sockets == 0)
 
     async def test_shutdown_says_goodbye_in_words_and_waits_for_every_connection(
         self, redis: Redis, settings: Settings, http: str

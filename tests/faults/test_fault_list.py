@@ -17,12 +17,14 @@ FAULTS = (
     "replica that lagged", "web process that answered died too", "while books are made anew",
     "one of two web processes with the room full", "SIGSTOP of one of two web processes", "Redis killed under a room",
     "relay cut for long", "SIGSTOP of a page", "half-open socket", "rolling restart", "one of two hosts dies",
+    "clock is wrong by hours", "never reads", "bytes one at a time", "handshakes without a token", "half a request",
+    "bombs of nested msgpack", "bytes that nobody would send", "breaks the WebSocket standard",
 )  # fmt: skip
 
 
 def _tests() -> set[str]:
     texts = (path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
-    return {name for text in texts for name in re.findall(r"^(?:async )?def (test_\w+)", text, re.MULTILINE)}
+    return {name for text in texts for name in re.findall(r"^ *(?:async )?def (test_\w+)", text, re.MULTILINE)}
 
 
 @pytest.mark.parametrize("page", ["faults.md", "unit-walk.md"])

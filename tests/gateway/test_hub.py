@@ -15,7 +15,7 @@ from livecommerce.gateway.outbox import Lane, Outbox
 from livecommerce.gateway.seats import send_to_all
 from livecommerce.gateway.socket import LiveSocket
 from livecommerce.protocol.facts import CardHidden, Level, Note, RoomRules, TriageCount
-from livecommerce.protocol.from_viewer import Accept, Ping, React, Release, Reserve, Say, Token, Vote, WantLine
+from livecommerce.protocol.from_viewer import Accept, Delay, Ping, React, Release, Reserve, Say, Token, Vote, WantLine
 from livecommerce.protocol.to_viewer import (
     Answer,
     AnyToViewer,
@@ -477,6 +477,33 @@ class TestCrowd:
             pass
         assert (levels.viewers, levels.hearts) == (2, 2)
         b.close()
+
+
+class TestDelays:
+    async def test_the_desk_hears_how_late_the_viewers_see_the_picture_and_nobody_else_does(self, one: Live) -> None:
+        a, _ = await seat(one, "a")
+        b, _ = await seat(one, "b")
+        desk, _ = await seat(one, "mod", role="moderator")
+        a.send(Delay(3000))
+        b.send(Delay(3100))
+        desk.send(Delay(40_000))  # a desk looks back, with the sound off
+        await until(lambda: one.hub.rooms[SHOW].room.delays.median(one.clock.monotonic()).reports == 2)
+        await one.clock.advance(1.1)
+        told = (await desk_with(desk, "delay")).delay
+        while not told.reports:  # what it was told on coming in
+            told = (await desk_with(desk, "delay")).delay
+        assert (told.median_ms, told.reports) == (3125, 2)
+        assert not [message for message in await heard_until_pong(a) if isinstance(message, Desk)]
+        late, _ = await seat(one, "late", role="host")
+        assert (await desk_with(late, "delay")).delay == told
+
+    async def test_who_says_it_without_an_end_or_out_of_bounds_is_refused_and_not_counted(self, one: Live) -> None:
+        a, _ = await seat(one, "a")
+        for ms in (1000, 1000, 1000, 9000, -1, 3_600_001):
+            a.send(Delay(ms))
+        numbers = [(await a.read_until(RefusedMessage)).number for _ in range(3)]
+        assert numbers == [R.TOO_MANY.value.number, R.MALFORMED.value.number, R.MALFORMED.value.number]
+        assert one.hub.rooms[SHOW].room.delays.median(one.clock.monotonic()).reports == 3
 
 
 class TestGoing:

@@ -17,8 +17,16 @@ from livecommerce.ledger.database import Database
 from livecommerce.people.identity import ViewerIdentity
 from livecommerce.people.service import People
 from livecommerce.protocol import from_host as c
-from livecommerce.protocol.facts import LineHidden, LineRestored, QuestionChanged, RoomRules
-from livecommerce.protocol.from_viewer import Hello, Ping, Say
+from livecommerce.protocol.facts import (
+    CaptionHidden,
+    CaptionSaid,
+    LineHidden,
+    LineRestored,
+    PictureDelay,
+    QuestionChanged,
+    RoomRules,
+)
+from livecommerce.protocol.from_viewer import Delay, Hello, Ping, Say
 from livecommerce.protocol.to_viewer import Desk, Own, Pong, RefusedMessage, Said, State, Talk, Welcome
 from livecommerce.reservations.engine import ReservationEngine
 from livecommerce.settings import Settings
@@ -402,3 +410,33 @@ async def test_who_missed_nothing_is_told_nothing(house: House) -> None:
     await house.do(c.Announce("the next"), HOST)
     await house.world.clock.advance(0.2)
     assert [line.text for line in (await back.read_until(Talk)).lines] == ["the next"]
+
+
+# --- what the viewers see, and read ----------------------------------------------------------------------------------
+
+
+async def test_how_late_the_viewers_of_all_processes_see_the_picture_is_one_median(house: House) -> None:
+    max_, _ = await house.seat(MODERATOR)
+    for who, process, ms in ((ANA, house.one, 2000), (BEA, house.two, 9000), (guest(1), house.two, 9100)):
+        viewer, _ = await house.seat(who, process)
+        viewer.send(Delay(ms))
+    rooms = [process.hub.rooms[house.show_id].room for process in (house.one, house.two)]
+    await until(lambda: sum(room.delays._now.total() for room in rooms) == 3)
+    told = PictureDelay(0, 0)
+    while told.reports < 3:
+        await house.world.clock.advance(1.1)
+        told = await desk(max_, "delay")
+    assert told == PictureDelay(9125, 3)
+
+
+async def test_a_caption_reaches_every_process_and_its_writers_colleagues_are_not_told_of_each(house: House) -> None:
+    max_, _ = await house.seat(MODERATOR)
+    there, _ = await house.seat(BEA, house.two)
+    said_at_ms = house.world.clock.now_ms() - 3000
+    assert await house.do(c.SayCaption("Good evening", said_at_ms)) == "done"
+    caption = (await event(there, CaptionSaid)).caption
+    assert (caption.text, caption.said_at_ms) == ("Good evening", said_at_ms)
+    assert await house.do(c.HideCaption(caption.caption_id, "a slip")) == "done"
+    assert (await event(there, CaptionHidden)).caption_id == caption.caption_id
+    acted = await desk(max_, "acted")  # the first that the desk hears: not of the caption itself
+    assert (acted.do, acted.reason) == ("hide_caption", "a slip")

@@ -13,7 +13,8 @@ from livecommerce.clock import TestClock
 from livecommerce.errors import Close
 from livecommerce.gateway import seats
 from livecommerce.gateway.fan_out import in_c, in_python
-from livecommerce.gateway.outbox import TRANSPORT_BYTES_MAX, Lane, Outbox
+from livecommerce.gateway.measures import DROPPED
+from livecommerce.gateway.outbox import NOTSENT_LOWAT_BYTES, TRANSPORT_BYTES_MAX, Lane, Outbox
 from livecommerce.gateway.seats import send_to_all, use_loop
 from livecommerce.protocol.facts import Note
 from livecommerce.protocol.from_viewer import Ping
@@ -261,3 +262,91 @@ class TestInARoom:
             assert (welcome.recovered, welcome.epoch, welcome.offset) == (False, epoch, last)
             slow.send(Ping(1.0))
             assert (await slow.read_until(Pong)).at == 1.0
+
+
+class TestConditions:
+    """What must be true before a frame goes past the transport, and what is told when it cannot."""
+
+    async def test_the_kernel_keeps_no_more_unsent_than_we_said(self) -> None:
+        async with line() as (outbox, _, _):
+            plug = outbox._transport.get_extra_info("socket")
+            option = plain_socket.TCP_NOTSENT_LOWAT
+            assert plug.getsockopt(plain_socket.IPPROTO_TCP, option) == NOTSENT_LOWAT_BYTES
+
+    async def test_a_number_that_belongs_to_somebody_else_by_now_is_not_written_to(
+        self, redis: Redis, settings: Settings
+    ) -> None:
+        """A real one: the kernel gives the lowest free number to the next connection."""
+        async with live(redis, settings) as one:
+            gone, _ = await seat(one, "gone")
+            outbox = one.hub.rooms[SHOW].sockets_of("gone")[0].outbox
+            number = outbox.direct
+            assert number >= 0
+            gone.close()
+            await until(lambda: one.hub.admission.sockets == 0)
+            listener = plain_socket.create_server(("127.0.0.1", 0))
+            others = [plain_socket.create_connection(listener.getsockname()) for _ in range(8)]
+            accepted = [listener.accept()[0] for _ in range(8)]
+            assert number in {each.fileno() for each in (*others, *accepted)}, "the number is in use again"
+            for lane in Lane:
+                send_to_all([outbox], b"for the one who left", lane)
+                outbox.send(b"for the one who left", lane)
+            for each in (*others, *accepted):
+                each.setblocking(False)
+                with pytest.raises(BlockingIOError):
+                    each.recv(1)
+            for each in (*others, *accepted, listener):
+                each.close()
+
+    async def test_while_the_transport_holds_a_byte_nothing_goes_past_it(self) -> None:
+        async with line() as (outbox, _, far):
+            fill(outbox)
+            assert outbox.direct == -1
+            before = outbox.waiting_bytes
+            outbox.send(b"<later>", Lane.OWN)
+            assert outbox.waiting_bytes == before + len(b"<later>")
+            data = await read_everything(far, outbox)
+            assert data.endswith(b"<later>")
+            assert outbox.direct >= 0
+            outbox.send(b"<at once>", Lane.OWN)
+            assert outbox.waiting_bytes == 0
+            assert await read_everything(far, outbox) == b"<at once>"
+
+    async def test_pause_and_resume_again_and_again_keep_the_order(self) -> None:
+        async with line() as (outbox, _, far):
+            sent, got = b"", b""
+            for number in range(30):
+                while not outbox.waiting:
+                    frame = bytes([number]) * 700
+                    outbox.send(frame, Lane.STATE)
+                    sent += frame
+                got += await read_everything(far, outbox)
+                assert not outbox.waiting
+            assert got == sent
+
+    async def test_what_closes_the_line_waits_for_the_last_byte_of_what_had_begun(self) -> None:
+        async with line() as (outbox, _, far):
+            fill(outbox)
+            closed: list[int] = []
+            outbox.send(b"t" * 1000, Lane.TALK)
+            outbox.end_with(b"<bye>", lambda: closed.append(1))
+            assert not closed, "the far end has not read yet"
+            assert (await read_everything(far, outbox)).endswith(b"<bye>")
+            assert closed == [1]
+
+    async def test_each_step_is_counted_by_its_lane_and_reason(self) -> None:
+        def counted(lane: str, reason: str) -> float:
+            return DROPPED.labels(lane, reason)._value.get()
+
+        async with line() as (outbox, owner, _):
+            before = [counted("talk", "full"), counted("state", "collapsed"), counted("talk", "collapsed")]
+            fill(outbox)
+            for _ in range(10):
+                outbox.send(b"t" * 1000, Lane.TALK)
+            while not outbox._collapsed:
+                outbox.send(b"s" * 1000, Lane.STATE)
+            assert counted("talk", "full") == before[0] + 10
+            assert counted("state", "collapsed") > before[1] + 80, "those that waited, and the one that did not fit"
+            outbox.send(b"t", Lane.TALK)
+            assert counted("talk", "collapsed") == before[2] + 1
+            assert owner.too_slow == 0

@@ -16,6 +16,8 @@ from tests.reservations.conftest import SHOW, deal, viewer
 class HeldBackStore:
     """Stands where the connection is: keeps each call until it is let go, and can fail it."""
 
+    calls_max = 2
+
     def __init__(self) -> None:
         self.calls: list[tuple[str, int]] = []
         self.gate = asyncio.Event()
@@ -61,6 +63,23 @@ async def test_what_comes_while_a_call_is_in_flight_goes_together_next(batcher: 
     assert await asyncio.gather(first, *rest) == list(range(101))
     assert store.calls == [(SHOW, 1), (SHOW, BATCH_MAX), (SHOW, 100 - BATCH_MAX)]
     assert (batcher.waiting, batcher.peak) == (0, 100)
+
+
+async def test_behind_a_call_goes_a_second_one_that_is_full_and_no_third(
+    batcher: Batcher, store: HeldBackStore
+) -> None:
+    """So Redis finds its next work when it has done this; what would not fill a call goes together later."""
+    asked = [batcher.ask(SHOW, (1, 0), second)]
+    await turns()
+    asked += [batcher.ask(SHOW, (1, n), second) for n in range(1, BATCH_MAX)]
+    await turns()
+    assert store.calls == [(SHOW, 1)]
+    asked += [batcher.ask(SHOW, (1, n), second) for n in range(BATCH_MAX, 4 * BATCH_MAX)]
+    await turns()
+    assert store.calls == [(SHOW, 1), (SHOW, BATCH_MAX)]
+    store.gate.set()
+    assert await asyncio.gather(*asked) == list(range(4 * BATCH_MAX))
+    assert [size for _, size in store.calls] == [1, BATCH_MAX, BATCH_MAX, BATCH_MAX, BATCH_MAX - 1]
 
 
 async def test_shows_take_turns(batcher: Batcher, store: HeldBackStore) -> None:

@@ -17,6 +17,7 @@ from livecommerce.ids import ShowId
 from livecommerce.protocol.facts import Hold, Level
 from livecommerce.reservations import ReservationEngine, keys
 from livecommerce.reservations.store import RESERVE, Store, StoreAway, StoreBroken
+from livecommerce.reservations.wires import Script, Wire, wires_to
 from livecommerce.settings import Settings
 from tests.redis_servers import (
     Cluster,
@@ -54,6 +55,74 @@ async def patiently(engine: ReservationEngine, show_id: str, number: int) -> Hol
             await asyncio.sleep(0.02)
 
 
+# --- one wire ---------------------------------------------------------------------------------------------------------
+
+_ECHO = Script("echo.lua", "redis.call('INCR', KEYS[1]) return ARGV[1]")
+
+
+@pytest.fixture
+async def wire(redis: Redis) -> AsyncIterator[Wire]:
+    wire = wires_to(redis)
+    assert isinstance(wire, Wire)
+    yield wire
+    await wire.aclose()
+
+
+@contextlib.asynccontextmanager
+async def two_on_their_way(wire: Wire, redis: Redis) -> AsyncIterator[tuple[asyncio.Task[bytes], asyncio.Task[bytes]]]:
+    """Two questions, written and not read by the server while the `with` lasts."""
+    assert await wire.ask(_ECHO, ("n",), b"0") == b"0"
+    await redis.execute_command("CLIENT", "PAUSE", 60_000, "WRITE")
+    first, second = (asyncio.create_task(wire.ask(_ECHO, ("n",), word)) for word in (b"1", b"2"))
+    await asyncio.sleep(0)
+    try:
+        yield first, second
+    finally:
+        await redis.execute_command("CLIENT", "UNPAUSE")
+
+
+async def test_questions_on_one_wire_are_answered_in_their_order(wire: Wire, redis: Redis) -> None:
+    words = [b"%d" % number for number in range(50)]
+    assert await asyncio.gather(*[wire.ask(_ECHO, ("n",), word) for word in words]) == words
+    async with two_on_their_way(wire, redis) as (first, second):
+        assert not first.done()
+    assert await asyncio.gather(first, second) == [b"1", b"2"]
+
+
+@pytest.mark.parametrize("who", [0, 1])
+async def test_whoever_gives_up_leaves_no_answer_to_others(wire: Wire, redis: Redis, who: int) -> None:
+    """Nor does the question beside hers get one: hers was on the same connection, and whether it ran is unknown."""
+    async with two_on_their_way(wire, redis) as asked:
+        asked[who].cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked[who]
+        with pytest.raises(RedisConnectionError):
+            await asked[1 - who]
+    assert await wire.ask(_ECHO, ("n",), b"3") == b"3"
+
+
+async def test_a_connection_that_is_cut_is_heard_of_by_all_who_wait_and_made_anew(wire: Wire, redis: Redis) -> None:
+    async with two_on_their_way(wire, redis) as asked:
+        (mine,) = [each for each in await redis.client_list() if each["id"] != str(await redis.client_id())]
+        await redis.execute_command("CLIENT", "KILL", "ID", mine["id"])
+        for each in asked:
+            with pytest.raises(RedisConnectionError):
+                await each
+    assert await wire.ask(_ECHO, ("n",), b"3") == b"3"
+    assert await redis.get("n") == b"2", "what was on its way never ran, and was not asked for again here"
+
+
+async def test_a_script_is_sent_where_its_hash_was_unknown_and_nowhere_else(wire: Wire, redis: Redis) -> None:
+    """Who answered others since, this connection's server or one that took its place, is not known to the asker."""
+    assert await wire.ask(_ECHO, ("n",), b"0") == b"0"
+    ended = wire.life
+    await wire.aclose()
+    with pytest.raises(RedisConnectionError):
+        await wire.send(b"*2\r\n$4\r\nINCR\r\n$1\r\nn\r\n", life=ended)
+    assert await redis.get("n") == b"1"
+    assert await wire.ask(_ECHO, ("n",), b"1") == b"1"
+
+
 # --- a cluster --------------------------------------------------------------------------------------------------------
 
 
@@ -83,21 +152,47 @@ async def test_moved_is_followed_and_remembered(
         assert cluster.errors("MOVED") == before + 1
 
 
-async def test_ask_is_followed_for_one_question_only(
-    cluster: Cluster, own_slot: tuple[ShowId, int, Server], settings: Settings, clock: TestClock
-) -> None:
-    """Books are opened by a script with one key: where the slot is on its way and the key is new, at its new home."""
+async def test_ask_is_followed_for_one_question_only(cluster: Cluster, own_slot: tuple[ShowId, int, Server]) -> None:
+    """Where the slot is on its way and the key is new, a script with one key runs at its new home."""
     show_id, slot, to = own_slot
     source = cluster.begin_move(slot, to)
     to.ask("SCRIPT", "FLUSH")  # other tests of this session have been here
-    async with engine_at(cluster.url, settings, clock) as (engine, _):
+    count = Script("count.lua", "return tostring(redis.call('INCR', KEYS[1]))")
+    redis = connect(cluster.url)
+    wires = wires_to(redis)
+    try:
         before = cluster.errors("ASK")
-        await engine.open_show(show_id)
+        assert await wires.ask(count, (keys.meta(show_id),)) == b"1"  # by its hash, then with the script
         assert to.ask("CLUSTER", "COUNTKEYSINSLOT", slot) == 1
         assert source.ask("CLUSTER", "COUNTKEYSINSLOT", slot) == 0
-        await engine.open_show(show_id)
-        assert cluster.errors("ASK") == before + 3  # the first was asked by hash, then with the script
+        assert await wires.ask(count, (keys.meta(show_id),)) == b"2"
+        assert cluster.errors("ASK") == before + 3
         cluster.end_move(slot, to)
+        assert await wires.ask(count, (keys.meta(show_id),)) == b"3"
+        assert cluster.errors("ASK") == before + 3
+    finally:
+        await wires.aclose()
+        await redis.aclose()
+
+
+async def test_a_show_whose_slot_is_on_its_way_opens_when_it_has_come(
+    cluster: Cluster,
+    own_slot: tuple[ShowId, int, Server],
+    settings: Settings,
+    clock: TestClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Books are opened by a script with two keys, of which a new show has none; it is refused, and nothing moved."""
+    monkeypatch.setattr("livecommerce.reservations.wires.FOLLOW_SECONDS_MAX", 0.1)
+    show_id, slot, to = own_slot
+    source = cluster.begin_move(slot, to)
+    async with engine_at(cluster.url, settings, clock) as (engine, _):
+        with pytest.raises(Refused) as refused:
+            await engine.open_show(show_id)
+        assert (refused.value.why, refused.value.after_ms) == (R.BUSY, 1000)
+        assert [each.ask("CLUSTER", "COUNTKEYSINSLOT", slot) for each in (source, to)] == [0, 0]
+        cluster.end_move(slot, to)
+        await engine.open_show(show_id)
         await engine.put_deal(show_id, deal())
         assert (await engine.levels(show_id))[1] == {"dl_a": Level(2, 0, 0, 0, 0)}
 

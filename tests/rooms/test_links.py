@@ -39,6 +39,16 @@ OURS = hosts_of(["https://shop.example", "http://127.0.0.1:8080", "*.brand.com",
         "evilbrand.com",
         "brand.com.evil.net",
         "bit.ly/3x",
+        "linktr.ee/x",
+        "evil.com看看",
+        "看看evil.com吧",
+        "买它www.evil.com吧",
+        "看1.2.3.4/login吧",
+        "去evil . com吧",
+        "look...evil.com",
+        "go to:.evil.com",
+        "@evil.com",
+        "foo_evil.com",
     ],
 )
 def test_a_link_to_another_page_is_found(line: str) -> None:
@@ -56,6 +66,8 @@ def test_a_link_to_another_page_is_found(line: str) -> None:
         "http://127.0.0.1:8080/p/lip",
         "https://eu.brand.com/x",
         "help.brand.org",
+        "看看help.brand.org吧",
+        "看https://shop.example/p/lip吧",
     ],
 )
 def test_a_link_to_our_own_pages_passes(line: str) -> None:

@@ -46,7 +46,7 @@ def test_members_only_lets_members_write_and_everybody_ask_in_private() -> None:
     assert why(rules, "a", "hello") is R.MEMBERS_CHAT
     assert rules.check("b", "viewer", "hello", 0.0, is_member=True) == "hello"
     assert rules.check("c", "viewer", "may I?", 0.0, privately=True) == "may I?"
-    rules.mute("b", 60.0)
+    rules.mute("b", 60.0, 0.0)
     with pytest.raises(Refused) as refused:
         rules.check("b", "viewer", "hello again", 1.0, is_member=True)
     assert refused.value.why is R.MUTED
@@ -100,13 +100,13 @@ def test_a_refused_line_is_not_counted_as_said() -> None:
 
 def test_mute_ends_by_itself_and_can_be_lifted() -> None:
     rules = Moderation()
-    rules.mute("a", 60.0)
+    rules.mute("a", 60.0, 0.0)
     with pytest.raises(Refused) as refused:
         rules.check("a", "viewer", "hello", 50.0)
     assert (refused.value.why, refused.value.after_ms) == (R.MUTED, 10_000)
     assert why(rules, "a", "hello", 60.0) is None
-    rules.mute("b", 60.0)
-    rules.mute("b", 0.0)
+    rules.mute("b", 60.0, 0.0)
+    rules.mute("b", 0.0, 0.0)
     assert why(rules, "b", "hello", 1.0) is None
 
 
@@ -121,7 +121,7 @@ def test_copies_by_many_are_held_for_a_moderator() -> None:
 @pytest.mark.parametrize("role", ["host", "moderator", "manager", "admin"])
 def test_staff_passes_every_rule_but_the_empty_line(role: str) -> None:
     rules = Moderation(TalkRules(WordList(["bad"])), slow_seconds=60)
-    rules.mute("a", 99.0)
+    rules.mute("a", 99.0, 0.0)
     assert why(rules, "a", "bad evil.com", role=role) is None
     assert why(rules, "a", "bad evil.com", role=role) is None
     assert why(rules, "a", "", role=role) is R.EMPTY

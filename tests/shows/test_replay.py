@@ -6,7 +6,7 @@ import pytest
 from livecommerce.protocol import from_host as c
 from livecommerce.protocol.facts import CardShown, Line, LineHidden, LinePinned, Stamped
 from livecommerce.shows.news import TalkLine
-from livecommerce.shows.replay import LINES_MAX, Chapter, events_of, lines_of, web_vtt
+from livecommerce.shows.replay import LINES_MAX, Chapter, chapters_of, events_of, lines_of, web_vtt
 from tests.shows.world import World
 
 
@@ -24,13 +24,40 @@ async def test_events_come_in_their_order_with_offsets_of_their_own(world: World
 
     told = await events_of(world.database, show.show_id)
 
-    assert [stamped.offset for stamped in told.events] == list(range(1, len(told.events) + 1))
+    offsets = [stamped.offset for stamped in told.events]
+    assert offsets == sorted(set(offsets))
+    assert told.next == 0
     assert [stamped.at_ms for stamped in told.events] == sorted(stamped.at_ms for stamped in told.events)
     shown = [each.event.card.card_id for each in told.events if isinstance(each.event, CardShown)]
     assert shown == [first.card_id, second.card_id]
-    assert [chapter.card_id for chapter in told.chapters] == shown
-    assert told.chapters[1].at_ms - told.chapters[0].at_ms == 10_000
+    chapters = await chapters_of(world.database, show.show_id)
+    assert [chapter.card_id for chapter in chapters] == shown
+    assert chapters[1].at_ms - chapters[0].at_ms == 10_000
     assert msgspec.json.decode(msgspec.json.encode(told.events), type=tuple[Stamped, ...]) == told.events
+
+
+async def test_a_long_evening_is_read_page_by_page_and_nothing_of_it_is_lost(world: World) -> None:
+    show = await world.show()
+    card = await world.card(show.show_id)
+    for number in range(3):
+        await world.do(show.show_id, c.Promise(card.card_id, f"promise {number}"))
+        line = _line(number, world.clock.now_ms(), f"line {number}")
+        await world.shows.say_record(show.show_id, [line])
+        await world.shows.news.remember_talk(show.show_id, [line])
+        await world.do(show.show_id, c.PinLine(line.line.line_id))
+    await world.do(show.show_id, c.HideLine("ln_000000000002"))  # on the last page, what it hides on one before
+    whole = (await events_of(world.database, show.show_id)).events
+
+    for rows_max in (1, 2, 3, len(whole) + 1, len(whole) + 2):
+        told, after, pages = [], 0, 0
+        while pages == 0 or after:
+            page = await events_of(world.database, show.show_id, after, rows_max)
+            assert len(page.events) <= rows_max
+            told += page.events
+            after, pages = page.next, pages + 1
+        assert tuple(told) == whole
+    assert b"line 2" not in msgspec.json.encode(whole)
+    assert b"line 1" in msgspec.json.encode(whole)
 
 
 async def test_what_was_hidden_stays_hidden_whenever_it_was(world: World) -> None:

@@ -68,6 +68,9 @@ class SteppedConnection:
     def cursor(self) -> "SteppedCursor":
         return SteppedCursor(self._disk, self._conn.cursor())
 
+    async def execute(self, sql: str, parameters: Any = ()) -> "SteppedCursor":
+        return await self.cursor().execute(sql, parameters)
+
     async def commit(self) -> None:
         await self._disk.pause()
         if self._conn.in_transaction:

@@ -88,6 +88,19 @@ class SeededLoop(asyncio.BaseEventLoop):
     def call_soon_threadsafe(self, *args: Any, **kwargs: Any) -> asyncio.Handle:
         raise AssertionError("the simulation has no threads")
 
+    def run_in_executor(  # type: ignore[override]
+        self, _executor: Any, work: Callable[..., Any], *args: Any
+    ) -> "asyncio.Future[Any]":
+        """What the product does in a thread of its own is one step here, and its answer comes in another."""
+        done = self.create_future()
+
+        def run() -> None:
+            if not done.cancelled():
+                done.set_result(work(*args))
+
+        self.call_soon(run)
+        return done
+
     def _put(self, handle: asyncio.Handle) -> None:
         process: Process = handle._context.get(_PROCESS, self.outside)  # type: ignore[attr-defined]
         if not process.alive:

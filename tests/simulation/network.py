@@ -31,6 +31,13 @@ _ASKS_TIME = {RESERVE: 2, OPEN_SHOW: 1, CLAIM: 0, INSTALL: 1}
 _ASKED = re.compile(rb"\b(?:redis\.)?call\('TIME'\)")
 _IS_TOLD = b"redis.call('HMGET', 'simulation:time', 's', 'us')"
 
+# What happens at the same instant happens in any order, and messages on one line do not.
+_APART_S = 1e-6
+
+# What it says of its log; there is none, since what a history is about is not on a disk.
+_SYNCS = b"return {'appendonly', 'yes', 'appendfsync', 'always'}"
+_SYNCS_NOT = b"return {'appendonly', 'yes', 'appendfsync', 'everysec'}"
+
 
 @dataclass(frozen=True)
 class Weather:
@@ -74,6 +81,7 @@ class Server:
         self._bodies = {script.body: _simulated(script) for script in _ASKS_TIME}
         self._shas = {script.sha: _sha(_simulated(script)) for script in _ASKS_TIME}
         self.clock_step_s = 0.0  # its machine's clock was set by so much
+        self.syncs = False  # it says that it syncs each write before it answers
         self.watch: Callable[[list[bytes], Any], None] = lambda _command, _answer: None
         self.now: Callable[[], float] = lambda: 0.0
 
@@ -114,6 +122,8 @@ class Server:
             return [name, self._shas[command[1]], *command[2:]]
         if name == b"EVAL" and command[1] in self._bodies:
             return [name, self._bodies[command[1]], *command[2:]]
+        if name == b"CONFIG" and command[2] == b"append*":
+            return [b"EVAL", _SYNCS if self.syncs else _SYNCS_NOT, b"0"]
         return command
 
     def _exchange(self, message: bytes, answers_due: int) -> tuple[bytes, list[Any]]:
@@ -152,6 +162,12 @@ class Network:
             return self.chance.uniform(0.05, 3.0)
         return self.chance.uniform(0.0002, 0.003)
 
+    def cut_all(self) -> None:
+        """The server died: no line of it is heard of any more, and what was on its way to it is lost."""
+        for line in self.lines:
+            line.cut()
+        self.lines.clear()
+
     def later(self, seconds: float, callback: Callable[..., None], *args: Any) -> None:
         """Of the world, not of a process: it happens whoever dies meanwhile."""
         self.loop.call_later(seconds, callback, *args, context=self.loop.outside.context)
@@ -167,7 +183,11 @@ class Line:
         self._open = True
         self._last_out = 0.0  # a line keeps its order in both directions
         self._last_in = 0.0
+        # What did not come through, one way or the other, is followed by nothing on this line.
+        self._loses_all = self._silent = False
         process.on_death.append(self.close)
+        self._is_cut = False
+        network.lines.append(self)
 
     # --- what redis-py calls ----------------------------------------------------------------------------------------
 
@@ -179,12 +199,14 @@ class Line:
         if not self._open:
             raise ConnectionResetError("this line is broken")
         now, fate = net.loop.time(), net.chance.random() if not weather.calm else 1.0
-        self._last_out = arrives = max(self._last_out, now + net.delay())
-        if net.away_until > arrives or fate < weather.lost:
+        self._last_out = arrives = max(self._last_out + _APART_S, now + net.delay())
+        if net.away_until > arrives or self._loses_all or fate < weather.lost:
+            self._loses_all = True
             net.later(arrives - now, self._break)
             return
         fate -= weather.lost
         if fate < weather.late:  # it stays in somebody's buffers, and whoever sent it gives up
+            self._loses_all = True
             net.later(net.chance.uniform(0.5, 9.0), self._arrive, message, "unheard")
             net.later(arrives - now, self._break)
             return
@@ -210,6 +232,8 @@ class Line:
 
     def _arrive(self, message: bytes, how: str) -> None:
         net = self._network
+        if self._is_cut:
+            return
         if net.away_until > net.loop.time():
             self._break()
             return
@@ -221,10 +245,16 @@ class Line:
             answer = again if net.chance.random() < 0.5 else answer
         if how == "answer_lost":
             self._break()
-        elif how not in ("silent", "unheard"):
+        elif how == "silent":
+            self._silent = True
+        elif how != "unheard" and not self._silent:
             now = net.loop.time()
-            self._last_in = arrives = max(self._last_in, now + net.delay())
+            self._last_in = arrives = max(self._last_in + _APART_S, now + net.delay())
             net.later(arrives - now, self._hear, answer)
+
+    def cut(self) -> None:
+        self._is_cut = True
+        self._break()
 
     def _hear(self, answer: bytes) -> None:
         if self._open and self._process.alive:

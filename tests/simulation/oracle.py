@@ -9,20 +9,20 @@ nor jumps. It reads the batches as `engine.py` writes them: a verb that is added
 import copy
 import functools
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgpack
 import msgspec
 
 from livecommerce.errors import R
-from livecommerce.reservations import answers, keys, verbs
+from livecommerce.reservations import answers, draw, keys, verbs
 from livecommerce.reservations.engine import LIMIT_BY
 from livecommerce.reservations.evidence import WAIT_UNKNOWN
 from livecommerce.reservations.memory import Testimony
 from livecommerce.reservations.model import Model, ModelDeal, ModelHold, No
 from livecommerce.reservations.relay_format import AT, CHARGED, DUE, STATE, TICKET, WAIT, N, lines_of, record
-from livecommerce.reservations.states import LIVE, DealState, Move, State
+from livecommerce.reservations.states import LIVE, DealState, DrawPhase, Move, State
 from tests.simulation.network import SCRIPT_OF
 
 STEP_MS_MAX = 2000
@@ -67,13 +67,20 @@ class Oracle:
         self._paused = False
         self._fence = Fence(0)
         self._last_ms = 0
-        self._truth = Model(0)  # as it was when history was lost
+        self._truth, self._truth_at_ms = Model(0), 0  # as it was when history was lost, and when its clock stood there
         self.is_undetected = False
         # Testimony of one rebuild → hold → (state, ticket) as living processes told it.
         self._heard: dict[bytes, dict[tuple[str, str], set[tuple[int, int]]]] = {}
         # Holds that a rebuild could not keep: no ledger and nobody alive knew of them, or their time or unit was gone.
         self.not_kept: set[tuple[str, str]] = set()
-        self.rebuilds = self.proved = 0
+        # The seed and the salt by which a deal is drawn.
+        self.secret_of: Callable[[str], tuple[str, str]] = lambda _deal_id: (DRAW_SEED, DRAW_SALT)
+        self._judges = _JUDGES | {
+            verbs.DRAW: lambda model, request, said: _draw(model, request, said, self.secret_of(request[0].decode()))
+        }
+        # Holds (and their tickets) that were told as committed in SQL: no process need live to tell of them.
+        self.promised: Callable[[], Mapping[tuple[str, str], int]] = dict
+        self.rebuilds = self.proved = self.kept = 0
         self.calls = 0
         self.digest = hashlib.sha256()
         self.latest_ms = 0
@@ -92,7 +99,7 @@ class Oracle:
     def lost(self, left: "Remembered | None" = None) -> None:
         """The server lost everything, or what came after `left`."""
         if self.model is not None and not self._paused:
-            self._truth = copy.deepcopy(self.model)
+            self._truth, self._truth_at_ms = copy.deepcopy(self.model), self._last_ms
         self.model, self._paused, self._fence, self._last_ms = copy.deepcopy(left) or (None, False, Fence(0), 0)
         self.is_undetected = left is not None
 
@@ -103,9 +110,12 @@ class Oracle:
                  if name in ("deals", "rids", "viewers", "moves")}  # fmt: skip
         new = books_as_model(_pairs(read(self._meta)), books)
         heard = self._heard.get(keys.testimony(self._show_id, generation).encode(), {})
+        promised = self.promised()
         for key, hold in self._truth.holds.items():
-            if (hold.state, hold.ticket) in heard.get(key, ()):
-                self._none_forgotten(new, key, hold)
+            if promised.get(key) == hold.ticket:
+                self.kept += self._none_forgotten(new, key, hold)
+            elif (hold.state, hold.ticket) in heard.get(key, ()):
+                self.proved += self._none_forgotten(new, key, hold)
         forgotten = self._truth.holds.keys() - new.holds.keys()
         _must(not forgotten & heard.keys(), "somebody alive told of a hold, and it is forgotten")
         ended = {key for key, hold in new.holds.items() if hold.state not in LIVE and hold.state != State.CONFIRMED}
@@ -116,15 +126,22 @@ class Oracle:
         self.rebuilds += 1
         self.digest.update(repr(sorted(new.holds.items())).encode())
 
-    def _none_forgotten(self, new: Model, key: tuple[str, str], was: ModelHold) -> None:
-        """Units may be short only where a hold lives again whose end nobody could prove, or that began since."""
-        if was.state != State.HELD or was.due <= new.now:
-            return
-        self.proved += 1
+    def _none_forgotten(self, new: Model, key: tuple[str, str], was: ModelHold) -> bool:
+        """True where it could have been forgotten. Units may be short only where a hold lives again whose end nobody
+        could prove, or that began since."""
+        # Its end as it was told, by the server's time; the clock of the books may have gone back since.
+        promised_ms = self._truth_at_ms + was.due - self._truth.now
+        # Where nobody noticed the loss at once, the time of those who were told goes on while others are served.
+        if was.state != State.HELD or was.due <= new.now or promised_ms <= self._last_ms:
+            return False
+        if self.model is not None and (since := self.model.holds.get(key)) is not None and since.state > State.HELD:
+            return False  # it went on in what is left of history, and SQL may have judged it by now
         now = new.holds.get(key)
         if now is not None and (now.state in LIVE or now.state == State.CONFIRMED):
-            _must(now.ticket == was.ticket and now.due >= was.due, f"{key} was {was} and lives again as {now}")
-            return
+            no_earlier = now.due >= was.due or self._now_ms() + now.due - new.now >= promised_ms
+            no_earlier = no_earlier or now.state == State.CONFIRMED  # that does not end
+            _must(now.ticket == was.ticket and no_earlier, f"{key} was {was} and lives again as {now}")
+            return True
         ghosts = {
             deal_id
             for other, hold in new.holds.items()
@@ -134,11 +151,12 @@ class Oracle:
         }
         ended = now is not None and any(deal_id in ghosts for deal_id, _ in was.lines)
         _must(ended, f"{key} was proved to be {was}, and is {now}")
+        return True
 
     def watch(self, command: list[bytes], answer: Any) -> None:
         if command[0] == b"LRANGE" and command[1].startswith(self._testimony):
             self._hear(command[1], answer)
-        if command[0] not in (b"EVALSHA", b"EVAL") or command[3] != self._meta:
+        if command[0] not in (b"EVALSHA", b"EVAL") or command[1] not in SCRIPT_OF or command[3] != self._meta:
             return
         if isinstance(answer, Exception):
             if "NOSCRIPT" not in str(answer):
@@ -180,7 +198,7 @@ class Oracle:
         self._turn(model, clk)
         due = {key: hold.due for key, hold in model.holds.items() if hold.state in (State.HELD, State.OFFERED)}
         spoken_of = [
-            _JUDGES[request[0]](model, request[1:], said) for request, said in zip(requests, answers, strict=True)
+            self._judges[request[0]](model, request[1:], said) for request, said in zip(requests, answers, strict=True)
         ]
         model.end_of_call()
         for key, said in filter(None, spoken_of):
@@ -194,7 +212,7 @@ class Oracle:
         self.digest.update(repr((requests, answers, clk)).encode())
 
     def _opened(self, epoch: bytes, limit: bytes, answer: bytes) -> None:
-        if self.model is None and epoch:
+        if self.model is None and epoch and answer:
             self.model, self._last_ms = Model(0), self._now_ms()
             self._fence = Fence(self._seq())
         _must(bool(answer) == (self.model is not None), "a show's books were made, or not, against what was asked")
@@ -289,16 +307,58 @@ def _heartbeat(model: Model, _request: Answer, said: Answer) -> Told:
 def _put_deal(model: Model, request: Answer, said: Answer) -> Told:
     deal_id, move, units, limit, hold_ms, pay_ms, status, _opens, _closes, _level, rule, *limits = request
     limit_by, address_cap, hold_cap_ms, *drawn = limits
-    _must(not any(drawn), "no deal of these shops is drawn")
     deal = ModelDeal(
-        units, limit, hold_ms, pay_ms, DealState(status), rule == 1, 0, LIMIT_BY[limit_by], address_cap,
-        hold_cap_ms,
+        units, limit, hold_ms, pay_ms, DealState(status), rule == 1, 0, LIMIT_BY[limit_by], address_cap, hold_cap_ms,
+        DrawPhase.ENTERING if any(drawn) else DrawPhase.NONE,
     )  # fmt: skip
     return _judged(lambda: model.put_deal(deal_id.decode(), deal, move.decode()), said, None)
 
 
-def _of_a_draw(_model: Model, request: Answer, _said: Answer) -> Told:
-    raise Breach(f"no deal of these shops is drawn, and this was asked: {request}")
+# What a draw is made with, unless its window opened anew. Nobody in a history knows them but who draws.
+DRAW_SEED, DRAW_SALT = "5eed" * 16, "5a17" * 16
+
+
+def _end_window(model: Model, request: Answer, said: Answer) -> Told:
+    deal_id = request[0].decode()
+
+    def ask() -> None:
+        _same_draw(model.end_window(deal_id), said)
+
+    return _judged(ask, said, None)
+
+
+def _draw(model: Model, request: Answer, said: Answer, secret: tuple[str, str] = (DRAW_SEED, DRAW_SALT)) -> Told:
+    """Whoever draws, and however many of them died at it: the places are given in the order that the seed fixed when
+    the last one had entered, each once."""
+    deal_id, root, before, *part = request
+    name = deal_id.decode()
+
+    def ask() -> None:
+        deal = model.deals[name]
+        if len(said) > 7:
+            _must(deal.draw == DrawPhase.DRAWING and deal.drawn == before, f"{name} was drawn {before} of {deal}")
+            named = [tuple(key.decode().rsplit("/", 1)) for key in part]
+            true_root, order = _order(deal, *secret)
+            _must(root.decode() == true_root, f"{name} is drawn under a root that its entrants do not have")
+            _must(named == order[before : before + len(named)], f"{name} gives places to {named}, due is {order}")
+            model.give_places(name, order[before : before + len(named)])
+        else:
+            _must(deal.draw != DrawPhase.DRAWING or deal.drawn != before, f"{name}: nobody was given a place")
+        _same_draw(deal, said)
+
+    return _judged(ask, said, None)
+
+
+def _order(deal: ModelDeal, seed: str, salt: str) -> tuple[str, list[tuple[str, str]]]:
+    """Root, and everybody who was in the draw when its window ended, in the order in which they are served."""
+    entrants = {ticket: viewer_id for ticket, (viewer_id, _) in deal.entered.items()}
+    root, order = draw.root_and_order(seed, salt, entrants)
+    return root, [deal.entered[ticket] for ticket in order]
+
+
+def _same_draw(deal: ModelDeal, said: Answer) -> None:
+    there = (int(deal.draw), len(deal.entered), deal.base, deal.drawn, deal.in_line)
+    _must(tuple(said[1:6]) == there, f"a draw stands at {said[1:6]}, in the model at {there}")
 
 
 def _take_out(model: Model, request: Answer, said: Answer) -> Told:
@@ -345,8 +405,8 @@ _JUDGES: dict[int, Callable[[Model, Answer, Answer], Told]] = {
     verbs.TAKE_OUT: _take_out,
     verbs.KEEP: _of_hold(lambda model, key, rest: model.keep(key, rest[0])),
     verbs.REPLACE: _replace,
-    verbs.END_WINDOW: _of_a_draw,
-    verbs.DRAW: _of_a_draw,
+    verbs.END_WINDOW: _end_window,
+    verbs.DRAW: _draw,
 }
 
 
@@ -373,13 +433,18 @@ def books_as_model(meta: dict[bytes, Any], books: dict[str, dict[bytes, Any]]) -
     levels = {}
     for name, raw in books["deals"].items():
         status, quota, available, held, paying, sold, waiting, limit, hold_ms, pay_ms, *more = _unpacked(raw)
-        _opens, _closes, _taken, _level, rule, _owed, by, address_cap, hold_cap_ms, *_drawn = more
+        _opens, _closes, _taken, _level, rule, _owed, by, address_cap, hold_cap_ms, *drawn = more
         levels[name.decode()] = available, held, paying, sold, waiting
         _must(available + held + paying + sold == quota, f"{name!r} was made anew as {_unpacked(raw)}")
-        model.deals[name.decode()] = ModelDeal(
+        deal = model.deals[name.decode()] = ModelDeal(
             quota, limit, hold_ms, pay_ms, DealState(status), rule == 1, available, LIMIT_BY[by], address_cap,
             hold_cap_ms,
         )  # fmt: skip
+        if drawn and drawn[0]:
+            phase, entrants, deal.base, deal.drawn, deal.in_line, _root = drawn[0]
+            _must(phase != DrawPhase.DRAWING, f"{name!r} was made anew in the middle of its draw")
+            deal.draw = DrawPhase(phase)
+            deal.entered = dict.fromkeys(range(entrants), ("", ""))  # who they were is told by nobody any more
     for name, raw in books["rids"].items():
         viewer_id, _, rid = name.decode().rpartition("/")
         model.holds[viewer_id, rid] = _hold_as_model(viewer_id, record(raw))

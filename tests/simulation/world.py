@@ -25,15 +25,19 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 import livecommerce.ids as ids
+import livecommerce.reservations.drawing as drawing
 from livecommerce.background.holds import Heartbeats
 from livecommerce.errors import R, Refused
 from livecommerce.people.identity import ViewerIdentity
-from livecommerce.protocol.facts import Hold
+from livecommerce.protocol.facts import Hold, HoldLevel
 from livecommerce.reservations import DealStock, ReservationEngine, keys
+from livecommerce.reservations.batcher import BATCH_MAX
+from livecommerce.reservations.states import DrawPhase
+from livecommerce.reservations.tokens import LEVELS, read, token_key
 from livecommerce.settings import Settings, read_settings
 from tests.simulation.loop import Process, SeededLoop, Stuck
 from tests.simulation.network import START_S, Network, Server, Weather, connection_class
-from tests.simulation.oracle import Breach, Oracle, same_books
+from tests.simulation.oracle import DRAW_SALT, DRAW_SEED, Breach, Oracle, same_books
 
 T = TypeVar("T")
 
@@ -92,10 +96,12 @@ class Instance:
         world = self.world
         self.redis = world.new_redis()
         self.engine = ReservationEngine(self.redis, world.settings, world.clock)
+        self.engine._batcher.batch_max = world.batch_max  # type: ignore[union-attr]  # one server: one batcher
         await self.engine.start()
         if self.role == "worker":
             self.repeat("heartbeat", Heartbeats(self.engine, world.clock).beat_due, 0.25)
             self.repeat("unpaid", self._free_what_was_not_paid, 1.0)
+            self.repeat("draws", self.draw_what_is_due, 0.5)
 
     def repeat(self, name: str, call: Callable[[], Awaitable[Any]], seconds: float) -> None:
         """A duty, as the worker does it: again and again, whatever it was refused for."""
@@ -113,6 +119,13 @@ class Instance:
         for viewer_id, rid in await self.engine.paying_past_due(SHOW):
             await self.engine.free(SHOW, viewer_id, rid, "expired")
 
+    async def draw_what_is_due(self) -> None:
+        world = self.world
+        for deal_id, ends_s in world.windows.items():
+            if ends_s <= world.loop.time():
+                with contextlib.suppress(Refused):
+                    await world.draw(self, deal_id)
+
     async def aclose(self) -> None:
         await self.engine.aclose()
 
@@ -128,6 +141,8 @@ class World:
     def __init__(self, seed: int, server: Server) -> None:
         self.seed = seed
         self.chance = random.Random(seed)
+        # So few people never fill a call of 64. Where one or two do, the next is on its way beside it.
+        self.batch_max = (BATCH_MAX, 2, 1)[seed // 2 % 3]
         self.loop = SeededLoop(self.chance)
         self.settings: Settings = SETTINGS
         self.clock = SimulatedClock(self.loop)
@@ -135,6 +150,7 @@ class World:
         self.weather = self._weather()
         self.server = server
         server.clock_step_s, server.now = 0.0, self.loop.time
+        server.syncs = self.chance.random() < 0.5
         self.network = Network(self.loop, self.chance, server, Weather())
         self.connection_class = connection_class(self.network)
         self.oracle = Oracle(SHOW, server.ask, server.now_ms, on_time=self.weather.calm)
@@ -143,6 +159,11 @@ class World:
         self.dead: list[str] = []
         self.failures: list[BaseException] = []
         self.told: dict[tuple[str, str], Hold] = {}
+        self._tickets: dict[tuple[str, str], set[int]] = {}  # of holds that were in a draw
+        self._token_key = token_key(self.settings.secret)
+        # Deals that are drawn, and when their window ends; and what each deal's "held" promises.
+        self.windows: dict[str, float] = {}
+        self.levels: dict[str, HoldLevel] = {}
         self.buried = False
 
     def _weather(self) -> Weather:
@@ -156,7 +177,7 @@ class World:
     # --- the run ----------------------------------------------------------------------------------------------------
 
     def run(self) -> History:
-        with _drawn(self.seed, self.clock):
+        with _drawn(self.seed, self.clock), _small_parts():
             self.server.ask("FLUSHALL")
             self.server.ask("SCRIPT", "FLUSH")  # or the first history of a run would be another one
             main = self.loop.run_in(self.loop.outside, self._live())
@@ -286,7 +307,10 @@ class World:
             await self.chance.choice(self.ills())()
 
     def ills(self) -> list[Callable[[], Awaitable[None]]]:
-        return [self._kill, self._kill, self._stop_gently, self._server_away, self._step_the_servers_clock]
+        return [
+            self._kill, self._kill, self._stop_gently, self._server_away, self.server_restarts,
+            self._step_the_servers_clock,
+        ]  # fmt: skip
 
     async def _kill(self) -> None:
         if not self.instances:
@@ -317,6 +341,13 @@ class World:
         self.happened["away"] += 1
         self.network.away_until = self.loop.time() + self.chance.uniform(0.1, 4.0)
 
+    async def server_restarts(self) -> None:
+        """Killed, and started with all that it had: every line is cut, and it knows no script any more."""
+        self.happened["restarted"] += 1
+        self.network.cut_all()
+        self.server.ask("SCRIPT", "FLUSH")
+        self.network.away_until = self.loop.time() + self.chance.uniform(0.1, 2.0)
+
     async def _step_the_servers_clock(self) -> None:
         self.happened["clock_step"] += 1
         self.server.clock_step_s = self.chance.choice((-3600.0, 0.0, 3600.0, 1.5, -0.5))
@@ -333,7 +364,26 @@ class World:
         web = self.instances[0]
         await self.call(web, lambda each: each.engine.open_show(SHOW, show_limit))
         for deal_id in self.DEALS:
-            await self.call(web, lambda each, deal_id=deal_id: each.engine.put_deal(SHOW, self.deal(deal_id)))
+            if self.chance.random() < 0.25:
+                self.windows[deal_id] = self.chance.uniform(0.5, 5.0)
+            await self._put_at_a_level_that_is_offered(web, deal_id)
+
+    async def _put_at_a_level_that_is_offered(self, web: Instance, deal_id: str) -> None:
+        """`fsync` where this server syncs, nowhere else; `ledger` nowhere, since these processes have none."""
+        wanted: HoldLevel = self.chance.choice(("soft", "soft", "fsync", "ledger"))
+        self.levels[deal_id] = wanted
+        offered = wanted == "soft" or (wanted == "fsync" and self.server.syncs)
+        try:
+            await self.call(web, lambda each: each.engine.put_deal(SHOW, self.deal(deal_id)))
+        except Refused as refused:
+            if offered or refused.why is not R.MALFORMED:
+                raise
+            self.happened["level_not_offered"] += 1
+            self.levels[deal_id] = "soft"
+            await self.call(web, lambda each: each.engine.put_deal(SHOW, self.deal(deal_id)))
+            return
+        if not offered:
+            raise Breach(f"{deal_id} was opened at level {wanted}, which nobody can keep here")
 
     def _more_rules(self) -> tuple[dict[str, dict[str, Any]], int | None]:
         """Whom the deals count beyond the guest, for what address and time; and the show's limit. Most have none."""
@@ -353,7 +403,7 @@ class World:
         units = self.quotas[deal_id] if units is None else units
         return DealStock(
             deal_id, units, self.limit, HOLD_MS, PAY_MS, "open", move_id=move, head_wants_more=self.rules[deal_id],
-            **self.more_rules[deal_id],
+            level=self.levels[deal_id], drawn=deal_id in self.windows, **self.more_rules[deal_id],
         )  # type: ignore[arg-type]  # fmt: skip
 
     async def person(self, number: int) -> None:
@@ -431,11 +481,36 @@ class World:
         """An accepted rid always is the same hold, whoever asks and wherever."""
         if not isinstance(answer, Hold):
             return
+        key = viewer_id, rid
         self.happened[answer.state] += 1
-        before = self.told.setdefault((viewer_id, rid), answer)
-        same = (before.ticket, before.lines) == (answer.ticket, answer.lines)
-        if not same:
+        before = self.told.setdefault(key, answer)
+        same_ticket = before.ticket == answer.ticket
+        if any(line.deal_id in self.windows for line in answer.lines):
+            # A hold of a draw has the ticket of its arrival, and from the draw on the one that was drawn.
+            tickets = self._tickets.setdefault(key, set())
+            tickets.add(answer.ticket)
+            first_is_told = answer.state != "entered" or answer.ticket == min(tickets)
+            same_ticket = len(tickets) <= 2 and first_is_told
+        if not same_ticket or before.lines != answer.lines:
             raise Breach(f"{viewer_id}/{rid} was told {before} and then {answer}")
+        if answer.token:
+            self._promised(viewer_id, answer)
+
+    def _promised(self, viewer_id: str, hold: Hold) -> None:
+        """The signed token says what the answer says, at the level of its weakest line."""
+        promise = read(self._token_key, hold.token)
+        lines = tuple((line.deal_id, line.qty) for line in hold.lines)
+        level = min((self.levels.get(deal_id, "soft") for deal_id, _ in lines), key=LEVELS.index)
+        told = promise and (promise.viewer_id, promise.rid, promise.ticket, promise.lines, promise.level)
+        if told != (viewer_id, hold.rid, hold.ticket, lines, level):
+            raise Breach(f"{hold} carries the token {promise}; its level is {level}")
+        self.happened[f"held_at_{level}"] += 1
+
+    async def draw(self, each: Any, deal_id: str) -> None:
+        """The window is over: as the worker says so, or a host who does not wait; anybody may, at once and again."""
+        made = await each.engine.draw(SHOW, deal_id, DRAW_SEED, DRAW_SALT)
+        if made.phase == DrawPhase.DRAWN and made.entrants:
+            self.happened["drawn"] += 1
 
     async def merchant(self) -> None:
         """Adds units, closes deals and opens them again; a move that was told before is told again."""
@@ -456,6 +531,7 @@ class World:
                 lambda each: each.engine.set_deal_status(SHOW, deal_id, status),
                 lambda each: each.engine.set_deal_status(SHOW, deal_id, "open"),
                 lambda each: each.engine.take_out(SHOW, deal_id, away, 1),
+                lambda each: self.draw(each, deal_id),
             ]
         )
 
@@ -466,13 +542,26 @@ class World:
         until, under_way = self.loop.time() + QUIET_SECONDS, True
         while under_way:
             await asyncio.sleep(1.0)
-            _, levels = await self.call(web, lambda each: each.engine.levels(SHOW))
-            under_way = any(level.held or level.paying for level in levels.values())
+            levels: Any = "not told"
+            with contextlib.suppress(Refused):  # its line broke before the calm, and it finds out now
+                _, levels = await self.call(web, lambda each: each.engine.levels(SHOW))
+                under_way = any(level.held or level.paying for level in levels.values())
             if under_way and self.loop.time() > until:
                 raise Breach(f"it never comes to rest: {levels}")
         assert self.oracle.model is not None
         flat = self.server.ask("HGETALL", keys.rids(SHOW))
         same_books(self.oracle.model, dict(zip(flat[::2], flat[1::2], strict=True)))
+
+
+@contextlib.contextmanager
+def _small_parts() -> Iterator[None]:
+    """A draw among five people goes in several parts too."""
+    kept = drawing._DRAWN_PER_CALL, drawing._ENTRANTS_PER_PAGE
+    drawing._DRAWN_PER_CALL, drawing._ENTRANTS_PER_PAGE = 2, 3
+    try:
+        yield
+    finally:
+        drawing._DRAWN_PER_CALL, drawing._ENTRANTS_PER_PAGE = kept
 
 
 @contextlib.contextmanager

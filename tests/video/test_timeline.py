@@ -140,3 +140,18 @@ def test_whatever_was_filmed_parts_add_up_to_segments_and_what_was_told_stays(ro
     for segment in timeline.segments:
         assert len({part.epoch for part in segment.parts}) == 1
         assert sum(part.duration_ms for part in segment.parts[:-1]) < max(SEGMENT_MS_MAX, SEGMENT_MS) + 1
+
+
+def test_an_instant_lies_where_the_player_is_then_and_a_gap_where_it_goes_on() -> None:
+    timeline = Timeline()
+    assert timeline.placer()(0) is None
+    timeline.add(EpochBegins(0, 10_000.0, 10, "avc1"))
+    for number in range(4):
+        timeline.add(FragmentAdded(0, number, 1, number * 1000.0, 1000.0, alone=True))
+    timeline.add(EpochBegins(1, 60_000.0, 10, "avc1"))
+    timeline.add(FragmentAdded(1, 0, 1, 0.0, 1000.0, alone=True))
+
+    place = timeline.placer()
+    wanted = {9_999: None, 10_000: 0.0, 13_500: 3500.0, 14_000: 4000.0, 40_000: 4000.0, 60_000: 4000.0, 60_500: 4500.0}
+    assert {at: place(at) for at in wanted} == wanted
+    assert place(61_000) is None

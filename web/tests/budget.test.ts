@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { build, type Manifest } from "vite";
 
 const KB = 1024;
@@ -12,11 +12,14 @@ const out = mkdtempSync(join(tmpdir(), "web-budget-"));
 let manifest: Manifest;
 
 beforeAll(async () => {
+  // As it is shipped: under the tests' own NODE_ENV every element would carry its file and line.
+  vi.stubEnv("NODE_ENV", "production");
   const root = fileURLToPath(new URL("..", import.meta.url));
   await build({ root, configFile: join(root, "vite.config.ts"), logLevel: "error", build: { outDir: out, emptyOutDir: true } });
   manifest = JSON.parse(readFileSync(join(out, ".vite/manifest.json"), "utf8")) as Manifest;
 }, 60_000);
 
+afterAll(() => vi.unstubAllEnvs());
 afterAll(() => rmSync(out, { recursive: true, force: true }));
 
 /** An entry's own files and those it imports at once; not what it fetches later. */

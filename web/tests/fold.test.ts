@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { cardById, dealOf, EMPTY, fold, foldStamped, LINES_KEPT_MAX, liveHolds, numbersOf, release, type RoomState } from "../src/shared/fold";
-import type { OrderFacts, ShowEvent, Welcome } from "../src/shared/protocol";
+import { CAPTIONS_KEPT_MAX, cardById, COUNTDOWN_SEEN_MS, dealOf, EMPTY, fold, foldStamped, LINES_KEPT_MAX, liveHolds, numbersOf, release, type RoomState } from "../src/shared/fold";
+import type { OrderFacts, ShowEvent, ShowFacts, Stamped, Welcome } from "../src/shared/protocol";
 import { aCard, aDeal, aHold, aLine, anOrder, aShow, aSnapshot, aWelcome } from "./facts";
 
 const welcomed = fold(EMPTY, aWelcome({ snapshot: aSnapshot({ cards: [aCard()] }) }));
@@ -98,9 +98,27 @@ describe("events of the show", () => {
     state = after(after(state, { kind: "question_changed", question }), { kind: "question_changed", question: { ...question, votes: 5 } });
     expect(state.questions.map((one) => one.votes)).toEqual([5]);
     expect(after(state, { kind: "room_rules", slow_seconds: 10, members_only: true })).toMatchObject({ slowSeconds: 10, membersOnly: true });
-    const slate = after(state, { kind: "show_changed", show: aShow({ status: "interrupted" }), reason: "phone call" });
-    expect(slate.note).toBe("phone call");
-    expect(after(slate, { kind: "show_changed", show: aShow(), reason: "" }).note).toBe("");
+  });
+
+  test("the words of a slate stay with it, and another slate begins without", () => {
+    const by = (number: number, who: "host" | "camera", more = {}): ShowFacts =>
+      aShow({
+        status: "interrupted",
+        interruption: { number, by: who, began_at_ms: 1, ended_at_ms: null, waived: false, lengthened_ms: 0 },
+        ...more,
+      });
+    const changed = (now: RoomState, show: ShowFacts) => after(now, { kind: "show_changed", show, reason: "any" });
+    const begun = changed(welcomed, by(1, "host"));
+    expect(begun.note).toBe("");
+    const slate = after(begun, { kind: "note", text: "phone call" });
+    expect(changed(slate, by(1, "host", { title: "Another title" })).note).toBe("phone call");
+    expect(changed(slate, aShow()).note).toBe("");
+    expect(changed(slate, by(2, "host")).note).toBe("");
+    expect(changed(after(changed(welcomed, by(1, "camera")), { kind: "note", text: "x" }), by(1, "host")).note).toBe("");
+  });
+
+  test("lengthened reservations change nothing of the room: each holder hears her own", () => {
+    expect(after(welcomed, { kind: "holds_lengthened", number: 1, break_ms: 5000 }).holds).toBe(welcomed.holds);
   });
 });
 
@@ -111,19 +129,74 @@ describe("a picture that lags", () => {
     const waiting = fold(welcomed, shown, true);
     expect(waiting.onAir).toBe("");
     expect(cardById(waiting, "b")).not.toBeNull();
-    expect(release(waiting, 4000)).toBe(waiting);
-    expect(release(waiting, 4950).onAir).toBe("b");
+    expect(release(waiting, 4000, 4000)).toBe(waiting);
+    expect(release(waiting, 4950, 4950).onAir).toBe("b");
+  });
+
+  const soon = { ...aCard({ card_id: "b" }), deals: [aDeal({ deal_id: "d2", status: "draft" })] };
+  const counting = (opensAtMs: number) => {
+    const shownB = fold(welcomed, { t: "state", epoch: "e", events: [{ offset: 1, at_ms: 5000, event: { kind: "card_shown", card: soon } }] }, true);
+    return fold(shownB, { t: "state", epoch: "e", events: [{ offset: 2, at_ms: 5000, event: { kind: "deal_announced", deal_id: "d2", opens_at_ms: opensAtMs, draw: null } }] }, true);
+  };
+
+  test("a card that counts down is seen five seconds before it opens, however late her picture is", () => {
+    const state = counting(15_000);
+    expect(release(state, 3000, 15_000 - COUNTDOWN_SEEN_MS - 1)).toBe(state);
+    expect(release(state, 3000, 15_000 - COUNTDOWN_SEEN_MS).onAir).toBe("b");
+    expect(release(state, 5000, 5000).onAir).toBe("b"); // and with its picture, where that comes first
+  });
+
+  test("a card that opened without a countdown comes with its picture", () => {
+    const opened = fold(fold(welcomed, { t: "state", epoch: "e", events: [{ offset: 1, at_ms: 5000, event: { kind: "card_shown", card: soon } }] }, true), { t: "state", epoch: "e", events: [{ offset: 2, at_ms: 5000, event: { kind: "deal_opened", deal_id: "d2", closes_at_ms: null, draw: null } }] }, true);
+    expect(release(opened, 3000, 9000).onAir).toBe("");
+    expect(release(opened, 5000, 9000).onAir).toBe("b");
+  });
+
+  test("what stood on the picture before a card that came early does not take its place", () => {
+    const first = fold(welcomed, { t: "state", epoch: "e", events: [{ offset: 1, at_ms: 4000, event: { kind: "card_shown", card: aCard({ card_id: "c" }) } }, { offset: 2, at_ms: 4500, event: { kind: "note", text: "later" } }] }, true);
+    const both = fold(first, { t: "state", epoch: "e", events: [{ offset: 3, at_ms: 5000, event: { kind: "card_shown", card: soon } }, { offset: 4, at_ms: 5000, event: { kind: "deal_announced", deal_id: "d2", opens_at_ms: 9000, draw: null } }] }, true);
+    const early = release(both, 1000, 5000);
+    expect([early.onAir, early.note, early.later.length]).toEqual(["b", "", 1]);
+    expect(release(early, 5000, 6000)).toMatchObject({ onAir: "b", note: "later", later: [] });
   });
 
   test("a price that changed while the card waited is not turned back", () => {
     const waiting = fold(welcomed, shown, true);
     const cheaper = after(waiting, { kind: "card_listed", card: aCard({ card_id: "b", title: "Cheaper" }) });
-    expect(cardById(release(cheaper, 6000), "b")?.title).toBe("Cheaper");
+    expect(cardById(release(cheaper, 6000, 6000), "b")?.title).toBe("Cheaper");
   });
 
   test("stock, openings and closings never wait", () => {
     const closed = fold(welcomed, { t: "state", epoch: "e", events: [{ offset: 1, at_ms: 9e9, event: { kind: "deal_closed", deal_id: "d1", reason: "host", pulled: "" } }] }, true);
     expect(dealOf(closed, "d1")?.deal.status).toBe("closed");
+  });
+});
+
+describe("captions", () => {
+  const said = (offset: number, saidAtMs: number, text: string, atMs = 9000) => ({ offset, at_ms: atMs, event: { kind: "caption_said" as const, caption: { caption_id: text, said_at_ms: saidAtMs, text } } });
+  const hidden = (offset: number, id: string) => ({ offset, at_ms: 9500, event: { kind: "caption_hidden" as const, caption_id: id } });
+  const heard = (state: RoomState, ...events: Stamped[]): RoomState => fold(state, { t: "state", epoch: "e", events }, true);
+  const texts = (state: RoomState): string[] => state.captions.map((caption) => caption.text);
+
+  test("come with the picture of the moment at which they were said, not with that of their writing", () => {
+    const state = heard(welcomed, said(1, 6000, "good"), said(2, 8000, "evening"));
+    expect(texts(release(state, 5800, 9000))).toEqual([]);
+    expect(texts(release(state, 6000, 9000))).toEqual(["good"]);
+    expect(texts(release(state, 8000, 9000))).toEqual(["good", "evening"]);
+  });
+
+  test("that a moderator took away are gone, and never come where their picture had not come yet", () => {
+    const state = release(heard(welcomed, said(1, 6000, "wrong"), said(2, 8000, "rude")), 6000, 9000);
+    const without = heard(state, hidden(3, "wrong"), hidden(4, "rude"));
+    expect(texts(without)).toEqual([]);
+    expect(texts(release(without, 9000, 9000))).toEqual([]);
+  });
+
+  test("stand in the order in which they were said, and no more are kept than are of use", () => {
+    const many = Array.from({ length: CAPTIONS_KEPT_MAX + 5 }, (_, place) => said(place + 1, 1000 + place, `c${place}`));
+    const state = release(heard(welcomed, ...many, said(99, 1500, "late")), 99_000, 99_000);
+    expect(state.captions).toHaveLength(CAPTIONS_KEPT_MAX);
+    expect(texts(state).at(-1)).toBe("late");
   });
 });
 

@@ -11,26 +11,55 @@ from livecommerce.errors import R, Refused
 from livecommerce.gateway.api import Call, Table
 from livecommerce.gateway.http.video import address_of, watchable
 from livecommerce.protocol.facts import Line, ShowFacts, Stamped
-from livecommerce.shows import replay
+from livecommerce.shows import captions, replay
+from livecommerce.shows.captions import CaptionTrack
 from livecommerce.shows.replay import LINES_MAX, Chapter
+from livecommerce.shows.state import RecordingState
 from livecommerce.video.screen import Screen
 
 table = Table()
 
 _REFUSES = (R.NOT_FOUND, R.NOT_INVITED, R.BANNED, R.WRONG_STATE)
 _WINDOW_MS_MAX = 600_000
+DAY_MS = 86_400_000
 
 
 class Replay(msgspec.Struct, frozen=True):
-    """A show as it was. `picture`: where its recording is played, "" where nothing was filmed; `begins_at_ms` is the
-    recording's first moment on the events' clock, `length_ms` what can be played."""
+    """A show as it was. `picture`: where its recording is played, "" where nothing was filmed, and `sound` the same
+    without the picture; `begins_at_ms` is the recording's first moment on the events' clock, `length_ms` what can be
+    played. `events` are the first of them: the rest, where `next` is not 0, stand in pages behind it. `removed`: it was
+    filmed, and the shop keeps recordings no longer; cards and talk stay."""
 
     show: ShowFacts
     events: tuple[Stamped, ...]
+    next: int
     chapters: tuple[Chapter, ...]
     picture: str
+    sound: str
     begins_at_ms: float | None
     length_ms: float
+    captions: tuple[CaptionTrack, ...]
+    removed: bool = False
+
+
+class Events(msgspec.Struct, frozen=True):
+    """A page of a show's events; `next` asks for the one behind it, 0: this is the last."""
+
+    events: tuple[Stamped, ...]
+    next: int
+
+
+class RecordingFacts(msgspec.Struct, frozen=True):
+    """A show's recording for staff. `until_ms`: when it will be removed, None where nobody means to (yet)."""
+
+    state: RecordingState
+    bytes: int
+    length_ms: float
+    until_ms: int | None
+
+
+class KeepRecording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    keep: bool
 
 
 class Lines(msgspec.Struct, frozen=True):
@@ -43,26 +72,41 @@ class Lines(msgspec.Struct, frozen=True):
 @table.get("/api/shows/{show_id}/replay", answer=Replay, refuses=_REFUSES)
 async def replay_of_show(call: Call) -> Replay:
     """A show that is over: its events, its chapters, its recording."""
-    facts = await _over(call)
-    told = await replay.events_of(call.parts.database, facts.show_id)
-    screen = await _screen(call, facts.show_id)
+    facts = await over(call)
+    database = call.parts.database
+    told, chapters = await replay.events_of(database, facts.show_id), await replay.chapters_of(database, facts.show_id)
+    removed = await call.parts.shows.recording_of(facts.show_id) == "removed"
+    screen = None if removed else await recording_of(call, facts.show_id)
     if screen is None:
-        return Replay(facts, told.events, told.chapters, "", None, 0)
-    timeline = screen.timeline
+        return Replay(facts, told.events, told.next, chapters, "", "", None, 0, (), removed)
+    timeline, at = screen.timeline, address_of(call, facts)
     return Replay(
         facts,
         told.events,
-        told.chapters,
-        f"{address_of(call, facts)}/replay.m3u8",
+        told.next,
+        chapters,
+        f"{at}/replay.m3u8",
+        f"{at}/sound/replay.m3u8",
         timeline.parts[0].programme_ms,
         timeline.duration_ms,
+        await captions.tracks_of(database, facts.show_id),
     )
+
+
+@table.get("/api/shows/{show_id}/replay/events", answer=Events, refuses=(*_REFUSES, R.MALFORMED))
+async def replay_events(call: Call) -> Events:
+    """Events of a show that is over, page by page: `after` is the `next` of the page before, 0 for the first."""
+    facts, after = await over(call), call.query("after", "0")
+    if not after.isascii() or not after.isdigit() or len(after) > 15:
+        raise Refused(R.MALFORMED, expected="the `next` of the page before as `after`")
+    told = await replay.events_of(call.parts.database, facts.show_id, int(after))
+    return Events(told.events, told.next)
 
 
 @table.get("/api/shows/{show_id}/replay/lines", answer=Lines, refuses=(*_REFUSES, R.MALFORMED))
 async def replay_lines(call: Call) -> Lines:
     """What was said between two instants (`from`, `to`; milliseconds, ten minutes at most)."""
-    facts = await _over(call)
+    facts = await over(call)
     try:
         from_ms, to_ms = int(call.query("from")), int(call.query("to"))
     except ValueError:
@@ -76,13 +120,13 @@ async def replay_lines(call: Call) -> Lines:
 @table.get("/api/shows/{show_id}/chapters.vtt", answer=Response, refuses=_REFUSES)
 async def chapters_file(call: Call) -> Response:
     """The chapters as WebVTT, timed from the recording's beginning."""
-    facts = await _over(call)
-    told = await replay.events_of(call.parts.database, facts.show_id)
-    screen = await _screen(call, facts.show_id)
+    facts = await over(call)
+    chapters = await replay.chapters_of(call.parts.database, facts.show_id)
+    screen = await recording_of(call, facts.show_id)
     if screen is None:
         raise Refused(R.NOT_FOUND, what="recording")
     parts = screen.timeline.parts
-    text = replay.web_vtt(told.chapters, parts[0].programme_ms, parts[-1].programme_ms + parts[-1].duration_ms)
+    text = replay.web_vtt(chapters, parts[0].programme_ms, parts[-1].programme_ms + parts[-1].duration_ms)
     return Response(text, media_type="text/vtt; charset=utf-8")
 
 
@@ -103,7 +147,45 @@ async def recording_file(call: Call) -> Response:
     return FileResponse(path, media_type="video/mp4", filename=f"{show_id}-{epoch}.mp4")
 
 
-async def _over(call: Call) -> ShowFacts:
+@table.get(
+    "/api/staff/shows/{show_id}/recording",
+    auth="staff",
+    roles=("admin", "manager", "advisor"),
+    answer=RecordingFacts,
+    refuses=(R.NOT_FOUND, R.FORBIDDEN),
+)
+async def recording_facts(call: Call) -> RecordingFacts:
+    """What was filmed, how much of the disk it takes, and until when it stays."""
+    show = await call.parts.shows.for_staff(call.the_staff(), call.path("show_id"))
+    return await _facts(call, show.show, show.recording)
+
+
+@table.put(
+    "/api/staff/shows/{show_id}/recording",
+    auth="staff",
+    roles=("admin", "manager", "advisor"),
+    body=KeepRecording,
+    answer=RecordingFacts,
+    refuses=(R.NOT_FOUND, R.FORBIDDEN, R.GONE),
+)
+async def keep_recording(call: Call, body: KeepRecording) -> RecordingFacts:
+    """Keep the recording however old it is, or no longer than others."""
+    staff, show_id = call.the_staff(), call.path("show_id")
+    state = await call.parts.shows.keep_recording(staff, show_id, body.keep)
+    return await _facts(call, (await call.parts.shows.for_staff(staff, show_id)).show, state)
+
+
+async def _facts(call: Call, show: ShowFacts, state: RecordingState) -> RecordingFacts:
+    if state == "removed":
+        return RecordingFacts(state, 0, 0, None)
+    used = await call.parts.studio.used(show.show_id)
+    days = call.parts.settings.video_keep_days
+    ends = days and state == "" and show.ended_at_ms is not None and used.bytes > 0
+    until_ms = show.ended_at_ms + days * DAY_MS if ends and show.ended_at_ms is not None else None
+    return RecordingFacts(state, used.bytes, used.recorded_ms, until_ms)
+
+
+async def over(call: Call) -> ShowFacts:
     """The facts of a show that is over and that the caller could have watched."""
     facts = await watchable(call)
     if facts.status != "ended":
@@ -111,7 +193,7 @@ async def _over(call: Call) -> ShowFacts:
     return facts
 
 
-async def _screen(call: Call, show_id: str) -> Screen | None:
+async def recording_of(call: Call, show_id: str) -> Screen | None:
     """The show's recording, if anything was filmed."""
     try:
         screen = await call.parts.studio.screen(show_id)

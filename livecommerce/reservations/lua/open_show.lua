@@ -1,10 +1,12 @@
 -- Makes the books of a show, once. A show whose books are missing refuses everything: missing means "rebuild", not zero.
 --
--- KEYS[1] meta   HASH of the show
+-- KEYS     1 meta  2 rebuild
 -- ARGV[1] epoch  random word; it changes only when the books are made anew. '' makes none where they are missing
 -- ARGV[2] limit  units of one person in the whole show, 0 for none; '' leaves it as it is
 --
--- Answers the epoch that holds now, '' where there are no books.
+-- Answers the epoch that holds now, '' where there are no books: none were asked for, or a rebuild found them missing
+-- first. From its claim on it alone makes them. It writes down what it decided before it installs, and books that others
+-- made and used meanwhile would be told ends of holds that live.
 
 local epoch = redis.call('HGET', KEYS[1], 'epoch')
 if epoch then
@@ -13,7 +15,7 @@ if epoch then
   end
   return epoch
 end
-if ARGV[1] == '' then
+if ARGV[1] == '' or redis.call('EXISTS', KEYS[2]) == 1 then
   return ''
 end
 

@@ -140,6 +140,7 @@ def test_redis_away_is_told_as_busy_and_nothing_is_lost(runs: dict[str, Ran]) ->
     assert result.counters["refused.409"] > 0
     assert result.facts["lost_holds"] == 0
     assert result.facts["unanswered"] == 0
+    assert result.facts["held_after_cuts"] > 0
 
 
 def test_slow_readers_are_compared_with_a_room_without_them(runs: dict[str, Ran]) -> None:

@@ -5,6 +5,8 @@
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { Desk } from "../console/desk";
+import { Delay } from "../console/live/status";
+import { InterruptionNote } from "../console/interrupted";
 import { TwoStep } from "../console/parts";
 import { currency } from "../console/server";
 import { count, formatLocale, refusalText, t } from "../shared/i18n";
@@ -50,7 +52,7 @@ export function CameraPage({ showId }: { showId: string }): JSX.Element {
       <Viewfinder studio={studio} />
       <header class="camera-top">
         <Air desk={desk} />
-        <LineWords studio={studio} />
+        <LineWords studio={studio} desk={desk} />
       </header>
       <Alerts desk={desk} studio={studio} />
       <section class="camera-bottom">
@@ -113,7 +115,7 @@ function Air({ desk }: { desk: Desk }): JSX.Element {
   );
 }
 
-function LineWords({ studio }: { studio: CameraStudio }): JSX.Element {
+function LineWords({ studio, desk }: { studio: CameraStudio; desk: Desk }): JSX.Element {
   const line = studio.line.value;
   const health = studio.health.value;
   const weak = line.word === "sending" && !!health && health.recorded_ms > 5000 && health.kbps < WEAK_KBPS;
@@ -134,6 +136,7 @@ function LineWords({ studio }: { studio: CameraStudio }): JSX.Element {
         <span class="line-dot" aria-hidden="true" /> {words}
       </span>
       <Microphone studio={studio} />
+      {desk.status.value === "live" && <Delay desk={desk} />}
     </div>
   );
 }
@@ -154,9 +157,12 @@ function Microphone({ studio }: { studio: CameraStudio }): JSX.Element {
 /** Each a sentence that can be said on air. */
 function Alerts({ desk, studio }: { desk: Desk; studio: CameraStudio }): JSX.Element {
   const lowered = studio.lowered.value;
+  const restarts = studio.health.value?.restarts ?? 0;
   const alert = desk.alerts.value.at(-1);
   return (
     <div class="camera-alerts" aria-live="polite">
+      <InterruptionNote desk={desk} class="camera-alert" />
+      {restarts > 0 && <p class="camera-alert">{t("filming.restarted")}</p>}
       {lowered && <p class="camera-alert">{t(`camera.lowered_${lowered}`)}</p>}
       {studio.converted.value && !studio.sending.value && <p class="camera-alert">{t("camera.converted")}</p>}
       {alert && <p class={`camera-alert tone-${alert.tone}`}>{t(alert.says, alert.params)}</p>}

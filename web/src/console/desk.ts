@@ -8,10 +8,11 @@ import { Refusal } from "../shared/api";
 import { EMPTY, fold, numbersOf, withPrivate, type Numbers, type RoomState } from "../shared/fold";
 import { refusalText } from "../shared/i18n";
 import { newId } from "../shared/ids";
-import type { Acted, CardFacts, DealFacts, HostCommand, Level, Line, Presence, PrivateQuestion, ToViewer, TriageCount } from "../shared/protocol";
+import type { Acted, CardFacts, DealFacts, HostCommand, LengthenedTold, Level, Line, PictureDelay, Presence, PrivateQuestion, ToViewer, TriageCount } from "../shared/protocol";
 import { roomUrl, ShowSocket, type LineStatus } from "../shared/socket";
 import { serverClock } from "../shared/time";
 import { orderSpike, stockAlerts, withAlerts, type Alert, type Reading } from "./alerts";
+import type { PictureFacts } from "./interruption";
 import { nextOf, nowOf, previousOf, undoOf, type Shown } from "./rundown";
 import {
   answerPrivately,
@@ -55,11 +56,22 @@ export class Desk {
   /** Who of the staff is in the room, and what they did with the talk, the newest last. */
   readonly here = signal<readonly Presence[]>([]);
   readonly acts = signal<readonly Acted[]>([]);
+  /** How late the viewers see the picture; null before any of them said so. */
+  readonly delay = signal<PictureDelay | null>(null);
+  /** The clock of the picture on this desk; null where there is none. */
+  pictureMs: () => number | null = () => null;
   readonly unanswered = computed(() => this.inbox.value.filter((one) => !one.answer).length);
   readonly orders = signal<readonly OrderRow[]>([]);
   readonly totals = signal<Totals | null>(null);
   readonly alerts = signal<readonly Alert[]>([]);
   readonly toast = signal<Toast | null>(null);
+  /** How the picture does, and what lengthening reservations did last. */
+  readonly picture = signal<PictureFacts | null>(null);
+  readonly lengthened = signal<LengthenedTold | null>(null);
+  /** Units that somebody holds and does not pay for yet, over all deals. */
+  readonly heldUnits = computed(() =>
+    Object.values(this.room.value.levels).reduce((sum, [, held]) => sum + held, 0),
+  );
   readonly shown = signal<ReadonlySet<string>>(new Set());
   readonly last = signal("");
   /** The command that is on its way, by its word, so that a button can say so. */
@@ -122,6 +134,7 @@ export class Desk {
       const show = await showOf(this.showId);
       batch(() => {
         this.show.value = show;
+        this.picture.value = show.picture;
         this.trouble.value = null;
         const seen = show.cards.filter((card) => card.state && card.state !== "planned").map((card) => card.card_id);
         this.shown.value = new Set([...this.shown.value, ...seen]);
@@ -312,9 +325,12 @@ export class Desk {
   }
 
   private hearDesk(message: Extract<ToViewer, { t: "desk" }>): void {
-    const { private: asked, order, acted, here, triage } = message;
+    const { private: asked, order, acted, here, triage, delay, picture, lengthened } = message;
+    if (picture) this.picture.value = { away: picture.away, said: picture.said };
+    if (lengthened) this.lengthened.value = lengthened;
     if (asked) this.inbox.value = withPrivate(this.inbox.value, asked);
     if (here) this.here.value = here;
+    if (delay) this.delay.value = delay.reports > 0 ? delay : null;
     if (acted) this.acts.value = [...this.acts.value, acted].slice(-KEPT_MAX);
     if (triage) {
       this.triage.value = triage;

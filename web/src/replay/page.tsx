@@ -8,24 +8,35 @@ import { useEffect, useMemo, useRef } from "preact/hooks";
 import { api } from "../shared/api";
 import { formatLocale, t } from "../shared/i18n";
 import { money } from "../shared/money";
+import type { RoomState } from "../shared/fold";
 import type { CardFacts, Line, ShowFacts, Stamped } from "../shared/protocol";
 import { dayAndTime } from "../shared/time";
 import { Icon, Picture } from "../shared/ui";
 import type { Product } from "../shop/server";
 import { shop } from "../shop/server";
+import { withoutPicture } from "../shared/viewing";
+import { watchTheLine } from "../shared/wishes";
 import type { ReplayPlayer } from "./player";
 import { placeText, Story, Talk } from "./story";
+import { Screen, type CaptionTrack } from "./screen";
 
 export interface ReplayFacts {
   show: ShowFacts;
   events: Stamped[];
+  /** Asks for the events behind these; 0: there are none. */
+  next: number;
   chapters: { at_ms: number; card_id: string; title: string }[];
   picture: string;
+  /** The same without the picture. */
+  sound: string;
+  captions: CaptionTrack[];
   begins_at_ms: number | null;
   length_ms: number;
+  removed: boolean;
 }
 
 const LOOK_EVERY_MS = 250;
+const AGAIN_MS = 3_000;
 
 export function ReplayPage({ replay }: { replay: ReplayFacts }): JSX.Element {
   const { show } = replay;
@@ -39,12 +50,19 @@ export function ReplayPage({ replay }: { replay: ReplayFacts }): JSX.Element {
     () => new Talk((from, to) => api.get(`/api/shows/${encodeURIComponent(show.show_id)}/replay/lines?from=${from}&to=${to}`), () => (loaded.value += 1)),
     [replay],
   );
+  useEffect(() => {
+    void everythingElse(show.show_id, replay.next, (events) => {
+      story.add(events);
+      loaded.value += 1;
+    });
+    return watchTheLine();
+  }, [replay]);
   const go = (ms: number): void => {
     if (player.current) player.current.seekTo(ms);
     else wanted.current = ms;
     nowMs.value = ms;
   };
-  void loaded.value;
+  const end = useMemo(() => story.end(), [story, loaded.value]);
   const state = story.at(nowMs.value);
   const card = state.cards.find((one) => one.card_id === state.onAir) ?? null;
   return (
@@ -63,9 +81,17 @@ export function ReplayPage({ replay }: { replay: ReplayFacts }): JSX.Element {
       </header>
       <section class="replay-picture" aria-label={t("replay.picture")}>
         {replay.picture ? (
-          <Recording url={replay.picture} poster={show.video.poster} player={player} wanted={wanted} onTime={(ms) => (nowMs.value = ms)} />
+          <Recording
+            showId={show.show_id}
+            url={withoutPicture.value ? replay.sound : replay.picture}
+            poster={show.video.poster}
+            captions={replay.captions}
+            player={player}
+            wanted={wanted}
+            onTime={(ms) => (nowMs.value = ms)}
+          />
         ) : (
-          <p class="replay-none">{t("replay.not_filmed")}</p>
+          <p class="replay-none">{t(replay.removed ? "replay.removed" : "replay.not_filmed")}</p>
         )}
       </section>
       <Chapters replay={replay} begins={begins} nowMs={nowMs.value} onGo={go} />
@@ -78,12 +104,27 @@ export function ReplayPage({ replay }: { replay: ReplayFacts }): JSX.Element {
         ))}
       </section>
       <Said lines={talk.upTo(nowMs.value)} />
-      <All replay={replay} story={replay.events} />
+      <All replay={replay} end={end} />
     </div>
   );
 }
 
+/** The pages behind the first, one after the other: what they tell is needed only once the picture comes to it. */
+async function everythingElse(showId: string, next: number, come: (events: Stamped[]) => void): Promise<void> {
+  while (next) {
+    try {
+      const page = await api.get<{ events: Stamped[]; next: number }>(`/api/shows/${encodeURIComponent(showId)}/replay/events?after=${next}`);
+      come(page.events);
+      next = page.next;
+    } catch {
+      await new Promise((again) => setTimeout(again, AGAIN_MS));
+    }
+  }
+}
+
 interface RecordingProps {
+  showId: string;
+  captions: CaptionTrack[];
   url: string;
   poster: string;
   player: { current: ReplayPlayer | null };
@@ -91,14 +132,16 @@ interface RecordingProps {
   onTime: (ms: number) => void;
 }
 
-function Recording({ url, poster, player, wanted, onTime }: RecordingProps): JSX.Element {
+function Recording({ showId, url, poster, captions, player, wanted, onTime }: RecordingProps): JSX.Element {
   const element = useRef<HTMLVideoElement>(null);
+  const playsOn = useRef(false);
   useEffect(() => {
     let gone = false;
     void import("./player").then(({ playReplay }) => {
       if (gone || !element.current) return;
       player.current = playReplay(element.current, url);
       if (wanted.current !== null) player.current.seekTo(wanted.current);
+      if (playsOn.current) void element.current.play().catch(() => undefined);
     });
     const look = (): void => {
       const ms = player.current?.programmeMs();
@@ -108,11 +151,14 @@ function Recording({ url, poster, player, wanted, onTime }: RecordingProps): JSX
     return () => {
       gone = true;
       clearInterval(timer);
+      // The same moment goes on, with or without its picture.
+      wanted.current = player.current?.programmeMs() ?? wanted.current;
+      playsOn.current = element.current?.paused === false;
       player.current?.destroy();
       player.current = null;
     };
   }, [url]);
-  return <video ref={element} controls playsInline preload="auto" poster={poster || undefined} aria-label={t("replay.picture")} />;
+  return <Screen element={element} poster={poster} captions={captions} captionsAt={`/api/shows/${encodeURIComponent(showId)}/captions`} />;
 }
 
 function Chapters({ replay, begins, nowMs, onGo }: { replay: ReplayFacts; begins: number; nowMs: number; onGo: (ms: number) => void }): JSX.Element | null {
@@ -206,12 +252,9 @@ function Said({ lines }: { lines: readonly Line[] }): JSX.Element {
 }
 
 /** Everything that was shown, as it stood at the end. */
-function All({ replay, story }: { replay: ReplayFacts; story: readonly Stamped[] }): JSX.Element | null {
-  const cards = useMemo(() => {
-    const end = new Story(story).at(Infinity).cards;
-    const shown = new Set(replay.chapters.map((chapter) => chapter.card_id));
-    return end.filter((card) => shown.has(card.card_id));
-  }, [story]);
+function All({ replay, end }: { replay: ReplayFacts; end: RoomState }): JSX.Element | null {
+  const shown = new Set(replay.chapters.map((chapter) => chapter.card_id));
+  const cards = end.cards.filter((card) => shown.has(card.card_id));
   if (!cards.length) return null;
   return (
     <section class="replay-all">

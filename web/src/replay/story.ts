@@ -13,7 +13,21 @@ export class Story {
   private next = 0;
   private atMs = -Infinity;
 
-  constructor(private readonly events: readonly Stamped[]) {}
+  private events: readonly Stamped[];
+
+  constructor(events: readonly Stamped[]) {
+    this.events = events;
+  }
+
+  /** The next page of a long evening. */
+  add(events: readonly Stamped[]): void {
+    this.events = [...this.events, ...events];
+  }
+
+  /** Everything as it stood at the end of what is here. */
+  end(): RoomState {
+    return new Story(this.events).at(Infinity);
+  }
 
   at(ms: number): RoomState {
     if (ms < this.atMs) {
@@ -57,8 +71,8 @@ export class Talk {
   private want(stretch: number): void {
     if (this.stretches.has(stretch) || this.local() - (this.failedAt.get(stretch) ?? -Infinity) < AGAIN_MS) return;
     this.stretches.set(stretch, []);
-    this.load(stretch * STRETCH_MS, (stretch + 1) * STRETCH_MS).then(
-      ({ lines }) => {
+    this.whole(stretch * STRETCH_MS, (stretch + 1) * STRETCH_MS).then(
+      (lines) => {
         this.stretches.set(stretch, lines);
         this.onLoaded();
       },
@@ -67,6 +81,18 @@ export class Talk {
         this.failedAt.set(stretch, this.local());
       },
     );
+  }
+
+  /** A loud minute comes in several answers: each goes on where the one before ended. */
+  private async whole(fromMs: number, toMs: number): Promise<readonly Line[]> {
+    const lines = new Map<string, Line>();
+    for (let from = fromMs; from < toMs; ) {
+      const page = await this.load(from, toMs);
+      for (const line of page.lines) lines.set(line.line_id, line);
+      if (!page.more) break;
+      from = Math.max(from + 1, page.lines.at(-1)?.at_ms ?? toMs);
+    }
+    return [...lines.values()];
   }
 }
 

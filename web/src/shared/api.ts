@@ -53,6 +53,9 @@ function headers(hasBody: boolean, bearer: string): Headers {
   return all;
 }
 
+/** The headers that prove who asks, for whoever sends by other means than `api`. */
+export const proof = (): Headers => headers(false, token());
+
 async function refusalOf(response: Response): Promise<Refusal> {
   try {
     return new Refusal((await response.json()) as RefusalBody);
@@ -83,15 +86,15 @@ export async function renewPass(): Promise<string> {
 }
 
 async function ask<T>(method: string, path: string, body: unknown, bearer: string): Promise<T> {
-  const isForm = body instanceof FormData;
+  const isMade = body instanceof FormData || body instanceof Blob; // says itself what it is
   let response: Response;
   try {
     response = await fetch(path, {
       method,
-      headers: headers(body !== undefined && !isForm, bearer),
+      headers: headers(body !== undefined && !isMade, bearer),
       credentials: "same-origin",
       signal: AbortSignal.timeout(DEADLINE_MS),
-      ...(body === undefined ? {} : { body: isForm ? body : JSON.stringify(body) }),
+      ...(body === undefined ? {} : { body: isMade ? body : JSON.stringify(body) }),
     });
   } catch {
     throw Refusal.unreachable();

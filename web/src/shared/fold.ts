@@ -2,10 +2,11 @@
  * What a page knows of a show, and the one pure way it changes: `fold(state, message)`.
  * Used by the live pages, the console, the replay and the tests. It does not know sockets, clocks or the screen.
  *
- * With a picture that lags, what belongs to the picture (which card stands on it, pins, promises) waits in `later`
- * until `release(state, programmeMs)`; stock, prices, openings and closings never wait.
+ * With a picture that lags, what belongs to the picture (which card stands on it, pins, promises, captions) waits in
+ * `later` until `release`; stock, prices, openings and closings never wait, nor does a card longer than its countdown.
  */
 import type {
+  Caption,
   CardFacts,
   DealFacts,
   Hold,
@@ -22,6 +23,7 @@ import type {
 } from "./protocol";
 
 export const LINES_KEPT_MAX = 200;
+export const CAPTIONS_KEPT_MAX = 30;
 
 export interface RoomState {
   /** Where we are in the show's news; both empty before the first welcome. */
@@ -39,6 +41,8 @@ export interface RoomState {
   /** The line behind which some are missing, "" where they are missing in front of all; null: none that we know of. */
   readonly talkGap: string | null;
   readonly pinned: readonly Line[];
+  /** What was said, in writing, as far as the picture has come; the newest last. */
+  readonly captions: readonly Caption[];
   readonly questions: readonly Question[];
   readonly promises: Readonly<Record<string, readonly string[]>>;
   readonly slowSeconds: number;
@@ -76,6 +80,7 @@ export const EMPTY: RoomState = {
   talk: [],
   talkGap: null,
   pinned: [],
+  captions: [],
   questions: [],
   promises: {},
   slowSeconds: 0,
@@ -186,17 +191,36 @@ export function foldStamped(state: RoomState, stamped: Stamped, pictureLags = fa
   return { ...known, later: [...known.later, stamped] };
 }
 
-/** Let happen what the picture has reached by now. */
-export function release(state: RoomState, programmeMs: number, slackMs = 100): RoomState {
+/** A card that counts down to an opening waits no longer than this before it, however late her picture is. */
+export const COUNTDOWN_SEEN_MS = 5_000;
+const SLACK_MS = 100;
+
+/** Let happen what the picture has reached by now; and what must not wait for it (`nowMs`: the server's clock). */
+export function release(state: RoomState, programmeMs: number, nowMs: number): RoomState {
   if (state.later.length === 0) return state;
-  const due = state.later.filter((stamped) => stamped.at_ms <= programmeMs + slackMs);
+  // What stood on the picture before a card that comes early must not take its place afterwards.
+  const early = state.later.findLastIndex(({ event }) => event.kind === "card_shown" && countsDown(state, event.card.card_id, nowMs));
+  const isDue = (stamped: Stamped, place: number): boolean =>
+    momentOf(stamped) <= programmeMs + SLACK_MS || (place <= early && (stamped.event.kind === "card_shown" || stamped.event.kind === "card_hidden"));
+  const due = state.later.filter(isDue);
   if (due.length === 0) return state;
-  const rest = state.later.filter((stamped) => stamped.at_ms > programmeMs + slackMs);
+  const rest = state.later.filter((stamped, place) => !isDue(stamped, place));
   // A card may have changed its price while its picture was on the way: what is known now stays.
   return due.reduce<RoomState>((now, stamped) => applyLate(now, stamped), { ...state, later: rest });
 }
 
-const OF_PICTURE = new Set(["card_shown", "card_hidden", "line_pinned", "line_unpinned", "promise_made", "note"]);
+/** Whether a deal of the card was announced and opens in a moment, or has opened by its countdown. */
+function countsDown(state: RoomState, cardId: string, nowMs: number): boolean {
+  const deals = cardById(state, cardId)?.deals ?? [];
+  return deals.some(
+    ({ status, opens_at_ms }) => (status === "announced" || status === "open") && opens_at_ms !== null && opens_at_ms - COUNTDOWN_SEEN_MS <= nowMs,
+  );
+}
+
+const OF_PICTURE = new Set(["card_shown", "card_hidden", "line_pinned", "line_unpinned", "promise_made", "note", "caption_said"]);
+
+/** The moment of the programme that an event belongs to: a caption is written down a little after it was said. */
+const momentOf = ({ at_ms, event }: Stamped): number => (event.kind === "caption_said" ? event.caption.said_at_ms : at_ms);
 
 function applyLate(state: RoomState, stamped: Stamped): RoomState {
   if (stamped.event.kind === "card_shown") return { ...state, onAir: stamped.event.card.card_id };
@@ -207,7 +231,8 @@ function applyEvent(state: RoomState, stamped: Stamped): RoomState {
   const event = stamped.event;
   switch (event.kind) {
     case "show_changed":
-      return { ...state, show: event.show, note: event.show.status === "interrupted" ? event.reason || state.note : "" };
+      // The words of a slate go with it: another one, or another's, begins without.
+      return { ...state, show: event.show, note: sameSlate(state.show, event.show) ? state.note : "" };
     case "card_shown":
       return { ...withCard(state, event.card), onAir: event.card.card_id };
     case "card_hidden":
@@ -249,7 +274,23 @@ function applyEvent(state: RoomState, stamped: Stamped): RoomState {
       };
     case "note":
       return { ...state, note: event.text };
+    case "caption_said":
+      return { ...state, captions: withCaption(state.captions, event.caption) };
+    case "caption_hidden": {
+      // Also one whose picture has not come yet.
+      const stays = (caption: Caption): boolean => caption.caption_id !== event.caption_id;
+      const later = state.later.filter(({ event: one }) => one.kind !== "caption_said" || stays(one.caption));
+      return { ...state, captions: state.captions.filter(stays), later };
+    }
+    case "holds_lengthened":
+      return state; // each holder hears her own new end
   }
+}
+
+function sameSlate(before: ShowFacts | null, now: ShowFacts): boolean {
+  const was = before?.interruption ?? null;
+  const is = now.interruption;
+  return now.status === "interrupted" && before?.status === "interrupted" && was?.number === is?.number && was?.by === is?.by;
 }
 
 function withCard(state: RoomState, card: CardFacts): RoomState {
@@ -271,6 +312,10 @@ function withLines(talk: readonly Line[], lines: readonly Line[]): readonly Line
   const seen = new Set(talk.map((line) => line.line_id));
   const fresh = lines.filter((line) => !seen.has(line.line_id));
   return fresh.length === 0 ? talk : [...talk, ...fresh].slice(-LINES_KEPT_MAX);
+}
+
+function withCaption(captions: readonly Caption[], caption: Caption): readonly Caption[] {
+  return [...captions, caption].sort((a, b) => a.said_at_ms - b.said_at_ms).slice(-CAPTIONS_KEPT_MAX);
 }
 
 function withQuestion(questions: readonly Question[], question: Question): readonly Question[] {

@@ -5,7 +5,7 @@ import type { Player } from "./player";
 
 /** From an address, or from a show that this server films: then its address is asked for, again and again until there
  *  is a picture, since viewers come before the camera does. */
-export type From = { url: string } | { showId: string };
+export type From = { url: string } | { showId: string; sound: boolean };
 
 export function playHls(video: HTMLVideoElement, from: From): Player {
   return Hls.isSupported() ? byLibrary(video, from) : byBrowser(video, from);
@@ -16,8 +16,8 @@ const OWN_AGAIN_MS = 2000;
 
 async function addressOf(from: From): Promise<string> {
   if ("url" in from) return from.url;
-  const { live } = await api.get<{ live: string }>(`/api/shows/${encodeURIComponent(from.showId)}/picture`);
-  return live;
+  const at = await api.get<{ live: string; sound: string }>(`/api/shows/${encodeURIComponent(from.showId)}/picture`);
+  return from.sound ? at.sound : at.live;
 }
 
 function byLibrary(video: HTMLVideoElement, from: From): Player {
@@ -41,6 +41,7 @@ function byLibrary(video: HTMLVideoElement, from: From): Player {
   return {
     programmeMs: () => hls.playingDate?.getTime() ?? null,
     behindSeconds: () => (hls.liveSyncPosition === null ? null : Math.max(0, hls.liveSyncPosition - video.currentTime)),
+    latencySeconds: () => (hls.latency > 0 ? hls.latency : null),
     goLive: () => {
       if (hls.liveSyncPosition !== null) video.currentTime = hls.liveSyncPosition;
       void video.play().catch(() => undefined);

@@ -4,12 +4,14 @@
  */
 import { signal, type ReadonlySignal } from "@preact/signals";
 
-interface Sample {
-  offsetMs: number;
-  roundTripMs: number;
-}
+type Sample = readonly [offsetMs: number, roundTripMs: number];
 
 const SAMPLES_MAX = 8;
+/** Two samples may differ by their round trips and by this; if they do by more, this machine's clock was set. */
+const DRIFT_MS = 500;
+
+/** Of a word that nobody asked for nobody knows how long it was on its way: an answered ping says more. */
+const UNASKED_MS = 2_000;
 
 export class ServerClock {
   private samples: Sample[] = [];
@@ -17,11 +19,18 @@ export class ServerClock {
 
   constructor(private readonly local: () => number = Date.now) {}
 
-  /** One answered ping: sent at and received at on the local clock, `nowMs` is what the server said. */
+  /**
+   * One answered ping: sent at and received at on the local clock, `nowMs` is what the server said. Of a word that
+   * nobody asked for both are when it came.
+   */
   sample(sentAtMs: number, nowMs: number, receivedAtMs: number = this.local()): void {
-    const roundTripMs = Math.max(0, receivedAtMs - sentAtMs);
-    this.samples = [...this.samples, { offsetMs: nowMs - (sentAtMs + roundTripMs / 2), roundTripMs }].slice(-SAMPLES_MAX);
-    this.offsetMs = this.samples.reduce((best, one) => (one.roundTripMs <= best.roundTripMs ? one : best)).offsetMs;
+    const roundTripMs = receivedAtMs - sentAtMs || UNASKED_MS;
+    // Before it was sent no answer comes: our clock was set back meanwhile.
+    if (roundTripMs < 0) return;
+    const offsetMs = nowMs - (sentAtMs + receivedAtMs) / 2;
+    const agreeing = this.samples.filter(([offset, trip]) => Math.abs(offset - offsetMs) <= (trip + roundTripMs) / 2 + DRIFT_MS);
+    this.samples = [[offsetMs, roundTripMs] as const, ...agreeing].slice(0, SAMPLES_MAX);
+    this.offsetMs = this.samples.reduce((best, one) => (one[1] < best[1] ? one : best))[0];
   }
 
   /** The server's UTC milliseconds, now. */
@@ -59,7 +68,8 @@ export function clockText(leftMs: number): string {
   const hours = Math.floor(seconds / 3600);
   const minutes = Math.floor((seconds % 3600) / 60);
   const two = (value: number): string => String(value).padStart(2, "0");
-  return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
+  const rest = two(seconds % 60);
+  return hours > 0 ? `${hours}:${two(minutes)}:${rest}` : `${minutes}:${rest}`;
 }
 
 /** "20:16" in the reader's own time zone. */

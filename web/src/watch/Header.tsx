@@ -1,14 +1,16 @@
 /** Who is on, how many watch, in which language; and the way out. */
-import { useState } from "preact/hooks";
-import { changeLocale, count, locale, LOCALES, t, type Locale } from "../shared/i18n";
+import { count, t } from "../shared/i18n";
 import type { ShowFacts } from "../shared/protocol";
-import { Avatar, Icon, IconButton, Sheet } from "../shared/ui";
+import { Avatar, Icon, IconButton } from "../shared/ui";
 import { awaySinceMs, room } from "./room";
 
-const NAMES: Record<Locale, string> = { en: "English", fr: "Français", "zh-Hans": "简体中文" };
+interface Acts {
+  onShare: () => void;
+  onViewing: () => void;
+  onLanguage: () => void;
+}
 
-export function Header({ show, onShare }: { show: ShowFacts; onShare: () => void }) {
-  const [choosing, setChoosing] = useState(false);
+export function Header({ show, onShare, onViewing, onLanguage }: { show: ShowFacts } & Acts) {
   const live = show.status === "live" || show.status === "interrupted";
   return (
     <header class="watch-head on-video">
@@ -31,27 +33,10 @@ export function Header({ show, onShare }: { show: ShowFacts; onShare: () => void
       </div>
       <div class="watch-tools">
         <IconButton icon="share" label={t("share")} onClick={onShare} class="only-desk" />
-        <IconButton icon="globe" label={t("language")} onClick={() => setChoosing(true)} />
+        {live && <IconButton icon="tune" label={t("viewing.title")} onClick={onViewing} />}
+        <IconButton icon="globe" label={t("language")} onClick={onLanguage} />
         <IconButton icon="close" label={t("leave")} onClick={leave} />
       </div>
-      <Sheet open={choosing} title={t("language")} onClose={() => setChoosing(false)} shape="centre">
-        <div class="choices" role="radiogroup" aria-label={t("language")}>
-          {LOCALES.map((one) => (
-            <button
-              key={one}
-              type="button"
-              role="radio"
-              aria-checked={locale.value === one}
-              class="choice"
-              lang={one}
-              onClick={() => void changeLocale(one).then(() => setChoosing(false))}
-            >
-              {NAMES[one]}
-              {locale.value === one && <Icon name="check" size={18} />}
-            </button>
-          ))}
-        </div>
-      </Sheet>
     </header>
   );
 }

@@ -3,7 +3,8 @@ import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { count, t } from "../shared/i18n";
 import { Icon } from "../shared/ui";
-import { onEveryMessage, room, sendHeart } from "./room";
+import { sendHeart } from "./acts";
+import { onEveryMessage, room } from "./room";
 
 interface Heart {
   id: number;

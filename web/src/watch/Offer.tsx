@@ -7,7 +7,8 @@ import { Button, Countdown, Icon, Picture } from "../shared/ui";
 import { choose } from "./Card";
 import { nameOfDeals } from "./claims";
 import { REST_MS } from "./offers";
-import { asked, dismissOffer, noteOffer, offers, room, takeOffer } from "./room";
+import { dismissOffer, noteOffer, takeOffer } from "./acts";
+import { asked, offers, room } from "./room";
 import { place, price, stockWords } from "./words";
 
 export function OfferCard() {

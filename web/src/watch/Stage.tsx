@@ -1,61 +1,58 @@
-/** The picture and what stands on it when it is not there: poster, waiting, slate, "tap for sound", "go to live". */
-import { signal } from "@preact/signals";
+/** The picture, or its sound alone, and what stands on it when it is not there: poster, waiting, slate, "tap for sound", "go to live". */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../shared/i18n";
 import type { ShowFacts } from "../shared/protocol";
 import { Icon } from "../shared/ui";
-import { hasPicture, mount, type Player } from "../shared/player";
-import { room, setPictureClock } from "./room";
-
-export const muted = signal(true);
-export const playing = signal(false);
-
-/** What keys and buttons may ask of the picture; set while a picture is mounted. */
-export const picture: { video: HTMLVideoElement | null; player: Player | null } = { video: null, player: null };
+import { useMoved } from "../shared/moved";
+import { hasPicture, hasSoundAlone, mount } from "../shared/player";
+import { withoutPicture } from "../shared/viewing";
+import { Slate, YouTubePicture } from "./later";
+import { setPictureClock } from "./room";
+import { listening, muted, picture, playing } from "./seen";
 
 const BEHIND_SECONDS_MAX = 12;
 const TRY_AGAIN_MS = 8000;
 
-/** A phone that saves data gets the poster; the picture comes on request. */
-function savesData(): boolean {
-  const line = (navigator as Navigator & { connection?: { saveData?: boolean; effectiveType?: string } }).connection;
-  return line?.saveData === true || /(^|-)2g$/.test(line?.effectiveType ?? "");
-}
-
 export function Stage({ show }: { show: ShowFacts }) {
   const { video } = show;
   const onAir = show.status === "live" || show.status === "interrupted";
-  const [wanted, setWanted] = useState(!savesData());
   const [tries, setTries] = useState(0);
   const usable = onAir && hasPicture(video);
+  const saving = withoutPicture.value;
+  const moved = useMoved(video.url);
+  const framed = video.kind === "youtube";
   return (
-    <div class="stage on-video" data-corner={show.corner}>
-      <div class="stage-ground" style={video.poster ? { backgroundImage: `url("${encodeURI(video.poster)}")` } : undefined} />
-      {usable && wanted && <Picture show={show} key={`${video.url} ${tries}`} onFailed={() => setTries(tries + 1)} />}
-      {usable && !wanted && (
-        <button type="button" class="glass-pill stage-centre" onClick={() => setWanted(true)}>
-          <Icon name="play" size={18} /> {t("video.show_picture")}
-        </button>
+    <div class={`stage on-video ${saving ? "is-saving" : ""}`} data-corner={show.corner}>
+      <div class="stage-ground" style={posterOf(video.poster)} />
+      {usable && saving && <div class="stage-poster" style={posterOf(video.poster)} />}
+      {usable && !saving && framed && (
+        <YouTubePicture key={video.url} show={show} muted={muted.value} toggleSound={toggleSound} onClock={elsewhereClock} />
       )}
-      {show.status === "interrupted" && <Slate text={room.value.note} />}
+      {moved && (
+        <div class="stage-words">
+          <button type="button" class="glass-pill" onClick={() => location.reload()}>
+            <Icon name="video" size={18} /> {t("video.moved")}
+          </button>
+        </div>
+      )}
+      {usable && !moved && !framed && (!saving || (listening.value && hasSoundAlone(video))) && (
+        <Picture show={show} sound={saving} key={`${saving} ${video.kind} ${video.url} ${tries}`} onFailed={() => setTries(tries + 1)} />
+      )}
+      {show.status === "interrupted" && <Slate show={show} />}
       <div class="stage-scrim" />
     </div>
   );
 }
 
-function Slate({ text }: { text: string }) {
-  return (
-    <div class="slate" role="status">
-      <span class="slate-mark" aria-hidden="true">
-        <Icon name="pause" size={26} />
-      </span>
-      <h2>{t("slate.title")}</h2>
-      <p dir="auto">{text || t("slate.text")}</p>
-    </div>
-  );
+/** The clock of a picture that somebody else's player shows; null once it is gone. */
+function elsewhereClock(clock: (() => number | null) | null): void {
+  playing.value = clock !== null;
+  setPictureClock(clock ?? (() => null));
 }
 
-function Picture({ show, onFailed }: { show: ShowFacts; onFailed: () => void }) {
+const posterOf = (poster: string) => (poster ? { backgroundImage: `url("${encodeURI(poster)}")` } : undefined);
+
+function Picture({ show, sound, onFailed }: { show: ShowFacts; sound: boolean; onFailed: () => void }) {
   const element = useRef<HTMLVideoElement>(null);
   const [shape, setShape] = useState<"portrait" | "wide">("portrait");
   const [state, setState] = useState<"waiting" | "playing" | "blocked" | "failed">("waiting");
@@ -64,7 +61,7 @@ function Picture({ show, onFailed }: { show: ShowFacts; onFailed: () => void }) 
   useEffect(() => {
     const video = element.current;
     if (!video) return;
-    const player = mount(video, show.video, show.show_id);
+    const player = mount(video, show.video, show.show_id, sound);
     picture.video = video;
     picture.player = player;
     Object.assign(video, { programmeMs: () => player.programmeMs() }); // for whoever measures the picture's delay
@@ -96,7 +93,7 @@ function Picture({ show, onFailed }: { show: ShowFacts; onFailed: () => void }) 
     <>
       <video
         ref={element}
-        class={`stage-video is-${shape} ${state === "playing" ? "is-seen" : ""}`}
+        class={`stage-video is-${shape} ${state === "playing" ? "is-seen" : ""} ${sound ? "is-sound" : ""}`}
         muted={muted.value}
         autoplay
         playsInline
@@ -144,6 +141,7 @@ function Picture({ show, onFailed }: { show: ShowFacts; onFailed: () => void }) 
 
 export function toggleSound(): void {
   muted.value = !muted.value;
+  listening.value ||= !muted.value;
   if (picture.video) {
     picture.video.muted = muted.value;
     if (!muted.value) void picture.video.play().catch(() => (muted.value = true));

@@ -3,7 +3,8 @@ import { useEffect, useState } from "preact/hooks";
 import { api, type Refusal } from "../shared/api";
 import { refusalText, t } from "../shared/i18n";
 import { Button, Sheet } from "../shared/ui";
-import { verified, verifyFor } from "./room";
+import { verified } from "./acts";
+import { verifyFor } from "./room";
 
 export function Verify() {
   return (

@@ -1,5 +1,6 @@
 /** The keyboard of the viewer page; off inside text boxes. Escape belongs to the open sheet. */
-import { picture, togglePlay, toggleSound } from "./Stage";
+import { picture } from "./seen";
+import { togglePlay, toggleSound } from "./Stage";
 
 export interface KeyActs {
   bag: () => void;

@@ -15,7 +15,7 @@ import { Entry } from "./Entry";
 import { Header, LineBanner } from "./Header";
 import { HoldBar, urgentHolds } from "./HoldBar";
 import { watchKeys } from "./keys";
-import { Bag, Checkout, ClaimAnswers, Drawer, HeartButton, Hearts, OfferCard, Verify } from "./later";
+import { Bag, Checkout, ClaimAnswers, Drawer, HeartButton, Hearts, Languages, OfferCard, Seeing, Verify, Viewing } from "./later";
 import { enterRoom, line, onAirCard, onEveryMessage, room, turnedAway, watchTheDevice } from "./room";
 import { known } from "./session";
 import { ClosedDoor, OffAir, share, type DoorWord } from "./Slates";
@@ -89,7 +89,7 @@ function Page({ page }: { page: ShowPage | DoorWord }) {
   );
 }
 
-type Open = "" | "bag" | "drawer" | "chat";
+type Open = "" | "bag" | "drawer" | "chat" | "viewing" | "language";
 
 function Room({ page }: { page: ShowPage }) {
   const [open, setOpen] = useState<Open>("");
@@ -117,12 +117,13 @@ function Room({ page }: { page: ShowPage }) {
   return (
     <div class={`watch is-${show.status} ${card ? "has-card" : ""}`}>
       <Stage show={show} />
-      <Header show={show} onShare={() => void share(show)} />
+      <Header show={show} onShare={() => void share(show)} onViewing={() => setOpen("viewing")} onLanguage={() => setOpen("language")} />
       <div class="watch-top">
         <LineBanner />
         {!desk && <Pinned />}
       </div>
       {!onAir && <OffAir show={show} onBag={() => setOpen("bag")} />}
+      {onAir && <Seeing show={show} />}
       <Hearts />
       <div class="watch-deck">
         {!over && <OfferCard />}
@@ -144,6 +145,8 @@ function Room({ page }: { page: ShowPage }) {
         </Sheet>
       )}
       <Drawer open={open === "drawer"} onClose={close} />
+      {open === "viewing" && <Viewing onClose={close} />}
+      {open === "language" && <Languages onClose={close} />}
       <Verify />
       <Bag open={open === "bag"} onClose={close} />
       <Checkout />

@@ -15,7 +15,6 @@ import {
   type Claimed,
   type FromViewer,
   type Hold,
-  type OfferFacts,
   type ShowFacts,
   type ToViewer,
 } from "../shared/protocol";
@@ -24,7 +23,7 @@ import { serverClock } from "../shared/time";
 import { toast } from "../shared/ui";
 import { endedByPull, nameOf, type Asked } from "./offer";
 import { gone, NO_OFFERS, received as offerReceived, turned, type OfferShelf } from "./offers";
-import { keepPass, renewSocketPass, socketPass } from "./session";
+import { renewSocketPass, socketPass } from "./session";
 import { place } from "./words";
 
 /** Her own line before the server's receipt: sending, with a moderator, or refused with its reason. */
@@ -120,7 +119,7 @@ export function watchTheDevice(): void {
     addEventListener(touch, () => (touchedAtMs = performance.now()), { capture: true, passive: true });
   }
   setInterval(() => {
-    room.value = release(room.value, programmeMs());
+    room.value = release(room.value, programmeMs(), serverClock.now());
     turnOffers();
   }, RELEASE_EVERY_MS);
 }
@@ -132,6 +131,12 @@ function turnOffers(): void {
   if (shelf === offers.value) return;
   offers.value = shelf;
   if (shelf.now && shelf.now !== before) socket?.send({ t: "offer_seen", offer_id: shelf.now.offer_id, did: "shown" });
+}
+
+/** How far her picture is behind the server's clock; null where it has no clock. */
+export function pictureDelayMs(): number | null {
+  const picture = pictureMs();
+  return picture === null ? null : serverClock.now() - picture;
 }
 
 export function setPictureClock(clock: () => number | null): void {
@@ -248,29 +253,8 @@ export function reserve(dealIds: readonly string[], wait: boolean, qty = 1, offe
   socket?.ask({ t: "reserve", rid, lines, wait, ...(offerId ? { offer_id: offerId } : {}) });
 }
 
-/** One tap takes an offer: an ordinary reservation that names it. */
-export function takeOffer(offer: OfferFacts): void {
-  reserve(offer.deal_ids, offer.wait, 1, offer.offer_id);
-}
-
-export function dismissOffer(offer: OfferFacts): void {
-  socket?.send({ t: "offer_seen", offer_id: offer.offer_id, did: "dismissed" });
-  offers.value = gone(offers.value, offer.offer_id);
-}
-
-/** A counter holds nothing for her; that she means to go there is what can be counted. */
-export function noteOffer(offer: OfferFacts): void {
-  socket?.send({ t: "offer_seen", offer_id: offer.offer_id, did: "noted" });
-  offers.value = gone(offers.value, offer.offer_id);
-}
-
-/** She confirmed her address: the open line learns it first, then the tap that was refused is made again. */
-export function verified(token: string): void {
-  keepPass(token);
-  socket?.send({ t: "token", token });
-  verifyFor.value?.();
-  verifyFor.value = null;
-}
+/** What needs no answer; false where the line is away. */
+export const send = (message: FromViewer): boolean => socket?.send(message) ?? false;
 
 export function giveBack(rid: string): void {
   socket?.ask({ t: "release", rid });
@@ -311,10 +295,6 @@ export function vote(questionId: string): void {
   if (socket?.send({ t: "vote", cid: newId("vote"), question_id: questionId })) {
     votedFor.value = new Set([...votedFor.value, questionId]);
   }
-}
-
-export function sendHeart(): void {
-  socket?.send({ t: "react", kind: "heart" });
 }
 
 /** A refusal of the HTTP API as a short sentence on the page. */

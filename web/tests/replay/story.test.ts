@@ -25,9 +25,32 @@ describe("a story at a moment", () => {
     const story = new Story(events);
     expect([priceOf(story, 1500), priceOf(story, 2500), priceOf(story, 1500)]).toEqual([1990, 990, 1990]);
   });
+
+  test("of a long evening goes on with each page that comes", () => {
+    const story = new Story(events.slice(0, 2));
+    expect([story.at(3500).onAir, story.end().onAir]).toEqual(["a", "a"]);
+    story.add(events.slice(2, 3));
+    expect([story.at(3500).onAir, story.at(1500).onAir, story.end().onAir]).toEqual(["b", "a", "b"]);
+    story.add(events.slice(3));
+    expect([story.at(9000).onAir, story.end().onAir]).toEqual(["", ""]);
+  });
 });
 
 describe("talk", () => {
+  test("of a loud minute comes in several answers, and nothing of it twice or not at all", async () => {
+    const said = [1, 2, 2, 2, 3, 4, 5].map((atMs, place) => ({ ...line(atMs), line_id: `l${place}` }));
+    const froms: number[] = [];
+    const talk = new Talk(async (from, to) => {
+      if (from < 60_000) froms.push(from);
+      const all = said.filter((one) => one.at_ms >= from && one.at_ms < to);
+      return { lines: all.slice(0, 4), more: all.length > 4 };
+    }, () => undefined);
+    talk.upTo(10);
+    await new Promise((done) => setTimeout(done));
+    expect(talk.upTo(10).map((one) => one.line_id)).toEqual(said.map((one) => one.line_id));
+    expect(froms.filter((from) => from >= 0)).toEqual([0, 2, 3]);
+  });
+
   test("comes a minute at a time, shows only what was said by then, and asks once", async () => {
     const asked: number[] = [];
     let told = 0;

@@ -7,6 +7,7 @@ import { watchTime } from "../../shared/time";
 import { Desk } from "../desk";
 import { actionOf, keysBelongTo, type Action } from "../keymap";
 import { EmptyState } from "../../shared/ui";
+import { InterruptionNote } from "../interrupted";
 import { AlertStrip, Toasts } from "./alerts";
 import { ActionBar } from "./bar";
 import { KeysHelp } from "./keys";
@@ -99,7 +100,10 @@ export function LivePage({ showId }: { showId: string }): JSX.Element {
       <RundownPane desk={desk} />
       <StagePane desk={desk} />
       <PeoplePane desk={desk} tab={tab} selected={selected} />
-      <AlertStrip desk={desk} />
+      <div class="desk-alerts-all">
+        <InterruptionNote desk={desk} />
+        <AlertStrip desk={desk} />
+      </div>
       <ActionBar desk={desk} seconds={COUNTDOWN_SECONDS} />
       <nav class="desk-sides" aria-label={t("console.parts")}>
         {(["stage", "rundown", "people"] as const).map((one) => (

@@ -9,11 +9,12 @@ import { timeOfDay } from "../../shared/time";
 import { Avatar, EmptyState, Icon, IconButton } from "../../shared/ui";
 import type { Desk } from "../desk";
 import type { OrderRow } from "../server";
+import { CaptionDesk } from "./captions";
 import { LineSheet, ModerationHead } from "./moderation";
 import { PrivateAsked, Triage } from "./triage";
 
-export type PeopleTab = "chat" | "questions" | "triage" | "pinned" | "orders";
-const TABS: readonly PeopleTab[] = ["chat", "questions", "triage", "pinned", "orders"];
+export type PeopleTab = "chat" | "questions" | "triage" | "pinned" | "captions" | "orders";
+const TABS: readonly PeopleTab[] = ["chat", "questions", "triage", "pinned", "captions", "orders"];
 const MUTE_MINUTES = 10;
 
 interface Props {
@@ -28,6 +29,7 @@ export function PeoplePane({ desk, tab, selected }: Props): JSX.Element {
     questions: desk.queue.value.length + desk.unanswered.value,
     triage: desk.triage.value.waiting + desk.hand.value.length,
     pinned: desk.room.value.pinned.length,
+    captions: 0,
     orders: desk.orders.value.length,
   };
   const turned = (event: KeyboardEvent): void => {
@@ -53,7 +55,7 @@ export function PeoplePane({ desk, tab, selected }: Props): JSX.Element {
             tabIndex={tab.value === one ? 0 : -1}
             onClick={() => (tab.value = one)}
           >
-            {t(one === "triage" ? "mod.tab" : `console.tab_${one}`)}
+            {t(one === "triage" ? "mod.tab" : one === "captions" ? "caption.tab" : `console.tab_${one}`)}
             {counts[one] > 0 && <span class={`count-badge ${one === "triage" ? "hot" : ""}`}>{counts[one]}</span>}
           </button>
         ))}
@@ -63,6 +65,7 @@ export function PeoplePane({ desk, tab, selected }: Props): JSX.Element {
         {tab.value === "questions" && <Questions desk={desk} />}
         {tab.value === "triage" && <Triage desk={desk} />}
         {tab.value === "pinned" && <Pinned desk={desk} />}
+        {tab.value === "captions" && <CaptionDesk desk={desk} />}
         {tab.value === "orders" && <Orders orders={desk.orders.value} />}
       </div>
     </section>

@@ -7,7 +7,9 @@ import { formatLocale, t } from "../../shared/i18n";
 import { money, percentOff } from "../../shared/money";
 import type { VideoFacts } from "../../shared/protocol";
 import { Picture } from "../../shared/ui";
+import { YouTubeFrame } from "../../shared/youtube";
 import type { Desk } from "../desk";
+import { useMoved } from "../../shared/moved";
 import { hasPicture, mount } from "../../shared/player";
 import { currency } from "../server";
 
@@ -19,7 +21,7 @@ export function Preview({ desk }: { desk: Desk }): JSX.Element {
     <figure class="preview">
       <figcaption>{t("console.preview")}</figcaption>
       <div class="preview-screen on-video">
-        <Moving video={show.video} showId={desk.showId} />
+        <Moving video={show.video} desk={desk} />
         {interrupted && (
           <div class="preview-slate">
             <p class="display">{desk.room.value.note || t("console.back_soon")}</p>
@@ -63,14 +65,28 @@ function OnAir({ desk }: { desk: Desk }): JSX.Element | null {
 }
 
 /** The picture with its sound off; the player keeps it in time with everyone's. */
-function Moving({ video, showId }: { video: VideoFacts; showId: string }): JSX.Element {
+function Moving({ video, desk }: { video: VideoFacts; desk: Desk }): JSX.Element {
   const element = useRef<HTMLVideoElement>(null);
   const moves = hasPicture(video);
+  const moved = useMoved(video.url);
   useEffect(() => {
-    if (!moves || !element.current) return;
-    const player = mount(element.current, video, showId);
-    return () => player.destroy();
-  }, [moves, video.kind, video.url, video.started_at_ms]);
+    if (!moves || !element.current) return; // YouTube's own player has no element of ours
+    const player = mount(element.current, video, desk.showId);
+    desk.pictureMs = () => player.programmeMs();
+    return () => {
+      desk.pictureMs = () => null;
+      player.destroy();
+    };
+  }, [moves, video.kind, video.url, video.source, video.started_at_ms]);
+  if (moved)
+    return (
+      <div class="preview-moving preview-none">
+        <button type="button" class="button button-quiet button-small" onClick={() => location.reload()}>
+          {t("source.moved")}
+        </button>
+      </div>
+    );
+  if (video.kind === "youtube") return <YouTubeFrame class="preview-moving" video={video} title={t("console.preview")} muted />;
   if (moves)
     return (
       <video

@@ -10,6 +10,7 @@ import { checksOf } from "../checklist";
 import { Picture } from "../../shared/ui";
 import { Code } from "../parts";
 import { currency, ticketListAt, ticketListsOf } from "../server";
+import { CaptionFiles } from "./captions";
 import { Meter } from "./meter";
 import { Preview } from "./preview";
 
@@ -267,6 +268,7 @@ function After({ desk }: { desk: Desk }): JSX.Element {
           ))}
         </tbody>
       </table>
+      <CaptionFiles showId={desk.showId} />
     </div>
   );
 }

@@ -5,6 +5,7 @@ import { clockText, nowMs } from "../../shared/time";
 import type { Desk } from "../desk";
 import { Status, TwoStep } from "../parts";
 import { CameraButton } from "./camera";
+import { RecordingButton } from "./recording";
 
 export function StatusBar({ desk, ending, onHelp }: { desk: Desk; ending: number; onHelp: () => void }): JSX.Element {
   const show = desk.room.value.show ?? desk.show.value!.show;
@@ -25,11 +26,13 @@ export function StatusBar({ desk, ending, onHelp }: { desk: Desk; ending: number
       <span class="desk-fact tabular">
         <strong>{count(desk.room.value.viewers)}</strong> {t("console.viewers", { count: desk.room.value.viewers })}
       </span>
+      {running && <Delay desk={desk} />}
       <Line desk={desk} />
       <button type="button" class="button button-quiet button-small desk-help" onClick={onHelp} aria-keyshortcuts="?">
         <kbd>?</kbd> <span>{t("console.keys")}</span>
       </button>
-      {show.video.kind === "own" && status !== "ended" && <CameraButton showId={desk.showId} />}
+      {show.video.kind !== "none" && status !== "ended" && <CameraButton show={show} />}
+      {show.video.kind === "own" && status === "ended" && <RecordingButton showId={desk.showId} />}
       <a
         class="button button-quiet button-small desk-edit"
         href={`/console/shows/${encodeURIComponent(desk.showId)}?edit`}
@@ -48,6 +51,14 @@ export function StatusBar({ desk, ending, onHelp }: { desk: Desk; ending: number
       )}
     </header>
   );
+}
+
+/** The median of what the viewers' own pages say. */
+export function Delay({ desk }: { desk: Desk }): JSX.Element | null {
+  const delay = desk.delay.value;
+  if (!delay) return null;
+  const seconds = Math.max(1, Math.round(delay.median_ms / 1000));
+  return <span class="desk-fact desk-delay tabular">{t("console.delay", { seconds })}</span>;
 }
 
 function Line({ desk }: { desk: Desk }): JSX.Element {
