@@ -34,7 +34,7 @@ SLICE_SECONDS = 0.0003
 _LOOK_EVERY = 4
 
 _ASKED = re.compile(
-    rb"GET (/video/[A-Za-z0-9_-]{1,40}/[A-Za-z0-9_-]{1,60}/"
+    rb"GET (/video/[A-Za-z0-9_-]{1,40}/[A-Za-z0-9_-]{1,60}/(?:sound/)?"
     rb"(?:live\.m3u8(?:\?[A-Za-z0-9_=&]{1,60})?|[0-9-]{1,19}\.m4s|[0-9]{1,9}\.mp4)) HTTP/1\.1\r\n"
 )
 # Anything that changes the answer or the line, or is more than a head.

@@ -23,6 +23,7 @@ from livecommerce.gateway.wheel import Wheel
 
 LIVE = "/video/shw_1/open/live.m3u8?_HLS_msn=3&_HLS_part=1"
 PART = "/video/shw_1/open/7.m4s"
+SOUND = "/video/shw_1/open/sound/7.m4s"
 
 
 @dataclass
@@ -133,7 +134,9 @@ async def test_all_who_ask_for_the_same_get_one_answer_made_once(house: House, p
     assert len(house.lines.shared) == 0
 
 
-@pytest.mark.parametrize(("path", "kept"), [(LIVE, PLAYLIST_KEPT_SECONDS), (PART, MEDIA_KEPT_SECONDS)])
+@pytest.mark.parametrize(
+    ("path", "kept"), [(LIVE, PLAYLIST_KEPT_SECONDS), (PART, MEDIA_KEPT_SECONDS), (SOUND, MEDIA_KEPT_SECONDS)]
+)
 async def test_who_asks_a_moment_later_gets_it_too_and_after_that_it_is_asked_for_again(
     house: House, player: Any, path: str, kept: float
 ) -> None:
