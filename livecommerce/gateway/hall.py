@@ -244,6 +244,7 @@ class Hall:
             self._desk.add(socket)
             self._staff_sits()
             socket.send(Desk(here=self.room.staff.everybody(self._clock.monotonic())))
+            self._hub.in_background(self._tell_waiting(socket))
         self.room.crowd.here = len(self) - len(self._desk)  # viewers: who hosts does not watch
         socket.seat(self._clock.monotonic())
 
@@ -327,9 +328,16 @@ class Hall:
 
     async def _give_back(self, account_id: str) -> None:
         shows = self._hub.shows
-        with contextlib.suppress(Refused):  # then her lease ends by itself
+        with contextlib.suppress(Refused):  # then her lease ends by itself: nobody renews it any more
             if await shows.triage.give_back(self.show_id, account_id):
                 await shows.tell_triage(self.show_id)
+
+    async def _tell_waiting(self, socket: "LiveSocket") -> None:
+        """How much waits for a decision, to a desk that has just been opened."""
+        with contextlib.suppress(Refused):  # the next change of it is told to all
+            count = await self._hub.shows.triage.count(self.show_id)
+            if socket.stage == "seated":
+                socket.send(Desk(triage=count))
 
     async def _renew_leases(self) -> None:
         sitting = {one.identity.viewer_id for one in self._desk if one.identity is not None}

@@ -114,6 +114,7 @@ from livecommerce.shows.state import (
     ItemDone,
     KickViewer,
     MuteViewer,
+    QuestionClosed,
     RememberLine,
     SayLine,
     ShowState,
@@ -933,9 +934,12 @@ class Shows:
             await self.news.forget_talk(show_id, word.line_ids)
         elif isinstance(word, RememberLine):
             await self.news.remember_talk(show_id, [word.line])
+        elif isinstance(word, ItemDone):
+            await self.triage.done(show_id, word.item)
         else:
-            assert isinstance(word, ItemDone), word
-            await self.triage.done(show_id, word.item_id)
+            assert isinstance(word, QuestionClosed), word
+            if await self.triage.closed(show_id, word.question_id):
+                await self.tell_triage(show_id)
 
     async def _log_changed(self, connection: AsyncConnection, facts: ShowFacts, reason: str, by: str) -> None:
         event = ShowChanged(facts, reason)
