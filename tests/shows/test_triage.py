@@ -147,7 +147,7 @@ async def test_a_take_opens_no_record_however_many_wait(triage: Triage, redis: R
     hand = await triage.take(SHOW, "a")
     for _ in range(ITEMS_A_MINUTE_MAX):
         await triage.take(SHOW, f"mod{_}")
-    waiting = [name for name in await redis.hkeys(keys.triage(SHOW)[0])]  # type: ignore[misc]
+    waiting = list(await redis.hkeys(keys.triage(SHOW)[0]))  # type: ignore[misc]
     mine = {item.id.encode() for item in hand}
     for name in waiting:
         if name not in mine:
