@@ -575,10 +575,10 @@ class Shows:
 
     # --- what the merchant keeps out of the talk ---------------------------------------------------------------------
 
-    async def talk_rules(self) -> KeptTalkRules:
-        """The merchant's word lists, at most a second old."""
+    async def talk_rules(self, *, fresh: bool = False) -> KeptTalkRules:
+        """The merchant's word lists, at most a second old; `fresh` for whoever is about to edit them."""
         now = self.clock.monotonic()
-        if self._talk_rules is None or now - self._talk_rules_at >= FRESH_SECONDS:
+        if fresh or self._talk_rules is None or now - self._talk_rules_at >= FRESH_SECONDS:
             async with self.database.read() as connection:
                 self._talk_rules = await talk_rules.read(connection)
             self._talk_rules_at = now

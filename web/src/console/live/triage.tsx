@@ -32,9 +32,10 @@ export function Triage({ desk }: { desk: Desk }): JSX.Element {
       {trouble && hand.length > 0 && <Complaint text={refusalText(trouble)} />}
       {trouble && hand.length === 0 ? (
         <EmptyState icon="alert" title={t("mod.trouble")}>
-          <p>{refusalText(trouble)}</p>
-          <p>{t("mod.trouble_text")}</p>
-          <button type="button" class="button button-quiet" onClick={() => void desk.deciding.take()}>
+          <p>
+            {refusalText(trouble)} {t("mod.trouble_text")}
+          </p>
+          <button type="button" class="button button-quiet triage-again" onClick={() => void desk.deciding.take()}>
             {t("mod.trouble_again")}
           </button>
         </EmptyState>
