@@ -57,6 +57,7 @@ from livecommerce.shows.state import (
     KickViewer,
     MuteViewer,
     PlannedCard,
+    QuestionClosed,
     RememberLine,
     SayLine,
     SetBan,
@@ -491,11 +492,12 @@ def _members_only(state: ShowState, command: c.MembersOnly, _actor: Actor) -> De
 
 
 def _settle(state: ShowState, command: c.Settle, actor: Actor) -> Decision:
-    """One decision for a whole item. What was said or asked since the moderator looked is not part of it."""
+    """One decision for a whole item, as it was read: what joins it from here on waits again. Questions that were asked
+    while it was in hand are another item; copies of a held line are part of it, as they say the same."""
     item = state.item
     if item is None:
         raise Refused(R.NOT_FOUND, what="item")
-    done = Decision(words=(ItemDone(item.id),))
+    done = Decision(words=(ItemDone(item),))
     if item.kind == "question":
         return _settle_questions(state, command, actor) + done
     if command.act == "answer":
@@ -521,10 +523,11 @@ def _settle_questions(state: ShowState, command: c.Settle, actor: Actor) -> Deci
         raise Refused(R.MALFORMED, expected="answer or hide for questions")
     if command.act == "answer" and not command.text.strip():
         raise Refused(R.EMPTY)
+    still_open = [asked for asked in state.item_questions if asked.question.status not in ("answered", "dropped")]
+    if command.act == "answer" and not still_open:
+        raise Refused(R.CONFLICT)  # somebody was faster: what she wrote would reach nobody
     decision = NOTHING
-    for asked in state.item_questions:
-        if asked.question.status in ("answered", "dropped"):
-            continue  # somebody was faster with this one
+    for asked in still_open:
         if command.act == "hide":
             decision += _question_now(asked.question, status="dropped")
         else:
@@ -540,7 +543,8 @@ def _take_question(state: ShowState, _command: c.TakeQuestion, _actor: Actor) ->
 
 
 def _answer_question(state: ShowState, command: c.AnswerQuestion, actor: Actor) -> Decision:
-    return _answered(_question(state), command.text, command.privately, actor)
+    closed = Decision(words=(QuestionClosed(command.question_id),))
+    return _answered(_question(state), command.text, command.privately, actor) + closed
 
 
 def _answered(asked: AskedQuestion, text: str, privately: bool, actor: Actor) -> Decision:

@@ -119,6 +119,7 @@ from livecommerce.shows.state import (
     ItemDone,
     KickViewer,
     MuteViewer,
+    QuestionClosed,
     RecordingState,
     RememberLine,
     SayLine,
@@ -590,10 +591,10 @@ class Shows:
 
     # --- what the merchant keeps out of the talk ---------------------------------------------------------------------
 
-    async def talk_rules(self) -> KeptTalkRules:
-        """The merchant's word lists, at most a second old."""
+    async def talk_rules(self, *, fresh: bool = False) -> KeptTalkRules:
+        """The merchant's word lists, at most a second old; `fresh` for whoever is about to edit them."""
         now = self.clock.monotonic()
-        if self._talk_rules is None or now - self._talk_rules_at >= FRESH_SECONDS:
+        if fresh or self._talk_rules is None or now - self._talk_rules_at >= FRESH_SECONDS:
             async with self.database.read() as connection:
                 self._talk_rules = await talk_rules.read(connection)
             self._talk_rules_at = now
@@ -1053,9 +1054,12 @@ class Shows:
             await self.news.forget_talk(show_id, word.line_ids)
         elif isinstance(word, RememberLine):
             await self.news.remember_talk(show_id, [word.line])
+        elif isinstance(word, ItemDone):
+            await self.triage.done(show_id, word.item)
         else:
-            assert isinstance(word, ItemDone), word
-            await self.triage.done(show_id, word.item_id)
+            assert isinstance(word, QuestionClosed), word
+            if await self.triage.closed(show_id, word.question_id):
+                await self.tell_triage(show_id)
 
     async def _log_changed(self, connection: AsyncConnection, facts: ShowFacts, reason: str, by: str) -> None:
         event = ShowChanged(facts, reason)

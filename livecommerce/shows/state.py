@@ -186,12 +186,19 @@ class RememberLine:
 
 @dataclass(frozen=True, slots=True)
 class ItemDone:
-    """The triage's item is decided."""
+    """The triage's item is decided, as it was read."""
 
-    item_id: str
+    item: TriageItem
 
 
-Word = KickViewer | MuteViewer | TellViewer | SayLine | ForgetLines | RememberLine | ItemDone
+@dataclass(frozen=True, slots=True)
+class QuestionClosed:
+    """Answered beside the triage: no moderator needs to look at it any more."""
+
+    question_id: str
+
+
+Word = KickViewer | MuteViewer | TellViewer | SayLine | ForgetLines | RememberLine | ItemDone | QuestionClosed
 
 
 @dataclass(frozen=True, slots=True)

@@ -405,6 +405,13 @@ async def test_a_line_is_refused_with_the_judges_reason(one: Live, scripted: Scr
     assert not one.hub.rooms[SHOW].room.talk.history
 
 
+async def test_other_words_that_are_none_leave_the_line_as_it_was(one: Live, scripted: Scripted) -> None:
+    a, _ = await seat(one, "a")
+    a.send(Say("c1", "lovely"))
+    await scripted.says("lovely", Verdict("allow", " \u200b "))
+    assert (await a.read_until(Said)).line.text == "lovely"
+
+
 async def test_a_line_is_held_for_a_moderator_with_the_judges_reason(one: Live, scripted: Scripted) -> None:
     a, _ = await seat(one, "a")
     a.send(Say("c1", "hmm"))

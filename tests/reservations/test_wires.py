@@ -115,8 +115,8 @@ async def test_a_connection_that_is_cut_is_heard_of_by_all_who_wait_and_made_ane
 
 @pytest.mark.parametrize("turns", [1, 2, 3, 5, 8])
 async def test_who_gives_up_while_the_connection_is_made_leaves_no_answer_to_others(wire: Wire, turns: int) -> None:
-    """She who waited behind the one that connects once ended a connection that was not there yet. Its answer was read by
-    the next, and every later one was another's."""
+    """She who waited behind the one that connects once ended a connection that was not there yet. Its answer was read
+    by the next, and every later one was another's."""
     first, second = (asyncio.create_task(wire.ask(_ECHO, ("n",), word)) for word in (b"1", b"2"))
     for _ in range(turns):
         await asyncio.sleep(0)

@@ -71,7 +71,8 @@ export function LivePage({ showId }: { showId: string }): JSX.Element {
     };
     const pressed = (event: KeyboardEvent): void => {
       if (event.key === "Escape") helping.value = false;
-      const action = actionOf(event, keysBelongTo(event.target as HTMLElement | null, event.key));
+      const isCovered = document.querySelector('[aria-modal="true"]') !== null;
+      const action = actionOf(event, keysBelongTo(event.target as HTMLElement | null, event.key), isCovered);
       if (!action || event.repeat) return;
       event.preventDefault();
       act(action);
@@ -93,7 +94,7 @@ export function LivePage({ showId }: { showId: string }): JSX.Element {
       <DeskSkeleton />
     );
 
-  const toDo = desk.triage.value.waiting + desk.hand.value.length + desk.unanswered.value;
+  const toDo = desk.deciding.count.value.waiting + desk.deciding.items.value.length + desk.unanswered.value;
   return (
     <div class={`desk desk-side-${side.value}`}>
       <StatusBar desk={desk} ending={ending.value} onHelp={() => (helping.value = true)} />
