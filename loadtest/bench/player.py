@@ -34,7 +34,8 @@ _HEAD_END = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _PACKED = re.compile(rb"\r\ncontent-encoding: *gzip", re.IGNORECASE)
 _JOIN_PARTS = 3  # behind the newest, as PART-HOLD-BACK says
-_JOIN_SECONDS = 2.0  # over which players come
+_JOIN_SECONDS_MAX = 2.0  # over which players come
+_JOIN_SECONDS_EACH = 0.01
 _KEPT_PLAYLISTS = 8
 # What a browser sends along, shortened to what a server has to read.
 _BROWSER = (
@@ -356,7 +357,7 @@ async def _main(port: int, path: str, count: int, answer: Callable[[dict[str, ob
         if asked == b"go":
             for player in players:
                 player.go()
-                await asyncio.sleep(_JOIN_SECONDS / count)
+                await asyncio.sleep(min(_JOIN_SECONDS_EACH, _JOIN_SECONDS_MAX / count))
         elif asked == b"pause":
             for player in players:
                 player.pause()

@@ -26,7 +26,7 @@ KILOBITS = 1_500
 _WARM_CARDS = 3
 _CARDS_PER_SECOND = 20
 _FILM_SECONDS_MAX = 3_000.0  # ended when everything was measured
-_FIRST_PARTS_SECONDS = 3.0
+_FIRST_PARTS_SECONDS = 2.0
 _SETTLE_SECONDS_MAX = 2.0  # players have come, and none of them is at her first part any more
 _REQUESTS, _CPU = "requests/s answered", "server CPU µs per request"
 _QUIET_P50, _BUSY_P50 = "ms to a viewer, p50, no players", "ms to a viewer, p50, with players"
@@ -81,7 +81,7 @@ def _camera(lab: Lab, stand: Stand, show_id: str) -> Iterator[None]:
     assert process.stdout is not None
     try:
         process.stdout.readline()
-        time.sleep(_FIRST_PARTS_SECONDS)
+        time.sleep(_FIRST_PARTS_SECONDS)  # players come to a show that has begun
         yield
         if process.poll() is not None:
             raise LabFailed("the camera ended; its last words stand above")

@@ -21,7 +21,7 @@ from loadtest.bench.sides import Side, Stand
 from loadtest.machine import children, cpu_seconds, free_port, pin
 
 KILOBITS = 2_000
-_WARM_SECONDS = 3.0  # ffmpeg looks at the stream before it begins
+_WARM_SECONDS_MAX = 3.0  # ffmpeg looks at the stream before it begins
 _IDLE_SECONDS_MAX = 5.0
 _SHOW, _FFMPEG, _IDLE = "% of a core for a show", "% of a core, of it ffmpeg", "% of a core, server without a show"
 
@@ -39,7 +39,7 @@ async def _by_camera(stand: Stand, picture: Film, seconds: float) -> Mapping[str
     show_id = stand.new_show(0)
     idle = await _idle(stand, seconds)
     async with filming(stand.port, show_id, picture, lambda: stand.camera_pass(show_id)) as camera:
-        sending = asyncio.ensure_future(camera.film(_WARM_SECONDS + seconds + 1))
+        sending = asyncio.ensure_future(camera.film(_warm(seconds) + seconds + 1))
         try:
             return await _used(stand, idle, sending, seconds)
         finally:
@@ -100,7 +100,7 @@ async def _idle(stand: Stand, seconds: float) -> float:
 
 
 async def _used(stand: Stand, idle: float, sending: "asyncio.Future[None]", seconds: float) -> Mapping[str, float]:
-    await _unless_ended(sending, _WARM_SECONDS)
+    await _unless_ended(sending, _warm(seconds))
     encoders = children(stand.pid)
     if len(encoders) != 1:
         raise LabFailed(f"one ffmpeg was expected under the server, there are {len(encoders)}")
@@ -109,6 +109,10 @@ async def _used(stand: Stand, idle: float, sending: "asyncio.Future[None]", seco
     took = time.monotonic() - began
     server, ffmpeg = (cpu_seconds(stand.pid) - server) / took - idle, (cpu_seconds(encoders[0]) - ffmpeg) / took
     return {_SHOW: 100 * (server + ffmpeg), _FFMPEG: 100 * ffmpeg, _IDLE: 100 * idle}
+
+
+def _warm(seconds: float) -> float:
+    return min(seconds, _WARM_SECONDS_MAX)
 
 
 async def _unless_ended(sending: "asyncio.Future[None]", seconds: float) -> None:
@@ -130,13 +134,13 @@ async def _bare(lab: Lab, picture: Film, seconds: float) -> Mapping[str, float]:
     assert process.stdin is not None
     try:
         began, warm = time.monotonic(), 0.0
-        for chunk in picture.chunks(_WARM_SECONDS + seconds):
+        for chunk in picture.chunks(_warm(seconds) + seconds):
             await asyncio.sleep(began + chunk.end_ms / 1000 - time.monotonic())
             process.stdin.write(chunk.data)
             process.stdin.flush()
-            if chunk.end_ms == _WARM_SECONDS * 1000:
+            if chunk.end_ms == _warm(seconds) * 1000:
                 warm = cpu_seconds(process.pid)
-        used = (cpu_seconds(process.pid) - warm) / (time.monotonic() - began - _WARM_SECONDS)
+        used = (cpu_seconds(process.pid) - warm) / (time.monotonic() - began - _warm(seconds))
         return {_SHOW: 100 * used, _FFMPEG: 100 * used}
     finally:
         process.stdin.close()

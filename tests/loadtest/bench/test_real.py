@@ -33,7 +33,7 @@ TINY: dict[str, Amount] = {
     "film-remux": {"seconds": 1},
     "film-remux-rtmp": {"seconds": 1},
     "film-polling": {"viewers": 3, "players": 3, "seconds": 1, "turns": 1},
-    "film-hour": {"seconds": 7},
+    "film-hour": {"seconds": 5},
     "film-hour-pressed": {"seconds": 30},
 }
 MAY_BE_NOTHING = (
