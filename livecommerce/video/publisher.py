@@ -79,9 +79,11 @@ class Picture:
     away: Away = ""
     said: str = ""
 
-    def came(self) -> None:
+    def came(self, late: bool) -> None:
+        """A piece of it; `late`: of what was sent before the line broke, which says nothing of why none follows."""
         self.pieces += 1
-        self.away, self.said = "", ""
+        if not late:
+            self.away, self.said = "", ""
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -361,7 +363,7 @@ class Publisher:
                 await asyncio.to_thread(self._writer.add, found)
                 self._used.recorded_ms += found.duration_ms
                 self._used.bytes += len(found.data)
-                self.picture.came()
+                self.picture.came(late=self.state == "cut")
         except RemuxFailed as failed:
             self._broke(epoch, failed.lines)
         except OSError as error:
