@@ -266,7 +266,7 @@ function Words(): JSX.Element {
   const [kept, setKept] = useState<TalkRules | null>(null);
   const [role, setRole] = useState<Staff["role"] | null>(null);
   const [wrong, setWrong] = useState("");
-  const [saved, setSaved] = useState(0);
+  const [saved, setSaved] = useState<number | null>(null); // the version that she saved; lists nobody saved have 0
   const load = async (): Promise<TalkRules | null> => {
     try {
       const [rules, { staff }] = await Promise.all([talkRules(), me()]);
