@@ -20,11 +20,11 @@ from livecommerce.ledger.database import Database
 from livecommerce.ledger.tables import shows
 from livecommerce.settings import Settings
 from livecommerce.shows.service import Shows
+from livecommerce.shows.state import recording_ends_ms
 from livecommerce.video.recording import Removal, SomebodyElse, used_by, watched_at_ms
 
 log = structlog.get_logger(__name__)
 
-DAY_MS = 86_400_000
 # A clip or a replay that is being watched is not taken away from under its viewer.
 WATCHED_MS = 900_000
 _TOGETHER = 500
@@ -56,10 +56,8 @@ class RecordingsDuty:
                     await self._remove(row.id, folder / row.id)
 
     def _is_old(self, row: Any) -> bool:
-        days = self.settings.video_keep_days
-        if not days or row.recording or row.status != "ended":
-            return False
-        return bool(row.ended_at_ms + days * DAY_MS <= self.clock.now_ms())
+        ends_ms = recording_ends_ms(row.recording, row.ended_at_ms, self.settings.video_keep_days)
+        return row.status == "ended" and ends_ms is not None and ends_ms <= self.clock.now_ms()
 
     async def _remove(self, show_id: str, folder: Path) -> None:
         if await asyncio.to_thread(watched_at_ms, folder) + WATCHED_MS > self.clock.now_ms():

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 CardState = Literal["planned", "on_air", "done"]
 RecordingState = Literal["", "kept", "removed"]  # kept: for as long as the merchant wants, however old
+DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,3 +215,10 @@ class Decision:
 
 
 NOTHING = Decision()
+
+
+def recording_ends_ms(recording: RecordingState, ended_at_ms: int | None, keep_days: int) -> int | None:
+    """When the recording of a show that ended then is old enough to be removed; None where nobody means to (yet)."""
+    if not keep_days or recording or ended_at_ms is None:
+        return None
+    return ended_at_ms + keep_days * DAY_MS

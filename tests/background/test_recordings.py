@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from livecommerce.background.recordings import DAY_MS, WATCHED_MS, RecordingsDuty
+from livecommerce.background.recordings import WATCHED_MS, RecordingsDuty
 from livecommerce.clock import TestClock
 from livecommerce.errors import R, Refused
 from livecommerce.ledger.tables import show_log, shows
 from livecommerce.protocol import from_host as c
 from livecommerce.settings import Settings
+from livecommerce.shows.state import DAY_MS
 from livecommerce.video.recording import open_writer, used_by
 from livecommerce.video.screen import Screen
 from tests.shows.conftest import world

@@ -14,14 +14,13 @@ from livecommerce.protocol.facts import Line, ShowFacts, Stamped
 from livecommerce.shows import captions, replay
 from livecommerce.shows.captions import CaptionTrack
 from livecommerce.shows.replay import LINES_MAX, Chapter
-from livecommerce.shows.state import RecordingState
+from livecommerce.shows.state import RecordingState, recording_ends_ms
 from livecommerce.video.screen import Screen
 
 table = Table()
 
 _REFUSES = (R.NOT_FOUND, R.NOT_INVITED, R.BANNED, R.WRONG_STATE)
 _WINDOW_MS_MAX = 600_000
-DAY_MS = 86_400_000
 
 
 class Replay(msgspec.Struct, frozen=True):
@@ -179,10 +178,8 @@ async def _facts(call: Call, show: ShowFacts, state: RecordingState) -> Recordin
     if state == "removed":
         return RecordingFacts(state, 0, 0, None)
     used = await call.parts.studio.used(show.show_id)
-    days = call.parts.settings.video_keep_days
-    ends = days and state == "" and show.ended_at_ms is not None and used.bytes > 0
-    until_ms = show.ended_at_ms + days * DAY_MS if ends and show.ended_at_ms is not None else None
-    return RecordingFacts(state, used.bytes, used.recorded_ms, until_ms)
+    ends_ms = recording_ends_ms(state, show.ended_at_ms, call.parts.settings.video_keep_days)
+    return RecordingFacts(state, used.bytes, used.recorded_ms, ends_ms if used.bytes > 0 else None)
 
 
 async def over(call: Call) -> ShowFacts:
