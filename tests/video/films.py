@@ -21,6 +21,7 @@ _CONTAINERS = {
     "rare-keys": ["-c:v", "libx264", "-preset", "ultrafast", "-g", "600", "-keyint_min", "600", "-sc_threshold", "0",
                   "-c:a", "aac", "-f", "matroska"],
     "flv": ["-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", "-f", "flv"],
+    "h264": ["-an", "-c:v", "libx264", "-preset", "ultrafast", "-f", "h264"],
     "hevc": ["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none", "-an", "-f", "matroska"],
 }  # fmt: skip
 MIMES = {
@@ -73,3 +74,14 @@ def turned(seconds: float = 3.0) -> bytes:
     upright, lying = film("flv", seconds), film("flv", seconds, "284x160")
     rest = [later(tag, round(seconds * 1000)) for tag in tags(lying) if tag[0] != 18]
     return upright + b"".join(rest)
+
+
+@functools.cache
+def turned_ts(seconds: float = 2.0) -> bytes:
+    """The same as a transport stream, where each keyframe carries the description of its picture."""
+    pictures = film("h264", seconds) + film("h264", seconds, "284x160")
+    made = subprocess.run(
+        ["ffmpeg", "-v", "error", "-f", "h264", "-r", "15", "-i", "pipe:0", "-c", "copy", "-f", "mpegts", "pipe:1"],
+        input=pictures, check=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    return made.stdout
