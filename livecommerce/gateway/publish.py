@@ -24,11 +24,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from livecommerce.errors import Close, R, Refused
 from livecommerce.gateway.admission import tokens_in
 from livecommerce.gateway.door import Admitted
+from livecommerce.gateway.looking import refuse_over
 from livecommerce.video.publisher import Health, Publisher
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ SUBPROTOCOL = "livecommerce.camera.v1"
 _ROLES = ("host", "manager", "admin")
 _HEALTH_SECONDS = 1.0
 _RENEW_BEFORE_MS = 60_000
+_ASKED_AGAIN_MS = 5_000
 HEAD = struct.Struct(">Id")
 _Short = Annotated[str, msgspec.Meta(max_length=120)]
 
@@ -131,7 +134,7 @@ class _Line:
                 if self._closing is not None:
                     return  # its camera has come back on another line
                 if self._parts.clock.now_ms() >= self._until_ms:
-                    self._until_ms = (await self._prove()).until_ms
+                    await self._prove_again()
                 if self._over:
                     await publisher.finish()
                     raise Refused(R.SHOW_OVER)
@@ -157,12 +160,20 @@ class _Line:
         )
         if admitted.role not in _ROLES:
             raise Refused(R.FORBIDDEN)
-        await self._refuse_over()
+        await refuse_over(self._parts.shows, self._show_id)
         return admitted
 
-    async def _refuse_over(self) -> None:
-        if (await self._parts.shows.facts(self._show_id)).status in ("ended", "cancelled"):
-            raise Refused(R.SHOW_OVER)
+    async def _prove_again(self) -> None:
+        """Where the ledger is away nobody can say who may film: whoever was let in is asked again a little later."""
+        try:
+            self._until_ms = (await self._prove()).until_ms
+            return
+        except Refused as refused:
+            if refused.why not in (R.BUSY, R.UNAVAILABLE):
+                raise
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("camera_not_proved_again", show_id=self._show_id, error=repr(error))
+        self._until_ms = max(self._until_ms, self._parts.clock.now_ms() + _ASKED_AGAIN_MS)
 
     async def _answer(self, publisher: Publisher, data: bytes | None, text: str | None) -> None:
         try:
@@ -191,7 +202,7 @@ class _Line:
             await self._send(Ready(await publisher.begin(wish.epoch, wish.mime, wish.t0_ms)))
         elif isinstance(wish, Renewed):
             self._token, self._asked_to_renew = wish.token, False
-            self._until_ms = (await self._prove()).until_ms
+            await self._prove_again()
         elif self._mine:
             await publisher.finish()
 
@@ -214,7 +225,7 @@ class _Line:
     async def _is_over(self) -> bool:
         """Nobody films on after the end. Where the ledger is away, nobody knows, and filming goes on."""
         try:
-            await self._refuse_over()
+            await refuse_over(self._parts.shows, self._show_id)
         except Refused as refused:
             return refused.why is R.SHOW_OVER
         return False

@@ -17,6 +17,7 @@ import pytest
 import uvicorn
 from redis.asyncio import Redis
 from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from websockets.asyncio.client import ClientConnection, connect
@@ -29,6 +30,7 @@ from livecommerce.gateway.api import routes_of
 from livecommerce.gateway.callers import Callers
 from livecommerce.gateway.door import Door
 from livecommerce.gateway.encoders import Encoders
+from livecommerce.gateway.feed import Feed
 from livecommerce.gateway.http.captions import table as captions
 from livecommerce.gateway.http.replay import table as replays
 from livecommerce.gateway.http.video import PLAYLIST_TYPE, table
@@ -604,6 +606,95 @@ async def test_nobody_films_on_after_the_end_of_the_show(house: House) -> None:
     assert (await house.refusal(show.show_id, HOST))[0] == R.SHOW_OVER.value.number
 
 
+AWAY = [OSError("no route to host"), OperationalError("SELECT", {}, Exception("gone")), Refused(R.UNAVAILABLE)]
+
+
+def ledger_away(house: House, monkeypatch: pytest.MonkeyPatch, error: Exception = AWAY[1]) -> None:
+    async def away(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(house.world.shows, "facts", away)
+
+
+@pytest.mark.parametrize("error", AWAY, ids=lambda error: type(error).__name__)
+async def test_a_camera_films_on_while_the_ledger_is_away_and_ends_with_its_show_when_it_is_back(
+    house: House, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish, "_HEALTH_SECONDS", 0.02)
+    show = await house.show()
+    async with house.camera(show.show_id) as camera:
+        await begin(camera)
+        with monkeypatch.context() as patched:
+            ledger_away(house, patched, error)
+            for number, chunk in enumerate(chunks(film("webm-h264"))):
+                await camera.send(struct.pack(">Id", number, 0) + chunk)
+                assert (await heard(camera, "ack"))["next"] == number + 1
+                await heard(camera, "health")
+        await house.over(show.show_id)
+        with pytest.raises(ConnectionClosed):
+            await refused_until_closed(camera)
+
+
+@pytest.mark.parametrize("access", ["public", "invited"])
+async def test_players_fetch_on_while_the_ledger_is_away(
+    house: House, access: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show = await house.show(access=access)
+    pressed(house, show.show_id, house.world.clock.now_ms())
+    word = "open" if access == "public" else house.studio.keys.word(show.show_id)
+    at = f"/video/{show.show_id}/{word}"
+    assert (await house.http.get(f"{at}/live.m3u8")).status_code == 200
+    ledger_away(house, monkeypatch)
+    for name in ("live.m3u8", "0.mp4", "1.m4s"):
+        assert (await house.http.get(f"{at}/{name}")).status_code == 200
+
+
+async def test_who_was_let_in_stays_where_the_ledger_cannot_say_who_she_is(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish, "_ASKED_AGAIN_MS", 0)
+    show = await house.show()
+    async with house.camera(show.show_id) as camera:
+        await begin(camera)
+        with monkeypatch.context() as patched:
+
+            async def away(*_: object) -> None:
+                raise AWAY[0]
+
+            patched.setattr(house.parts.door, "verify_socket", away)
+            await camera.send(json.dumps({"type": "token", "token": house.token(HOST)}))  # it was to be believed
+            for number, chunk in enumerate(chunks(film("webm-h264"))):
+                await camera.send(struct.pack(">Id", number, 0) + chunk)
+                assert (await heard(camera, "ack", "refused"))["type"] == "ack"
+        await camera.send(json.dumps({"type": "token", "token": house.token(ANA)}))
+        assert (await heard(camera, "refused"))["number"] == R.FORBIDDEN.value.number
+
+
+async def test_encoders_and_callers_stay_while_the_ledger_is_away_and_go_with_their_show(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show, clock = await house.show(), TestClock()
+    callers = Callers(SimpleNamespace(**vars(house.parts) | {"clock": clock}))
+    feed, hung_up = Feed(house.parts, show.show_id, lambda: None), asyncio.Event()
+    listener: Any = SimpleNamespace(hang_up=hung_up.set)
+    watching = asyncio.create_task(callers._hang_up_at_the_end(feed, listener))
+    await asyncio.sleep(0)
+    for error in AWAY:
+        with monkeypatch.context() as patched:
+            ledger_away(house, patched, error)
+            await feed.look()
+            feed._looked_at = 0.0
+            await clock.advance(2.0)
+    assert not watching.done()
+    assert not hung_up.is_set()
+    await house.over(show.show_id)
+    with pytest.raises(Refused, match="over"):
+        await feed.look()
+    await clock.advance(2.0)
+    await hung_up.wait()
+    watching.cancel()
+
+
 async def test_health_is_told_every_second(house: House) -> None:
     show = await house.show()
     async with house.camera(show.show_id) as camera:
@@ -1041,6 +1132,19 @@ async def test_a_film_goes_out_at_its_pace_as_the_picture_of_its_show(house: Hou
         assert house.studio.publishing(show.show_id) is None
     where = (await house.http.get(f"/api/shows/{show.show_id}/picture")).json()
     assert "#EXTM3U" in (await house.http.get(where["live"])).text
+
+
+async def test_a_film_goes_on_while_the_ledger_is_away(
+    house: House, evening: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show = await film_show(house)
+    await upload(house, show.show_id, evening)
+    async with films_running(house) as running:
+        await running.look()
+        await recorded(house, show.show_id, 1)
+        ledger_away(house, monkeypatch)
+        await recorded(house, show.show_id, 3500)
+        monkeypatch.undo()
 
 
 async def test_after_a_crash_a_film_goes_on_where_viewers_expect_it(house: House, evening: bytes) -> None:

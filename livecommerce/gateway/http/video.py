@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from livecommerce.errors import R, Refused
 from livecommerce.gateway.api import Call, Nothing, Table
+from livecommerce.gateway.looking import facts_last_known
 from livecommerce.people.links import qr_svg
 from livecommerce.protocol.facts import ShowFacts
 from livecommerce.video.adapters.contract import Asks, Ingest, MediaRequest
@@ -338,7 +339,7 @@ async def _screen(call: Call) -> tuple[Screen, View]:
         return await studio.screen(show_id), WHOLE
     if word != OPEN and not await call.parts.adapters.named("own").authorize(MediaRequest("read", show_id, word)):
         raise Refused(R.FORBIDDEN)
-    facts = await call.parts.shows.public_facts(show_id)
+    facts = await facts_last_known(call.parts.shows, show_id)
     if word == OPEN and facts.access != "public":
         raise Refused(R.FORBIDDEN)
     view = view_of(facts)
