@@ -222,9 +222,12 @@ class Publisher:
         """An encoder begins an epoch, or comes back to it with the same `key`. Returns the chunk that is missing.
 
         Refuses VIDEO_FORMAT, VIDEO_TRANSCODES, NO_FFMPEG, VIDEO_QUOTA; where it does, what ran before has ended.
+        UNAVAILABLE once it is over: the show's next publisher is another.
         """
         self._stay()
         async with self._changing:
+            if self.state == "over":
+                raise Refused(R.UNAVAILABLE, after_ms=1000)
             epoch = self._epoch
             if epoch is not None and epoch.key == key and epoch.broke is None:
                 self._move("sending")

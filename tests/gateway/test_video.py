@@ -429,6 +429,22 @@ async def test_a_camera_that_comes_back_takes_the_place_of_its_own_dead_line(hou
     assert list(screen.timeline.epochs) == [0]
 
 
+async def test_another_line_that_left_before_a_camera_began_takes_nothing_from_it(house: House) -> None:
+    """Whoever leaves last lets the show go, also while a camera is about to begin."""
+    show = await house.show()
+    async with house.camera(show.show_id) as camera:
+        await heard(camera, "health")
+        before = house.studio.publishing(show.show_id)
+        async with house.camera(show.show_id) as second:
+            await heard(second, "health")
+        await nobody_films(house, show.show_id)
+        assert (await begin(camera))["next"] == 0
+        assert await send(camera) == len(chunks(film("webm-h264")))
+        assert house.studio.publishing(show.show_id) is not before
+        await camera.send(json.dumps({"type": "finish"}))
+    await nobody_films(house, show.show_id)
+
+
 async def test_a_pass_is_renewed_on_the_live_line(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publish, "_RENEW_BEFORE_MS", 10**13)
     show = await house.show()

@@ -127,6 +127,16 @@ async def test_a_line_that_stays_away_ends_its_epoch_and_loses_nothing_that_came
     assert await stage.publisher.begin("one", MIMES["webm-h264"], None) == 0  # too late: a new epoch
 
 
+async def test_a_publisher_that_is_over_begins_nothing(stage: Stage) -> None:
+    await stage.publisher.aclose()
+    with pytest.raises(Refused) as refused:
+        await stage.publisher.begin("one", MIMES["webm-vp8"], None)
+    assert refused.value.why is R.UNAVAILABLE
+    assert (stage.publisher.state, stage.publisher._epoch) == ("over", None)
+    assert stage.transcodes.free == 1
+    assert stage.recorded().timeline.parts == []
+
+
 async def test_a_turned_phone_or_another_camera_is_a_new_epoch(stage: Stage) -> None:
     await stage.send("webm-h264", "upright")
     await stage.send("mp4", "turned")
