@@ -170,7 +170,6 @@ def _record(folder: Path, film: tuple[Header, list[Fragment]], begins_ms: float,
                 data = _later(each.data, turn * length_ms, scales)
                 writer.add(Fragment(data, each.at_ms + turn * length_ms, each.duration_ms, each.alone))
                 parts += 1
-        writer.end(round(begins_ms + hours * 3_600_000))
     finally:
         writer.close()
     return parts

@@ -22,9 +22,9 @@ HOLD_BACK_PARTS = 3
 _PARTS_TOLD_MS = 12_000
 
 
-def live_playlist(timeline: Timeline, from_ms: float = -math.inf) -> str:
-    """The newest minute, parts and all, without segments that begin before `from_ms` of the programme. Empty of
-    segments before anything was filmed."""
+def live_playlist(timeline: Timeline, from_ms: float = -math.inf, *, over: bool = False) -> str:
+    """The newest minute, parts and all, without segments that begin before `from_ms` of the programme. `over`: nothing
+    more will come. Empty of segments before anything was filmed."""
     shown = _newest(timeline.segments[timeline.first_from(from_ms) :], LIVE_WINDOW_MS)
     part_target = max(0.1, timeline.part_ms_max / 1000)
     target = max(1, math.ceil(max(timeline.segment_ms_max, *(segment.duration_ms for segment in shown), 0, 0) / 1000))
@@ -42,9 +42,9 @@ def live_playlist(timeline: Timeline, from_ms: float = -math.inf) -> str:
         lines += _opening(segment, shown[index - 1] if index else None)
         if segment.programme_ms >= parts_from_ms:
             lines += map(_part, segment.parts)
-        if segment.whole:
+        if segment.whole or over:
             lines += [f"#EXTINF:{segment.duration_ms / 1000:.5f},", _address(segment.parts)]
-    if timeline.ended:
+    if over:
         lines.append("#EXT-X-ENDLIST")
     elif shown:
         lines.append(f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="{len(timeline.parts)}.m4s"')

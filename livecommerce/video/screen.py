@@ -45,10 +45,11 @@ class _Wanted(NamedTuple):
 
 class View(NamedTuple):
     """What of a recording somebody may see: of the programme's time from `from_ms` on, a replay until `to_ms`. What is
-    live is seen up to its newest part."""
+    live is seen up to its newest part. `over`: nothing more will come."""
 
     from_ms: float = -math.inf
     to_ms: float = math.inf
+    over: bool = False
 
 
 WHOLE = View()
@@ -70,7 +71,7 @@ class Screen:
         self._wait_seconds_max = wait_seconds_max
         self._waiting: dict[asyncio.Future[None], Callable[[Timeline], bool]] = {}
         self._looking: asyncio.Task[None] | None = None
-        self._live: dict[View, tuple[tuple[int, int, bool], Playlist]] = {}
+        self._live: dict[View, tuple[tuple[int, int], Playlist]] = {}
         self._whole: tuple[tuple[int, View], Playlist] | None = None
         self._kept: OrderedDict[_Wanted, asyncio.Future[bytes | None]] = OrderedDict()
         self._kept_bytes = 0
@@ -96,16 +97,16 @@ class Screen:
         if segment is not None:
             if segment > len(self.timeline.segments) + AHEAD_SEGMENTS_MAX:
                 raise TooFarAhead
-            await self._until(lambda timeline: timeline.ended or timeline.has(segment, part))
+            await self._until(lambda timeline: view.over or timeline.has(segment, part))
         elif self.timeline.parts:
-            await self._until(lambda timeline: timeline.ended or _begun(timeline, view))
+            await self._until(lambda timeline: view.over or _begun(timeline, view))
         timeline = self.timeline
-        state = (len(timeline.parts), len(timeline.segments), timeline.ended)
+        state = (len(timeline.parts), len(timeline.segments))
         known = self._live.get(view)
         if known is None or known[0] != state:
             if known is None and len(self._live) >= VIEWS_MAX:
                 self._live.clear()
-            known = self._live[view] = state, _playlist(live_playlist(timeline, view.from_ms))
+            known = self._live[view] = state, _playlist(live_playlist(timeline, view.from_ms, over=view.over))
         return known[1]
 
     async def replay(self, from_ms: float | None = None, to_ms: float | None = None, view: View = WHOLE) -> Playlist:
@@ -129,8 +130,8 @@ class Screen:
         """Bytes of these parts, with `sound` of the sound alone; of the one that comes next as soon as it is there.
         None for others, and for what was filmed before the view begins."""
         self.look()
-        if first == last == len(self.timeline.parts) and not self.timeline.ended:
-            await self._until(lambda timeline: timeline.ended or len(timeline.parts) > first)
+        if first == last == len(self.timeline.parts) and not view.over:
+            await self._until(lambda timeline: len(timeline.parts) > first)
         if self.timeline.span(first, last) is None or not self._is_seen(first, view):
             return None
         wanted = _Wanted(first, last, sound)

@@ -52,13 +52,7 @@ class ClockStep(msgspec.Struct, frozen=True, tag="clock", tag_field="row"):
     t0_ms: float
 
 
-class RecordingEnds(msgspec.Struct, frozen=True, tag="end", tag_field="row"):
-    """Nothing more will come: the show is over."""
-
-    at_ms: int
-
-
-Row = EpochBegins | FragmentAdded | ClockStep | RecordingEnds
+Row = EpochBegins | FragmentAdded | ClockStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +102,11 @@ class Timeline:
         self.segments: list[Segment] = []
         self.parts: list[Part] = []
         self.epochs: dict[int, EpochBegins] = {}
-        self.ended = False
         self.segment_ms_max = 0.0  # of those that are whole
         self.part_ms_max = 0.0
 
     def add(self, row: Row) -> None:
-        """Rows that contradict what is known (a part of no epoch, anything after the end) are left out."""
-        if self.ended:
-            return
+        """Rows that contradict what is known (a part of no epoch) are left out."""
         match row:
             case EpochBegins():
                 self._close()
@@ -125,9 +116,6 @@ class Timeline:
                 self._t0_ms = row.t0_ms
             case FragmentAdded() if self._epoch and row.epoch == self._epoch.epoch:
                 self._add_part(self._epoch, row)
-            case RecordingEnds():
-                self._close()
-                self.ended = True
             case _:
                 pass
 

@@ -711,6 +711,28 @@ async def test_encoders_and_callers_stay_while_the_ledger_is_away_and_go_with_th
     watching.cancel()
 
 
+@pytest.mark.parametrize("access", ["public", "invited"])
+async def test_a_show_that_is_over_ends_its_live_playlist_whoever_filmed_it_and_however_that_ended(
+    house: House, access: Any
+) -> None:
+    """Players that are not our page know the end by nothing else; nobody need be there to write it down."""
+    show = await house.show(access=access)
+    pressed(house, show.show_id, house.world.clock.now_ms() - 4000)
+    word = "open" if access == "public" else house.studio.keys.word(show.show_id)
+    staff = house.studio.keys.word(show.show_id, staff=True)
+    at = [f"/video/{show.show_id}/{each}" for each in (word, staff)]
+    await house.world.do(show.show_id, c.End())
+    for each in at:  # what was still on its way comes within seconds
+        assert "ENDLIST" not in (await house.http.get(f"{each}/live.m3u8")).text
+    await house.dated(show.show_id, ended_at_ms=house.world.clock.now_ms() - 10_000)
+    for each in at:
+        # Another address than before: one answer is for all who ask within a tenth of a second.
+        for name in ("live.m3u8?again=1", "sound/live.m3u8", "live.m3u8?_HLS_msn=2&_HLS_part=0"):
+            told = (await house.http.get(f"{each}/{name}")).text  # at once: nothing more is waited for
+            assert told.endswith("4-7.m4s\n#EXT-X-ENDLIST\n"), name
+        assert (await house.http.get(f"{each}/8.m4s")).status_code == 404
+
+
 async def test_health_is_told_every_second(house: House) -> None:
     show = await house.show()
     async with house.camera(show.show_id) as camera:

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from livecommerce.video.playlist import LIVE_WINDOW_MS, live_playlist, replay_playlist
-from livecommerce.video.timeline import RecordingEnds, Timeline
+from livecommerce.video.timeline import Timeline
 from tests.video.test_timeline import T0, epoch, fragments, told
 
 
@@ -79,8 +79,8 @@ def test_a_view_of_later_leaves_out_what_began_before_it_and_keeps_the_numbers()
     assert ".m4s" not in empty
 
 
-def test_an_ended_recording_says_so() -> None:
-    text = live_playlist(told(epoch(0), fragments(0, 6), RecordingEnds(0)))
+def test_the_playlist_of_a_show_that_is_over_says_so() -> None:
+    text = live_playlist(told(epoch(0), fragments(0, 6)), over=True)
 
     assert text.endswith("4-5.m4s\n#EXT-X-ENDLIST\n")
     assert "PRELOAD-HINT" not in text

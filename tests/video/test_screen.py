@@ -10,7 +10,7 @@ import pytest
 from livecommerce.clock import RealClock
 from livecommerce.video.playlist import live_playlist
 from livecommerce.video.recording import Writer, open_writer
-from livecommerce.video.screen import Screen, TooFarAhead
+from livecommerce.video.screen import Screen, TooFarAhead, View
 from tests.video.test_recording import HEADER, fragment
 
 
@@ -74,13 +74,12 @@ async def test_nobody_waits_for_ever(tmp_path: Path, writer: Writer) -> None:
     assert await screen.parts(5, 5) is None
 
 
-async def test_the_end_of_a_show_is_told_to_who_waits(screen: Screen, writer: Writer) -> None:
-    waiting, part = asyncio.create_task(screen.live(1, 1)), asyncio.create_task(screen.parts(5, 5))
-    await asyncio.sleep(0)
-    writer.end(1)
-
-    assert (await waiting).plain.endswith(b"#EXT-X-ENDLIST\n")
-    assert await part is None
+async def test_once_a_show_is_over_nobody_waits_for_what_comes_next(screen: Screen, writer: Writer) -> None:
+    over = View(over=True)
+    async with asyncio.timeout(10):  # who waits does so for twenty seconds
+        assert (await screen.live(1, 1, over)).plain.endswith(b"4.m4s\n#EXT-X-ENDLIST\n")
+        assert await screen.parts(5, 5, view=over) is None
+    assert b"ENDLIST" not in (await screen.live()).plain
 
 
 async def test_a_show_that_filmed_nothing_has_an_empty_playlist(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from livecommerce.video.timeline import (
     ClockStep,
     EpochBegins,
     FragmentAdded,
-    RecordingEnds,
     Row,
     Timeline,
 )
@@ -75,14 +74,6 @@ def test_a_clock_that_steps_moves_what_comes_later() -> None:
     timeline = told(epoch(0), fragments(0, 4), ClockStep(0, T0 + 300), fragments(0, 4, at_ms=2000))
 
     assert [segment.programme_ms - T0 for segment in timeline.segments] == [0, 2300]
-
-
-def test_after_the_end_nothing_is_taken() -> None:
-    timeline = told(epoch(0), fragments(0, 4), RecordingEnds(1), fragments(0, 4), epoch(1))
-
-    assert timeline.ended
-    assert len(timeline.parts) == 4
-    assert timeline.segments[-1].whole
 
 
 def test_rows_of_no_epoch_are_left_out() -> None:

@@ -199,5 +199,5 @@ async def recording_of(call: Call, facts: ShowFacts) -> Stretch | None:
     except Refused:
         return None
     screen.look()
-    stretch = screen.timeline.between(*view)
+    stretch = screen.timeline.between(view.from_ms, view.to_ms)
     return stretch if stretch.segments else None

@@ -21,7 +21,7 @@ from livecommerce.protocol.facts import ShowFacts
 from livecommerce.video.adapters.contract import Asks, Ingest, MediaRequest
 from livecommerce.video.film import FilmFacts
 from livecommerce.video.remux import find_ffmpeg
-from livecommerce.video.screen import WHOLE, Playlist, Screen, TooFarAhead, View
+from livecommerce.video.screen import Playlist, Screen, TooFarAhead, View
 from livecommerce.video.studio import OPEN
 
 table = Table()
@@ -36,6 +36,8 @@ _NAME_CHARACTERS_MAX = 200
 # The clock of what is filmed may be off by so much, and a film that begins with its show must not lose its first
 # picture by it: the next that stands alone may be four seconds later.
 _EARLY_MS = 500
+# Whoever films looks every second or two whether the show is over; then ffmpeg gives out what is inside.
+_LAST_MS = 5_000
 PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
 
 
@@ -298,7 +300,7 @@ async def replay_playlist(call: Call) -> Response:
     """A show that is over, as HLS; with `from` and `to` (milliseconds of the programme) a clip of it."""
     from_ms, to_ms = _asked(call, "from", _INSTANT), _asked(call, "to", _INSTANT)
     screen, view = await _screen(call)
-    if view != WHOLE and view.to_ms == math.inf:
+    if view.to_ms == math.inf and view.from_ms > -math.inf:
         raise Refused(R.NOT_FOUND, what="recording of a show that is over")
     return _playlist(call, await screen.replay(from_ms, to_ms, view))
 
@@ -335,17 +337,26 @@ async def sound(call: Call) -> Response:
 async def _screen(call: Call) -> tuple[Screen, View]:
     """The show's picture, and what of it the word in the address opens."""
     show_id, word, studio = call.path("show_id"), call.path("word"), call.parts.studio
-    if studio.keys.opens(word, show_id, staff=True):
-        return await studio.screen(show_id), WHOLE
-    if word != OPEN and not await call.parts.adapters.named("own").authorize(MediaRequest("read", show_id, word)):
+    staff = studio.keys.opens(word, show_id, staff=True)
+    if (
+        not staff
+        and word != OPEN
+        and not await call.parts.adapters.named("own").authorize(MediaRequest("read", show_id, word))
+    ):
         raise Refused(R.FORBIDDEN)
     facts = await facts_last_known(call.parts.shows, show_id)
     if word == OPEN and facts.access != "public":
         raise Refused(R.FORBIDDEN)
-    view = view_of(facts)
+    view = View() if staff else view_of(facts)
     if view is None:
         raise Refused(R.NOT_FOUND, what="picture")
-    return await studio.screen(show_id), view
+    return await studio.screen(show_id), view._replace(over=_is_over(facts, call.parts.clock.now_ms()))
+
+
+def _is_over(facts: ShowFacts, now_ms: int) -> bool:
+    """Whether nothing more will be filmed: whoever films has noticed the end, and what was on its way has come. The
+    show says so, and not its recording: nobody may have been there to write it down."""
+    return facts.status == "cancelled" or (facts.ended_at_ms is not None and now_ms > facts.ended_at_ms + _LAST_MS)
 
 
 def view_of(facts: ShowFacts) -> View | None:
