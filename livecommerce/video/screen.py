@@ -29,6 +29,8 @@ AHEAD_SEGMENTS_MAX = 2
 KEPT_BYTES_MAX = 8_000_000
 # The public's and the staff's; another one only where a show begins or ends.
 VIEWS_MAX = 4
+# Texts of replays, 100 KB for an evening: the whole one, and clips that people pass on to each other.
+REPLAYS_MAX = 8
 
 
 class TooFarAhead(Exception):
@@ -41,6 +43,16 @@ class _Wanted(NamedTuple):
     first: int
     last: int
     sound: bool
+
+
+class _Clip(NamedTuple):
+    """What is asked of a replay of so many parts, and what of it who asks may see."""
+
+    parts: int
+    from_ms: float
+    to_ms: float
+    seen_from_ms: float
+    seen_to_ms: float
 
 
 class View(NamedTuple):
@@ -72,7 +84,8 @@ class Screen:
         self._waiting: dict[asyncio.Future[None], Callable[[Timeline], bool]] = {}
         self._looking: asyncio.Task[None] | None = None
         self._live: dict[View, tuple[tuple[int, int], Playlist]] = {}
-        self._whole: tuple[tuple[int, View], Playlist] | None = None
+        self._replays: OrderedDict[_Clip, asyncio.Future[Playlist]] = OrderedDict()
+        self._writing = asyncio.Lock()
         self._kept: OrderedDict[_Wanted, asyncio.Future[bytes | None]] = OrderedDict()
         self._kept_bytes = 0
         self.used_at = clock.monotonic()
@@ -112,14 +125,25 @@ class Screen:
     async def replay(self, from_ms: float | None = None, to_ms: float | None = None, view: View = WHOLE) -> Playlist:
         """All of it as it stands, or the stretch between two programme times."""
         self.look()
-        stretch = self.timeline.between(view.from_ms, view.to_ms)
-        if from_ms is not None or to_ms is not None:
-            begin, end = -math.inf if from_ms is None else from_ms, math.inf if to_ms is None else to_ms
-            return _playlist(replay_playlist(stretch, begin, end))
-        state = len(self.timeline.parts), view
-        if self._whole is None or self._whole[0] != state:
-            self._whole = state, _playlist(replay_playlist(stretch))
-        return self._whole[1]
+        begin, end = -math.inf if from_ms is None else from_ms, math.inf if to_ms is None else to_ms
+        wanted = _Clip(len(self.timeline.parts), begin, end, view.from_ms, view.to_ms)
+        written = self._replays.get(wanted)
+        if written is None:
+            written = self._replays[wanted] = asyncio.ensure_future(self._write(wanted))
+            if len(self._replays) > REPLAYS_MAX:
+                self._replays.popitem(last=False)
+        self._replays.move_to_end(wanted)
+        # Nobody who leaves takes it away from the others.
+        return await asyncio.shield(written)
+
+    async def _write(self, wanted: _Clip) -> Playlist:
+        """One after the other: whoever asks for a thousand clips leaves threads for what others fetch."""
+        try:
+            async with self._writing:
+                return await asyncio.to_thread(_replay, self.timeline, wanted)
+        except BaseException:
+            self._replays.pop(wanted, None)  # the next time it may go well
+            raise
 
     async def header(self, epoch: int, *, sound: bool = False) -> bytes | None:
         """With `sound` of the sound alone. None for an epoch that is not there, or has no sound."""
@@ -220,6 +244,11 @@ class Screen:
 
 def _begun(timeline: Timeline, view: View) -> bool:
     return timeline.first_from(view.from_ms) < len(timeline.segments)
+
+
+def _replay(timeline: Timeline, wanted: _Clip) -> Playlist:
+    stretch = timeline.between(wanted.seen_from_ms, wanted.seen_to_ms)
+    return _playlist(replay_playlist(stretch, wanted.from_ms, wanted.to_ms))
 
 
 def _playlist(text: str) -> Playlist:
