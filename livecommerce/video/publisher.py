@@ -430,8 +430,9 @@ class Publisher:
             return f"a show may film {limits.hours_max:g} hours (VIDEO_HOURS)"
         if self._used.bytes > limits.show_bytes_max:
             return f"the recording of a show may take {limits.show_bytes_max / (1 << 30):g} GiB (VIDEO_SHOW_GIB)"
-        if shutil.disk_usage(self._folder).free < limits.disk_free_bytes_min:
-            return "the disk is nearly full; remove something, or older recordings"
+        with contextlib.suppress(OSError):  # a disk that cannot be asked: what cannot be written is told by the writer
+            if shutil.disk_usage(self._folder).free < limits.disk_free_bytes_min:
+                return "the disk is nearly full; remove something, or older recordings"
         return None
 
 

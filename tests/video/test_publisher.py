@@ -402,6 +402,21 @@ async def test_a_show_that_comes_to_its_quota_while_it_is_filmed_is_stopped_in_w
     await stage.publisher.aclose()
 
 
+async def test_a_disk_that_cannot_be_asked_ends_no_watch_over_what_is_filmed(tmp_path: Path) -> None:
+    stage = await Stage(tmp_path / "show", show_bytes_max=50_000).open()
+    away = stage.folder.rename(tmp_path / "away")
+    await stage.publisher.begin("one", MIMES["webm-h264"], None)
+    for _ in range(3):
+        await stage.clock.advance(0.6)
+    away.rename(stage.folder)
+    missing = await stage.send("webm-h264")
+    await stage.until(lambda: stage.publisher._used.bytes > 50_000)
+    await stage.clock.advance(0.6)
+    with pytest.raises(Refused, match="VIDEO_SHOW_GIB"):
+        await stage.publisher.push(missing, b"more")
+    await stage.publisher.aclose()
+
+
 async def test_a_disk_that_is_nearly_full_is_told_before_filming(tmp_path: Path) -> None:
     stage = await Stage(tmp_path / "show", disk_free_bytes_min=1 << 60).open()
     with pytest.raises(Refused) as refused:
