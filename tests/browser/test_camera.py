@@ -2,6 +2,7 @@
 
 import asyncio
 import statistics
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -280,6 +281,34 @@ async def test_a_phone_that_dies_is_a_slate_and_one_tap_keeps_what_is_reserved_l
     await expect(desk.page.get_by_role("dialog")).to_contain_text("It stays until somebody removes it.")
     await desk.page.get_by_label("Keep it however old it is").check()
     await desk.photograph("desk-recording")
+
+
+async def test_no_viewer_sees_what_is_filmed_before_the_show_and_all_do_once_it_is_live(
+    people: People, server: LiveServer
+) -> None:
+    """A camera is set up, and somebody dresses, in front of it."""
+    staff = await server.staff()
+    made = await staff.post("/api/staff/shows", {"title": "Not yet", "corner": "flash_sale"})
+    show = Show(server, staff, made["show_id"])
+    soon = round(time.time() * 1000) + 600_000
+    plan = {"video": {"kind": "own"}, "scheduled_at_ms": soon, "move": "schedule"}
+    await staff.patch(f"/api/staff/shows/{show.show_id}", plan)
+    host = await camera(people, show)
+    await sends(host)
+    viewer, desk = await people.person("Ana"), await people.host()
+    fetched: set[int] = set()
+    viewer.page.on("response", lambda told: fetched.add(told.status) if "/video/" in told.url else None)
+    await desk.open(f"/console/shows/{show.show_id}")
+    await viewer.enter(await share_url(show))
+    index = server.data / "video" / show.show_id / "index.ndjson"
+    await until(lambda: index.exists() and index.read_bytes().count(b"part") >= 4, "parts on disk")
+    assert fetched <= {404}
+
+    await show.command(do="go_live")
+    await sees(viewer)
+    await expect(desk.page.locator("video.preview-moving")).to_be_visible()
+    await insist_on(lambda: _beyond(desk, 1.0, "video.preview-moving"))
+    await staff.aclose()
 
 
 async def test_the_code_of_the_console_opens_the_camera_on_a_phone(people: People, filmed: Show) -> None:
