@@ -16,8 +16,6 @@ from loadtest.bench.sides import OURS, SIDES, Side
 
 AMOUNT = {"viewers": 5}
 measured: list[str] = []
-
-
 places: list[bool] = []  # whether each lab was on a disk
 
 
