@@ -2,7 +2,8 @@
 
 What arrives: checked settings. What leaves: tables that are up to date, a supervisor that runs until it is stopped, and
 its exit code. It loads nothing that serves a request: this process lives as long as the shop and only keeps others
-alive, so what the web process and the worker are made of would cost every start a quarter of a second and 20 MB for nothing.
+alive, so what the web process and the worker are made of would cost every start a quarter of a second and 20 MB, for
+nothing.
 """
 
 import asyncio
