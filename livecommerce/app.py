@@ -21,12 +21,15 @@ from livecommerce.ledger.database import Database
 from livecommerce.orders.payments.registry import Foundation, providers_for
 from livecommerce.orders.service import Orders
 from livecommerce.people.service import People
+from livecommerce.public_address import addresses_of
 from livecommerce.reservations.engine import ReservationEngine
 from livecommerce.settings import Settings
 from livecommerce.shelves.service import Shelves
 from livecommerce.shows.news import News
 from livecommerce.shows.offer_books import OfferBooks
 from livecommerce.shows.service import Shows
+from livecommerce.video.adapters.contract import Foundation as VideoFoundation
+from livecommerce.video.adapters.registry import Adapters, adapters_for
 from livecommerce.video.studio import Studio
 
 
@@ -50,6 +53,7 @@ class Parts:
     shelves: Shelves
     channels: Channels
     studio: Studio
+    adapters: Adapters
 
 
 @contextlib.asynccontextmanager
@@ -78,10 +82,11 @@ async def open_parts(settings: Settings, clock: Clock | None = None) -> AsyncIte
             judge, close_judge = judge_of(settings, clock)
             hub = Hub(settings, clock, redis, door, shows, engine, orders, offers, judge)
             studio = Studio(settings, clock)
+            adapters = adapters_for(VideoFoundation(settings, clock, studio.keys, shows.facts, addresses_of))
             try:
                 yield Parts(
                     settings, clock, database, redis, people, door, catalogue, engine, news, shows, orders, offers, hub,
-                    shelves, channels, studio,
+                    shelves, channels, studio, adapters,
                 )  # fmt: skip
             finally:
                 await studio.aclose()

@@ -33,6 +33,7 @@ class R(enum.Enum):
     CONFLICT = Refusal(104, "conflict", "This changed meanwhile. Look again, then decide.", False, 409)
     UNKNOWN_TYPE = Refusal(105, "unknown_type", "There is no message of this kind.", False, 400)
     EXISTS = Refusal(106, "exists", "This exists already: {what}.", False, 409)
+    GONE = Refusal(107, "gone", "This {what} was removed; it cannot be brought back.", False, 410)
     # who is asking
     SIGN_IN = Refusal(200, "sign_in", "Please sign in first.", False, 401)
     TOKEN_EXPIRED = Refusal(201, "token_expired", "Your pass ran out. It is renewed by itself; try again.", True, 401)
@@ -55,6 +56,9 @@ class R(enum.Enum):
     SHOW_NOT_LIVE = Refusal(300, "show_not_live", "The show is not on air.", True, 409)
     SHOW_OVER = Refusal(301, "show_over", "The show is over.", False, 409)
     WRONG_STATE = Refusal(302, "wrong_state", "This cannot be done while the show is {state}.", False, 409)
+    LENGTHENED = Refusal(
+        303, "lengthened", "What is reserved was lengthened for this break already, by {seconds} seconds.", False, 409
+    )
     SLOW_MODE = Refusal(
         310, "slow_mode", "The room is in slow mode. Your next line is possible in a moment.", True, 429
     )
@@ -144,6 +148,8 @@ class R(enum.Enum):
         503,
     )
     VIDEO_QUOTA = Refusal(705, "video_quota", "No more can be filmed: {why}.", False, 507)
+    VIDEO_ADDRESS = Refusal(706, "video_address", "This address cannot be the picture: {why}", False, 422)
+    FILM = Refusal(707, "film", "This film cannot be taken: {why}", False, 422)
     # us
     INTERNAL = Refusal(900, "internal", "Something went wrong on our side. It was noted; try again.", True, 500)
     UNAVAILABLE = Refusal(

@@ -22,7 +22,10 @@ from livecommerce.background.duties import duties_of
 from livecommerce.background.worker import Worker
 from livecommerce.certificate import certificate_for
 from livecommerce.gateway import fan_out, seats
+from livecommerce.gateway.callers import Callers
 from livecommerce.gateway.encoders import Encoders
+from livecommerce.gateway.pictures import PictureReports
+from livecommerce.gateway.showings import Showings
 from livecommerce.gateway.web import build_app
 from livecommerce.host_measures import HostMeasures
 from livecommerce.logs import set_up_logs
@@ -75,9 +78,16 @@ async def _web(settings: Settings, listener: socket.socket) -> None:
         encoders = Encoders(parts)
         if settings.rtmp_port:
             await encoders.start(settings.host, settings.rtmp_port)
+        callers, showings, pictures = Callers(parts), Showings(parts), PictureReports(parts)
+        callers.start()
+        showings.start()
+        await pictures.start()
         _spare_the_collector()
         await _Server(config, settings).serve(sockets=[listener])
         await encoders.aclose()
+        await callers.aclose()
+        await showings.aclose()
+        await pictures.aclose()
         await measures.aclose()
         await parts.hub.aclose()
 

@@ -139,8 +139,34 @@ class Settings:
         "VIDEO_PART_MS", "length of a part of live video; 500 for near viewers, 1000 for a public shop", 500
     )
     rtmp_port: int = _setting("RTMP_PORT", "port for OBS and other encoders (usually 1935); 0: none", 0)
+    srt_ports: str = _setting(
+        "SRT_PORTS", "UDP ports for encoders that speak SRT, one a show, such as 9000-9009; empty: none", ""
+    )
+    video_origins: tuple[str, ...] = _setting(
+        "VIDEO_ORIGINS",
+        "origins of other video servers that are trusted whatever their address, such as https://cdn.example.com, by "
+        "comma; their pieces may be played, too",
+        (),
+    )
+    mediamtx_url: str = _setting("MEDIAMTX_URL", "where viewers reach the HLS of a MediaMTX; empty: there is none", "")
+    mediamtx_ingest: tuple[str, ...] = _setting(
+        "MEDIAMTX_INGEST",
+        "where encoders reach it: rtmp(s)://host:port, srt://host:port, https://host:port for WHIP, by comma",
+        (),
+    )
+    film_mb_max: int = _setting("FILM_MB", "the largest film that may be uploaded, megabytes", 2048)
     video_keep_seconds: int = _setting("VIDEO_KEEP_SECONDS", "a camera whose line broke may come back for so long", 10)
+    video_slate_after_seconds: int = _setting(
+        "VIDEO_SLATE_AFTER_SECONDS", "a slate goes over a camera's picture that is lost for so long; 0: never", 5
+    )
+    video_stall_seconds: int = _setting(
+        "VIDEO_STALL_SECONDS", "an ffmpeg from which nothing comes for so long is replaced by a new one", 3
+    )
     video_hours_max: int = _setting("VIDEO_HOURS", "the longest that one show may be filmed", 12)
+    video_show_gib_max: int = _setting("VIDEO_SHOW_GIB", "what the recording of one show may take of the disk", 20)
+    video_keep_days: int = _setting(
+        "VIDEO_KEEP_DAYS", "recordings of shows that ended longer ago are removed, but for those kept; 0: never", 0
+    )
     video_transcodes_max: int = _setting(
         "VIDEO_TRANSCODES", "videos converted at once per web process (VP8, VP9); each takes a third of a core", 2
     )
@@ -181,6 +207,16 @@ class Settings:
     def has_texts(self) -> bool:
         """Whether a code can be sent to a phone."""
         return bool(self.sms_url)
+
+    def srt_port_range(self) -> range:
+        """The ports of SRT_PORTS. Raises `ValueError`."""
+        if not self.srt_ports:
+            return range(0)
+        first, _, last = self.srt_ports.partition("-")
+        ports = range(int(first), int(last or first) + 1)
+        if not 1 <= len(ports) <= 100 or ports[0] < 1 or ports[-1] > 65535:
+            raise ValueError("no range of ports")
+        return ports
 
     @property
     def embedded_redis(self) -> bool:
@@ -242,7 +278,8 @@ _AT_LEAST = {
     "offer_seconds": 1, "sockets_per_address_max": 0, "rebuild_seconds": 1, "shop_hold_seconds": 60, "shop_limit": 1,
     "bag_minutes_max": 1, "basket_hours_max": 1, "try_on_hours": 24, "try_on_limit": 1, "no_shows_max": 0,
     "no_show_days": 1, "http_lines_max": 16, "moderation_hook_ms": 1, "video_part_ms": 200, "video_keep_seconds": 1,
-    "video_hours_max": 1, "video_transcodes_max": 0,
+    "video_hours_max": 1, "film_mb_max": 1, "video_transcodes_max": 0,
+    "video_slate_after_seconds": 0, "video_stall_seconds": 1, "video_show_gib_max": 1, "video_keep_days": 0,
 }  # fmt: skip
 # A shelf is not a cloakroom: an article that waits longer than this is not tried any more.
 _AT_MOST = {"try_on_hours": 48}
@@ -282,7 +319,7 @@ def _problems(settings: Settings) -> list[str]:
             problems.append("MAIL_URL must be smtp://host:port or smtps://user:password@host:port.")
         if "@" not in settings.mail_from:
             problems.append("MAIL_FROM must be the address that messages come from, where MAIL_URL is given.")
-    problems += _hook_problems(settings)
+    problems += _hook_problems(settings) + _video_problems(settings)
     if settings.sms_url and settings.sms_url != SMS_PRINT:
         sms = urlsplit(settings.sms_url)
         if not sms.hostname or (sms.scheme != "https" and (sms.scheme != "http" or sms.hostname not in _LOOPBACK)):
@@ -297,6 +334,34 @@ def _problems(settings: Settings) -> list[str]:
     problems += _proxy_problems(settings)
     problems += _network_problems(settings) + (_production_problems(settings) if settings.mode == "production" else [])
     return problems
+
+
+def _video_problems(settings: Settings) -> list[str]:
+    problems = [
+        f"VIDEO_ORIGINS: {origin!r} is no origin; expected https://host or https://host:port, without a path."
+        for origin in settings.video_origins
+        if not _is_origin(origin)
+    ]
+    problems += [
+        f"MEDIAMTX_INGEST: {base!r} cannot be sent to; expected rtmp(s)://, srt:// or https://host:port."
+        for base in settings.mediamtx_ingest
+        if urlsplit(base).scheme not in ("rtmp", "rtmps", "srt", "https", "http") or not urlsplit(base).hostname
+    ]
+    media = urlsplit(settings.mediamtx_url)
+    if settings.mediamtx_url and (media.scheme not in ("http", "https") or not media.hostname or media.query):
+        problems.append("MEDIAMTX_URL must be https://host:port, where viewers reach its HLS.")
+    elif media.scheme == "http" and settings.mode == "production":
+        problems.append("MEDIAMTX_URL must be https in production: a page of https loads no picture over http.")
+    try:
+        settings.srt_port_range()
+    except ValueError:
+        problems.append("SRT_PORTS must be one port or two with a hyphen, such as 9000-9009: at most 100 of them.")
+    return problems
+
+
+def _is_origin(text: str) -> bool:
+    parts = urlsplit(text)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and text == f"{parts.scheme}://{parts.netloc}"
 
 
 def _redis_problems(url: str) -> list[str]:

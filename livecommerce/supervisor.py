@@ -10,7 +10,6 @@ It knows nothing of what its children do.
 """
 
 import contextlib
-import ctypes
 import os
 import signal
 import socket
@@ -27,13 +26,13 @@ from typing import BinaryIO
 import structlog
 
 from livecommerce.certificate import certificate_for
+from livecommerce.children import end_with_parent
 from livecommerce.reload import Fate, Note, write_note
 from livecommerce.settings import Settings, lost_without_tls, settings_environ
 from livecommerce.valkey_child import ValkeyChild, lock_data_folder
 
 log = structlog.get_logger(__name__)
 
-_PR_SET_PDEATHSIG = 1
 _LOOK_EVERY_SECONDS = 0.1
 _PAUSE_SECONDS_MAX = 10.0
 # A child that ran this long was healthy: its next restart is at once again.
@@ -151,14 +150,6 @@ class Supervisor:
 
     def _start(self, child: Child, ready: int = -1) -> None:
         """`ready` is the end of a pipe on which the child says that it serves."""
-        parent = os.getpid()
-
-        def in_child() -> None:
-            os.setsid()
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-            if os.getppid() != parent:
-                os._exit(1)
-
         with self._output(child) as output:
             child.process = subprocess.Popen(
                 child.arguments,
@@ -166,7 +157,7 @@ class Supervisor:
                 | {"LIVECOMMERCE_RESTARTS": str(child.restarts), "LIVECOMMERCE_PROCESS": child.name}
                 | ({"LIVECOMMERCE_READY_FD": str(ready)} if ready >= 0 else {}),
                 pass_fds=child.pass_fds + ((ready,) if ready >= 0 else ()),
-                preexec_fn=in_child,
+                preexec_fn=end_with_parent(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

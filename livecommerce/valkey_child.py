@@ -7,19 +7,18 @@ The child has its own process session (Ctrl+C reaches the supervisor first, Valk
 the kernel when its parent dies, however it dies.
 """
 
-import ctypes
 import fcntl
 import hashlib
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
-_PR_SET_PDEATHSIG = 1
+from livecommerce.children import end_with_parent
+
 _SOCKET_PATH_BYTES_MAX = 107  # sun_path of Linux has 108 with its closing zero
 _START_SECONDS_MAX = 30.0
 
@@ -98,14 +97,6 @@ class ValkeyChild:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.socket.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.socket.unlink(missing_ok=True)
-        parent = os.getpid()
-
-        def in_child() -> None:
-            os.setsid()
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-            if os.getppid() != parent:  # it died between fork and prctl: nobody would tell us
-                os._exit(1)
-
         # The working directory and names are given as arguments of their own, so that spaces in --data need no quoting.
         self._process = subprocess.Popen(
             [
@@ -115,7 +106,7 @@ class ValkeyChild:
             ],
             cwd=self._folder,
             pass_fds=(self._lock,),
-            preexec_fn=in_child,
+            preexec_fn=end_with_parent(),
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
         self._wait_until_loaded()

@@ -3,9 +3,12 @@
 What leaves: text for the report, and counters of one process from /proc. Linux only.
 """
 
+import contextlib
 import os
 import platform
+import random
 import resource
+import socket
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -40,6 +43,12 @@ def cpu_seconds(pid: int) -> float:
     return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
 
 
+def children(pid: int) -> list[int]:
+    """The processes that this one has started and that still run."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(word) for task in tasks for word in (task / "children").read_text().split()]
+
+
 @dataclass(frozen=True, slots=True)
 class Memory:
     """In KiB. `pss` counts pages shared with other processes in part only."""
@@ -69,6 +78,22 @@ def boot_id() -> str:
 def load_average() -> float:
     """Of the last minute: what else this machine was doing."""
     return os.getloadavg()[0]
+
+
+def free_port() -> int:
+    """A loopback port below those the kernel gives to outgoing connections: ten thousand viewers of ours take most of
+    these, and one of them could sit on the server's own. Raises `OSError` where there is none."""
+    try:
+        first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except OSError:
+        first = 32_768
+    candidates = list(range(max(1024, first - 12_000), first)) or [0]
+    random.SystemRandom().shuffle(candidates)
+    for port in candidates:
+        with socket.socket() as plug, contextlib.suppress(OSError):
+            plug.bind(("127.0.0.1", port))
+            return int(plug.getsockname()[1])
+    raise OSError("no loopback port is free for a server of our own")
 
 
 def machine() -> list[str]:

@@ -35,6 +35,7 @@ SINCE = {
     "SMEMBERS": "1.0", "SREM": "1.0", "SUBSCRIBE": "2.0", "TIME": "2.6", "UNLINK": "4.0", "UNSUBSCRIBE": "2.0",
     "XADD": "5.0", "XLEN": "5.0", "XRANGE": "5.0", "XTRIM": "6.2", "ZADD": "1.2", "ZCARD": "1.2",
     "ZLEXCOUNT": "2.8.9", "ZRANGEBYLEX": "2.8.9", "ZRANGEBYSCORE": "1.0.5", "ZREM": "1.2",
+    "ZREMRANGEBYSCORE": "1.2", "ZSCORE": "1.2",
 }  # fmt: skip
 
 

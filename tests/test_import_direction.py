@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "livecommerce"
-EVERYONE = {"ids", "clock", "errors", "settings", "protocol", "logs", "hot_state", "ending"}
+EVERYONE = {"ids", "clock", "errors", "settings", "protocol", "logs", "hot_state", "ending"} | {
+    "children",
+    "public_address",
+}
 BELOW = {"catalogue", "people", "ledger"}
 MAY_IMPORT = {
     "protocol": {"ids", "errors"},
@@ -24,7 +27,7 @@ MAY_IMPORT = {
     "gateway": BELOW
     | {"reservations", "shelves", "shows", "orders", "channels", "rooms", "audit", "video", "pages", "demo", "app"}
     | {"compiled", "host_measures"},
-    "background": BELOW | {"reservations", "shelves", "shows", "orders", "channels", "audit"},
+    "background": BELOW | {"reservations", "shelves", "shows", "orders", "channels", "audit", "video"},
     "client": set[str](),
     "video": set[str](),
     "demo": BELOW | {"client", "supervisor", "certificate", "reservations", "app"},

@@ -46,6 +46,9 @@ STEPS: Final[Mapping[tuple[str, str], str]] = {
     ("offered", "lapsed"): "",
     ("offered", "cancelled"): "",
     ("held", "kept"): "held",
+    # A break of the show: the same units, for longer.
+    ("held", "lengthened"): "held",
+    ("offered", "offer_lengthened"): "offered",
     ("held", "released"): "",
     ("held", "expired"): "",
     ("held", "pay_expired"): "",
@@ -66,8 +69,9 @@ STEPS: Final[Mapping[tuple[str, str], str]] = {
 KINDS: Final = frozenset(kind for _, kind in STEPS)
 # How far along its way a hold is after each kind of movement, within one round, and where its units are then.
 FURTHEST: Final[Mapping[str, tuple[int, str]]] = {
-    "entered": (0, "entered"), "waiting": (1, "waiting"), "offered": (2, "offered"), "held": (3, "held"),
-    "accepted": (3, "held"), "kept": (3, "held"), "paying": (4, "paying"), "reacquired": (4, "paying"),
+    "entered": (0, "entered"), "waiting": (1, "waiting"), "offered": (2, "offered"), "offer_lengthened": (2, "offered"),
+    "held": (3, "held"), "accepted": (3, "held"), "kept": (3, "held"), "lengthened": (3, "held"),
+    "paying": (4, "paying"), "reacquired": (4, "paying"),
     "confirmed": (5, "sold"), "lapsed": (6, ""), "expired": (7, ""), "pay_expired": (7, ""), "lost": (7, ""),
     "cancelled": (8, ""), "released": (9, ""),
 }  # fmt: skip

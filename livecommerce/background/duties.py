@@ -17,6 +17,7 @@ from livecommerce.background.holds import BEAT_SECONDS, Heartbeats
 from livecommerce.background.journal import PERIOD_SECONDS, JournalToLedger
 from livecommerce.background.programme import ProgrammeDuty
 from livecommerce.background.rebuild import RebuildDuty
+from livecommerce.background.recordings import RecordingsDuty
 from livecommerce.background.ticket_lists import TicketListDuty
 from livecommerce.background.worker import Duty
 from livecommerce.channels.service import Channels
@@ -65,6 +66,7 @@ def duties_of(parts: PartsOfAWorker) -> list[Duty]:
         Repeated("heartbeat", heartbeats.beat_due, BEAT_SECONDS, deadline_seconds=5.0),
         Repeated("journal", journal.drain_all, PERIOD_SECONDS),
         ProgrammeDuty(parts.shows, parts.clock),
+        Repeated("pictures", parts.shows.watch_pictures, 0.47),
         TicketListDuty(parts.shows.tickets, journal, parts.engine),
         Repeated("outbox", parts.orders.run_outbox, 0.53),
         Repeated("deadlines", parts.orders.sweep_deadlines, 1.07),
@@ -74,5 +76,6 @@ def duties_of(parts: PartsOfAWorker) -> list[Duty]:
         Repeated("pulled", parts.orders.sweep_pulled, 1.13),
         Repeated("shelves", parts.shelves.sweep, 1.51),
         ForgetDuty(parts.redis, parts.database, parts.clock),
+        RecordingsDuty(parts.shows, parts.database, parts.settings, parts.clock),
         Repeated("try-ons", parts.channels.try_ons.sweep, 7.3),
     ]

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from livecommerce.background.place_books import Told, claims_of, moves_out, promises_of
 from livecommerce.ledger.database import Database
 from livecommerce.ledger.tables import deals, draws, movements, pool_moves, reservations, shelves, shows
+from livecommerce.protocol.facts import HoldsLengthened
 from livecommerce.reservations import keys
 from livecommerce.reservations.drawn_again import DrawTerms, Entry, Place, places_of
 from livecommerce.reservations.engine import LIMIT_BY, DealStock
@@ -39,6 +40,7 @@ from livecommerce.reservations.tokens import LEVELS, HoldPromise
 from livecommerce.reservations.witnesses import Witness, live_witnesses
 from livecommerce.settings import Settings
 from livecommerce.shelves.service import stock_of_shelf
+from livecommerce.shows import log as show_log
 from livecommerce.shows.deals import stock_of
 
 log = structlog.get_logger(__name__)
@@ -49,7 +51,7 @@ _TRIES = 5
 # What the script's movements say of a hold. Those of orders are left out: SQL's own rows are the judge.
 _STATE_AFTER = {
     "entered": State.ENTERED, "waiting": State.WAITING, "offered": State.OFFERED, "held": State.HELD,
-    "accepted": State.HELD, "kept": State.HELD,
+    "accepted": State.HELD, "kept": State.HELD, "lengthened": State.HELD, "offer_lengthened": State.OFFERED,
     "paying": State.PAYING, "reacquired": State.PAYING, "confirmed": State.CONFIRMED, "released": State.RELEASED,
     "expired": State.EXPIRED, "pay_expired": State.EXPIRED, "cancelled": State.CANCELLED, "lapsed": State.LAPSED,
     "lost": State.EXPIRED,
@@ -83,6 +85,7 @@ class Known:
     told_ends: dict[Key, list[tuple[int, int, int]]] = field(default_factory=dict)
     of_place: bool = False  # a location's books
     lasting_ms: dict[Key, int] = field(default_factory=dict)  # of holds whose time is not that of their deals
+    lengthened_ms: int = 0  # by all breaks of the show together
     places: dict[Key, Place] = field(default_factory=dict)  # of entrants of draws that can be proved
     placed: set[Key] = field(default_factory=set)  # of those, whose place stands in the movements
     reopened: list[str] = field(default_factory=list)  # deals whose draw nobody can prove: its window opens anew
@@ -96,6 +99,7 @@ class _Told:
     hold_clock_ms: int | None
     lines: dict[int, tuple[str, int]]
     kept: bool = False
+    lengthened: bool = False  # by one break or by several
     entered: int = 0  # the ticket of her arrival in a draw
     entered_id: int = (
         0  # the number of that movement, of the next one of hers, and of those that may be her place in it
@@ -121,6 +125,8 @@ async def read_ledger(database: Database, show_id: str, settings: Settings, now_
     async with database.read() as connection:
         limit = select(shows.c.limit_per_person).where(shows.c.id == show_id)
         known.limit = (await connection.execute(limit)).scalar_one_or_none() or 0
+        breaks = await show_log.events_of_kinds(connection, show_id, ("holds_lengthened",))
+        known.lengthened_ms = sum(event.break_ms for event in breaks if isinstance(event, HoldsLengthened))
         if location_id:
             _hear_promises(await promises_of(connection, location_id, settings, now_ms), told, known)
         for witness in await live_witnesses(connection, show_id):
@@ -190,11 +196,13 @@ def _follow_clock_that_went_back(key: Key, ends: Iterable[tuple[int, int, int]],
 
 
 def _due_of(key: Key, due_at_ms: int, lines: Iterable[tuple[str, int]], known: Known) -> int | None:
-    """On the hold clock: never later than a hold that begins now, and not before what was told."""
+    """On the hold clock: never later than a hold that begins now and is lengthened by every break, and not before what
+    was told."""
     evidence = known.evidence
     if not evidence.at_ms:
         return None
-    return evidence.hold_clock_ms + min(_lasts_ms(key, lines, known), due_at_ms - evidence.at_ms)
+    lasts_ms = _lasts_ms(key, lines, known) + known.lengthened_ms
+    return evidence.hold_clock_ms + min(lasts_ms, due_at_ms - evidence.at_ms)
 
 
 def _lasts_ms(key: Key, lines: Iterable[tuple[str, int]], known: Known) -> int:
@@ -329,6 +337,9 @@ def _fold(row: "Row[Any]", told: dict[Key, _Told]) -> None:
     if known.claim.state == State.ENTERED:
         wait = WAIT_UNKNOWN  # the draw gave her the place in the line, whatever she asked for
     known.kept = known.kept or row.kind == "kept"
+    if row.kind in ("lengthened", "offer_lengthened"):
+        known.lengthened = True  # its time goes on counting from where it began
+        return
     wait = min(known.claim.wait, wait)  # 1 where any of them says so
     if claim.distance > known.claim.distance:
         known.claim, known.hold_clock_ms = claim, row.hold_clock_ms
@@ -386,7 +397,8 @@ def _hear_journal(told: dict[Key, _Told], offer_ms: int, known: Known) -> None:
         claim.lines = tuple(each.lines[line] for line in sorted(each.lines))
         if claim.state in IN_HELD and each.hold_clock_ms is not None:
             lasts_ms = offer_ms if claim.state == State.OFFERED else _lasts_ms(key, claim.lines, known)
-            claim.due = each.hold_clock_ms + lasts_ms
+            # Which of the breaks it was is not told apart: rather too late than too early.
+            claim.due = each.hold_clock_ms + lasts_ms + (known.lengthened_ms if each.lengthened else 0)
             claim.at = each.hold_clock_ms
         known.journal[key] = claim.distance
         known.evidence.hear(key, claim)

@@ -12,9 +12,7 @@ with bounds on size and time.
 import asyncio
 import hashlib
 import io
-import ipaddress
 import os
-import socket
 import ssl
 import warnings
 from collections.abc import Awaitable, Callable
@@ -26,6 +24,7 @@ import httpx
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from livecommerce.errors import R, Refused
+from livecommerce.public_address import addresses_of, is_public
 
 WIDTHS = (160, 480, 960)
 IMAGE_BYTES_MAX = 12 * 1024 * 1024
@@ -182,19 +181,8 @@ class Fetcher:
             return bytes(body)
 
 
-def is_public(address: str) -> bool:
-    """True for an address of the public internet; false for loopback, private, link-local, multicast and reserved."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None)
-    if mapped is not None:
-        ip = mapped
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved
-
-
 async def _resolve(host: str) -> list[str]:
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, 443, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(row[4][0]) for row in found))
+    return await addresses_of(host, 443)
 
 
 def _no_picture(why: str) -> Refused:

@@ -7,13 +7,13 @@ Several web processes listen on the same port; whichever gets the connection pub
 
 import asyncio
 import contextlib
-import secrets
 from typing import TYPE_CHECKING
 
 import structlog
 
 from livecommerce.errors import R, Refused
-from livecommerce.video.publisher import CHUNK_BYTES_MAX, Publisher
+from livecommerce.gateway.feed import Feed
+from livecommerce.video.adapters.contract import MediaRequest
 from livecommerce.video.remux import FLV_MIME
 from livecommerce.video.rtmp import FLV_HEADER, BadRtmp, Ended, Event, Publish, RtmpReceiver, Tag
 
@@ -26,7 +26,6 @@ CONNECTIONS_MAX = 100
 _READ_BYTES = 65_536
 # For the handshake and the key together, and for any silence after them.
 _SILENCE_SECONDS_MAX = 15.0
-_LOOK_SECONDS = 2.0
 
 
 class Encoders:
@@ -79,11 +78,9 @@ class _Encoder:
         self._reader = reader
         self._writer = writer
         self._receiver = RtmpReceiver()
-        self._publisher: Publisher | None = None
-        self._show_id = ""
-        self._next = 0
+        self._feed: Feed | None = None
+        self._answered = False
         self._ended = False
-        self._looked_at = 0.0
 
     async def run(self) -> None:
         clock = asyncio.get_running_loop().time
@@ -100,24 +97,26 @@ class _Encoder:
                 self._writer.write(self._receiver.outgoing())
                 async with asyncio.timeout_at(until):
                     await self._writer.drain()
-                if self._publisher is not None:
+                if self._feed is not None:
                     # Renewed by encoders with a key alone: a stranger's bytes, one by one, keep no place for ever.
                     until = clock() + _SILENCE_SECONDS_MAX
-                    await self._push(bytes(tags))
+                    await self._feed.push(bytes(tags))
                     if self._ended:
                         return
-                    await self._look()
-                elif self._show_id:
+                    await self._feed.look()
+                elif self._answered:
                     return  # refused; it has been told
         except Refused as refused:
-            log.info("encoder_stopped", show_id=self._show_id, why=refused.text)
+            log.info("encoder_stopped", show_id=self._feed.show_id if self._feed else "", why=refused.text)
         finally:
-            await self._leave()
+            if self._feed is not None:
+                await self._feed.leave("stopped" if self._ended else "line")
 
     async def _take(self, event: Event) -> bytes:
         if isinstance(event, Tag):
             return event.data
         if isinstance(event, Publish):
+            self._answered = True
             try:
                 await self._begin(event.key)
             except Refused as refused:
@@ -129,48 +128,13 @@ class _Encoder:
         return b""
 
     async def _begin(self, key: str) -> None:
-        """Refuses FORBIDDEN for a wrong key, SHOW_OVER, VIDEO_TAKEN, and as `Publisher.begin`."""
-        studio = self._parts.studio
-        show_id = studio.show_of_key(key)
-        self._show_id = show_id or "-"
-        if not show_id:
-            raise Refused(R.FORBIDDEN)
-        await self._refuse_over()
-        publisher = await studio.publisher(show_id)
-        publisher.take_line(self._hang_up)
-        self._publisher = publisher
-        try:
-            await publisher.begin(secrets.token_hex(8), FLV_MIME, None)
-        except Refused:
-            await self._leave()
-            raise
-        await self._push(FLV_HEADER)
+        """Refuses NOT_FOUND for a wrong key, and as `Feed.begin`."""
+        show_id = key.partition(".")[0]
+        if not await self._parts.adapters.named("own").authorize(MediaRequest("publish", show_id, key)):
+            raise Refused(R.NOT_FOUND, what="stream key")
+        # Nobody takes an encoder's place: its epochs have no name that another could know.
+        feed = Feed(self._parts, show_id, self._writer.close)
+        await feed.begin(FLV_MIME)
+        self._feed = feed
+        await feed.push(FLV_HEADER)
         log.info("encoder_began", show_id=show_id)
-
-    async def _push(self, data: bytes) -> None:
-        assert self._publisher is not None
-        for at in range(0, len(data), CHUNK_BYTES_MAX):
-            self._next = await self._publisher.push(self._next, data[at : at + CHUNK_BYTES_MAX])
-
-    async def _look(self) -> None:
-        now = self._parts.clock.monotonic()
-        if now - self._looked_at > _LOOK_SECONDS:
-            self._looked_at = now
-            await self._refuse_over()
-
-    async def _refuse_over(self) -> None:
-        if (await self._parts.shows.facts(self._show_id)).status in ("ended", "cancelled"):
-            raise Refused(R.SHOW_OVER)
-
-    def _hang_up(self) -> None:
-        """Nobody takes an encoder's place: its epochs have no name that another could know."""
-        self._writer.close()
-
-    async def _leave(self) -> None:
-        """An encoder that comes back begins anew, so nobody waits for the rest of this epoch."""
-        publisher, self._publisher = self._publisher, None
-        if publisher is None:
-            return
-        await publisher.finish()
-        publisher.leave_line(self._hang_up)
-        await self._parts.studio.let_go(self._show_id)

@@ -245,6 +245,7 @@ class Hall:
             self._staff_sits()
             now = self._clock.monotonic()
             socket.send(Desk(here=self.room.staff.everybody(now), delay=self.room.delays.median(now)))
+            self._hub.in_background(self._tell_waiting(socket))
         self.room.crowd.here = len(self) - len(self._desk)  # viewers: who hosts does not watch
         socket.seat(self._clock.monotonic())
 
@@ -328,9 +329,16 @@ class Hall:
 
     async def _give_back(self, account_id: str) -> None:
         shows = self._hub.shows
-        with contextlib.suppress(Refused):  # then her lease ends by itself
+        with contextlib.suppress(Refused):  # then her lease ends by itself: nobody renews it any more
             if await shows.triage.give_back(self.show_id, account_id):
                 await shows.tell_triage(self.show_id)
+
+    async def _tell_waiting(self, socket: "LiveSocket") -> None:
+        """How much waits for a decision, to a desk that has just been opened."""
+        with contextlib.suppress(Refused):  # the next change of it is told to all
+            count = await self._hub.shows.triage.count(self.show_id)
+            if socket.stage == "seated":
+                socket.send(Desk(triage=count))
 
     async def _renew_leases(self) -> None:
         sitting = {one.identity.viewer_id for one in self._desk if one.identity is not None}

@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from livecommerce.clock import Clock
 from livecommerce.errors import R, Refused
 from livecommerce.gateway.measures import REJECTED
+from livecommerce.gateway.shared_answers import SharedAnswers
 
 if TYPE_CHECKING:
     from livecommerce.gateway.wheel import Wheel
@@ -50,6 +51,7 @@ class HttpLines:
     def __init__(self, wheel: "Wheel", clock: Clock, lines_max: int) -> None:
         self.wheel = wheel
         self.clock = clock
+        self.shared = SharedAnswers(clock)
         self._lines_max = lines_max
         self._open: set[HttpLine] = set()
         self._waiting: dict[HttpLine, None] = {}  # without a whole request, in the order in which they began to wait
@@ -74,6 +76,7 @@ class HttpLines:
         self._open.discard(line)
         self._waiting.pop(line, None)
         self._bodies.discard(line)
+        self.shared.forget(line)
         self.wheel.drop(line)
 
     def waits(self, line: "HttpLine") -> None:
@@ -111,6 +114,8 @@ class HttpLine(HttpToolsProtocol):
         self._body_bytes_then = 0
         self._unsent_then = 0
         self._stuck_looks = 0
+        self._is_between = True  # two requests, by the parser's word: no body may be taken for a request
+        self._shares: bytes | None = None  # a request that waits for the answer of all who ask the same
 
     # --- coming and going -------------------------------------------------------------------------------------------
 
@@ -146,6 +151,12 @@ class HttpLine(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._unset_keepalive_if_required()
+        if self._shares is not None:
+            data = self._take_back() + data
+        elif self._is_at_rest and self.lines.shared.ask(self, data):
+            self._shares = data
+            self.lines.asks(self)
+            return
         if not self._begun:
             self._begun = True
             self._since = self.lines.clock.monotonic()
@@ -172,12 +183,46 @@ class HttpLine(HttpToolsProtocol):
         elif self._is_sending_body and not self.lines.sends_body(self):
             self._refuse(503, Refused(R.SERVER_FULL, after_ms=2000))
 
+    # --- answers that many share ------------------------------------------------------------------------------------
+
+    @property
+    def _is_at_rest(self) -> bool:
+        """Nothing of a request is here, and all of the last answer has been taken."""
+        answered = self.cycle is None or (self.cycle.response_complete and not self.pipeline)
+        nothing_here = self._is_between and not self._begun
+        return answered and nothing_here and not self.transport.get_write_buffer_size()
+
+    def take_answer(self, whole: bytes) -> None:
+        """What was asked for, in one piece. The next request has to come in time, as after any other answer."""
+        self._shares = None
+        if not self.transport.is_closing():
+            self.transport.write(whole)
+            self._since = self.lines.clock.monotonic()
+            self.lines.waits(self)
+
+    def go_long_way(self) -> None:
+        """Nothing was found that many could share: the request is one like any other."""
+        if self._shares is not None and not self.transport.is_closing():
+            self.data_received(b"")
+
+    def _take_back(self) -> bytes:
+        self.lines.shared.forget(self)
+        request, self._shares = self._shares, None
+        assert request is not None
+        return request
+
+    def shutdown(self) -> None:
+        """As uvicorn's: whoever waits for an answer gets it."""
+        self.go_long_way()
+        super().shutdown()
+
     @property
     def _is_sending_body(self) -> bool:
         return self.cycle is not None and self.cycle.more_body and not self.cycle.response_complete
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._is_between = False
         self._head_bytes = 0
         self._body_bytes = self._body_bytes_then = 0
 
@@ -208,6 +253,7 @@ class HttpLine(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._silent_bytes = 0
+        self._is_between = True
         self.lines.has_sent(self)
         super().on_message_complete()
 
@@ -226,6 +272,8 @@ class HttpLine(HttpToolsProtocol):
         if self.transport.is_closing():
             self.transport.abort()
             return None
+        if self._shares is not None or self.transport.get_write_buffer_size():
+            return self._look_at_answer()
         if self.cycle is not None and not self.cycle.response_complete:
             return self._look_at_body() if self.cycle.more_body else self._look_at_answer()
         left_seconds = self._since + (HEAD_SECONDS_MAX if self._begun else IDLE_SECONDS_MAX) - now_seconds

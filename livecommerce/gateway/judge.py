@@ -9,8 +9,6 @@ seconds, not one a line. Every line is a task of its own, so no line waits for a
 import asyncio
 import importlib
 import inspect
-import ipaddress
-import socket
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, Protocol
@@ -22,6 +20,7 @@ from prometheus_client import Counter, Histogram
 
 from livecommerce.clock import Clock
 from livecommerce.orders.payments.signing import signed_headers
+from livecommerce.public_address import addresses_of, is_public
 from livecommerce.settings import Settings, SettingsError
 
 log = structlog.get_logger(__name__)
@@ -209,21 +208,10 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 
 
 async def _public_address(host: str, port: int) -> str:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses = [str(row[4][0]) for row in found]
+    addresses = await addresses_of(host, port)
     if not addresses or not all(is_public(address) for address in addresses):
         raise JudgeFailed(f"{host} is a private address (MODERATION_HOOK_PRIVATE allows it)")
     return addresses[0]
-
-
-def is_public(address: str) -> bool:
-    """False for loopback, private, link-local and other addresses that the internet does not route."""
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(parsed, ipaddress.IPv6Address):
-        inner = parsed.ipv4_mapped or parsed.sixtofour
-        if inner is not None:
-            parsed = inner
-    return parsed.is_global and not parsed.is_multicast
 
 
 # --- in this process --------------------------------------------------------------------------------------------------

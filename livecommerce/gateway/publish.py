@@ -40,7 +40,7 @@ SUBPROTOCOL = "livecommerce.camera.v1"
 _ROLES = ("host", "manager", "admin")
 _HEALTH_SECONDS = 1.0
 _RENEW_BEFORE_MS = 60_000
-_HEAD = struct.Struct(">Id")
+HEAD = struct.Struct(">Id")
 _Short = Annotated[str, msgspec.Meta(max_length=120)]
 
 
@@ -167,12 +167,12 @@ class _Line:
     async def _answer(self, publisher: Publisher, data: bytes | None, text: str | None) -> None:
         try:
             if data is not None:
-                if len(data) <= _HEAD.size:
-                    raise Refused(R.MALFORMED, expected=f"{_HEAD.size} bytes of number and time, and a chunk")
+                if len(data) <= HEAD.size:
+                    raise Refused(R.MALFORMED, expected=f"{HEAD.size} bytes of number and time, and a chunk")
                 if not self._mine:
                     raise Refused(R.MALFORMED, expected="an epoch that has begun")
-                number, made_ms = _HEAD.unpack_from(data)
-                await self._send(Ack(await publisher.push(number, data[_HEAD.size :], made_ms or None)))
+                number, made_ms = HEAD.unpack_from(data)
+                await self._send(Ack(await publisher.push(number, data[HEAD.size :], made_ms or None)))
             elif text is not None:
                 await self._obey(publisher, text)
         except Refused as refused:

@@ -19,7 +19,7 @@ from livecommerce.ids import new_id
 from livecommerce.protocol.facts import Line
 from livecommerce.protocol.from_viewer import Say
 from livecommerce.protocol.to_viewer import Own, Said
-from livecommerce.rooms.copies import print_of
+from livecommerce.rooms.copies import Print, print_of
 from livecommerce.rooms.letters import cleaned, letters
 from livecommerce.rooms.room import Remember, Speaker
 from livecommerce.shows.claims import Claim, Unclear
@@ -91,7 +91,7 @@ class Speech:
                 raise Refused(R.NOT_SHOWN, facts={"reason": reason}, reason=reason)
             if verdict.verdict == "hold" and kind != "private":
                 raise self._held_back(socket, kind, text, cleaned(verdict.reason)[:200] or "judge")
-            self._deliver(socket, speaker, cid, kind, cleaned(verdict.text) if verdict.text else text)
+            self._deliver(socket, speaker, cid, kind, cleaned(verdict.text or "") or text)
         finally:
             mine.set()
             if hall.last_judged.get(speaker.viewer_id) is mine:
@@ -140,11 +140,11 @@ class Speech:
             if one.role == "viewer" and print_of(letters(one.text)).is_like(like)
         ]
         lines = [TriageLine(line.line_id, viewer.viewer_id, line.name, line.text), *copies]
-        self._hub.in_background(_quietly(self._into_triage(socket.show_id, lines, why, like.sketch)))
+        self._hub.in_background(_quietly(self._into_triage(socket.show_id, lines, why, like)))
         return Refused(R.HELD_BACK, facts={"line_id": line.line_id})
 
-    async def _into_triage(self, show_id: str, lines: list[TriageLine], why: str, sketch: tuple[int, ...]) -> None:
-        await self._hub.shows.triage.hold(show_id, lines, why, sketch)
+    async def _into_triage(self, show_id: str, lines: list[TriageLine], why: str, like: Print) -> None:
+        await self._hub.shows.triage.hold(show_id, lines, why, like.sketch, like.digits)
         await self._hub.shows.tell_triage(show_id)
 
     async def _question(self, socket: LiveSocket, cid: str, text: str) -> None:

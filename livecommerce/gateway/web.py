@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -27,7 +28,7 @@ from livecommerce.gateway import http as http_tables
 from livecommerce.gateway.access import AccessLog
 from livecommerce.gateway.api import Endpoint, Table, error_body, json_response, refusal_response, routes_of
 from livecommerce.gateway.publish import publish_endpoint
-from livecommerce.gateway.security import SecurityHeaders
+from livecommerce.gateway.security import SecurityHeaders, policy_for
 from livecommerce.ids import is_id
 from livecommerce.ledger.tables import invitations
 from livecommerce.pages import pages_folder
@@ -74,7 +75,12 @@ def build_app(parts: "Parts", lifespan: "Lifespan[Starlette] | None" = None) -> 
         Route("/s/{link_id}", _follow_link(parts), name="share_link_page"),
         Route("/i/{invitation_id}", _follow_invitation(parts), name="invitation_page"),
         WebSocketRoute("/publish/{show_id}", publish_endpoint(parts), name="publish"),
-        *_pages(),
+        *(
+            Mount(f"/adapters/{adapter.name}", webhook, name=f"adapter {adapter.name}")
+            for adapter in parts.adapters
+            if (webhook := adapter.webhook()) is not None
+        ),
+        *_pages(parts),
     ]
     app = Starlette(
         routes=routes,
@@ -108,21 +114,43 @@ def _middleware(parts: "Parts") -> list[Middleware]:
 # --- pages and their files ------------------------------------------------------------------------------------------
 
 
-def _pages() -> list[BaseRoute]:
+def _pages(parts: "Parts") -> list[BaseRoute]:
     folder = pages_folder()
-    routes: list[BaseRoute] = [Route(path, _page(folder, name), name=f"page {path}") for path, name in PAGES.items()]
+    routes: list[BaseRoute] = [
+        Route(path, _page(parts, folder, name), name=f"page {path}") for path, name in PAGES.items()
+    ]
     if folder is not None:
         routes.append(Mount("/static", _BuiltFiles(directory=folder), name="static"))
     return routes
 
 
-def _page(folder: Path | None, name: str) -> Page:
+def _page(parts: "Parts", folder: Path | None, name: str) -> Page:
     async def serve(request: Request) -> Response:
         if folder is None:
             return HTMLResponse(_NOT_BUILT, 503, {"cache-control": "no-store"})
-        return HTMLResponse((folder / name).read_bytes(), headers={"cache-control": "no-cache"})
+        headers = {"cache-control": "no-cache"}
+        if policy := await _policy(parts, _show_of(request)):
+            headers["content-security-policy"] = policy
+        return HTMLResponse((folder / name).read_bytes(), headers=headers)
 
     return serve
+
+
+def _show_of(request: Request) -> str:
+    """The show whose picture this page plays, "" for none."""
+    rest = request.path_params.get("rest", "")
+    show_id = request.path_params.get("show_id") or (rest.split("/")[1] if rest.startswith("shows/") else "")
+    return show_id if is_id(show_id) else ""
+
+
+async def _policy(parts: "Parts", show_id: str) -> str:
+    """The policy of a show's page; "" where the usual one does, and where nobody knows the show now."""
+    if not show_id:
+        return ""
+    try:
+        return policy_for(parts.settings, (await parts.shows.facts(show_id)).video)
+    except (Refused, SQLAlchemyError, OSError):
+        return ""
 
 
 class _BuiltFiles(StaticFiles):

@@ -279,7 +279,20 @@ shows = Table(
     Column("limit_per_person", Integer, nullable=False, server_default="0"),  # units in the whole show; 0: none
     Column("claims", JSON, nullable=False, server_default="{}"),
     Column("members_only", Boolean, nullable=False, server_default="0"),  # who may write in the chat
+    Column("interruption", JSON(none_as_null=True)),  # the newest: number, by whom, from when to when
+    Column("recording", Text, nullable=False, server_default=""),  # "" | kept, however old | removed
     CheckConstraint("status IN ('draft','scheduled','live','interrupted','ended','cancelled')", name="status"),
+)
+
+# How the picture of a show does, told once a second by the process that films it. See `shows.pictures`.
+pictures = Table(
+    "pictures",
+    metadata,
+    Column("show_id", Text, primary_key=True),
+    Column("beats", BigInteger, nullable=False, server_default="0"),
+    _ms("seen_at_ms"),
+    Column("away", Text, nullable=False, server_default=""),  # why no picture comes, where somebody knows
+    Column("said", Text, nullable=False, server_default=""),  # ffmpeg's last words then
 )
 
 cards = Table(

@@ -78,16 +78,28 @@ class CardFacts(msgspec.Struct, frozen=True):
     code: str = ""  # what a viewer writes to claim it ("SOLD AA 10 blue"); unique in its show
 
 
-class VideoFacts(msgspec.Struct, frozen=True):
-    """Where the picture comes from: `own` is filmed by this server, at `/api/shows/{show_id}/picture`. `loop` is a clip
-    that starts over; `started_at_ms` is its programme's zero."""
+# How a page plays a picture, and how it knows when what it shows was filmed: by the programme time in the playlist, by
+# the player's distance to the newest piece, by a delay that the host measured, or not at all.
+PictureKind = Literal["none", "hls", "file", "own", "youtube"]
+PictureClock = Literal["pdt", "latency", "fixed", "none"]
 
-    kind: Literal["none", "hls", "file", "own"]
+
+class VideoFacts(msgspec.Struct, frozen=True):
+    """Where the picture comes from: `own` is filmed by this server. A picture that is `own` or `signed` is found at
+    `/api/shows/{show_id}/picture`. `loop` is a clip that starts over; `started_at_ms` is its programme's zero; one that
+    starts `by_hand` waits for the host. `source`: whose picture it is ("": as `kind`)."""
+
+    kind: PictureKind
     url: str = ""
     alternates: tuple[str, ...] = ()  # the same picture in other containers
     poster: str = ""
     loop: bool = False
     started_at_ms: int | None = None
+    source: str = ""
+    clock: PictureClock = "pdt"
+    delay_ms: int = 0  # with a `fixed` clock: how far behind; with `latency`: what comes on top of it
+    signed: bool = False
+    by_hand: bool = False
 
 
 class ClaimRules(msgspec.Struct, frozen=True):
@@ -97,6 +109,19 @@ class ClaimRules(msgspec.Struct, frozen=True):
     on: bool = False
     keywords: tuple[str, ...] = ("SOLD", "我要", "要", "vendu")
     lines_shown: bool = True
+
+
+class Interruption(msgspec.Struct, frozen=True):
+    """The newest interruption of a show, the first of which has number 1. `by` says who put the slate there: the host,
+    or the machine, since the camera was lost. `waived`: she went on without a picture. `lengthened_ms`: by so much were
+    holds lengthened for it; 0: they were not."""
+
+    number: int
+    by: Literal["host", "camera"]
+    began_at_ms: int
+    ended_at_ms: int | None = None
+    waived: bool = False
+    lengthened_ms: int = 0
 
 
 class ShowFacts(msgspec.Struct, frozen=True):
@@ -116,6 +141,7 @@ class ShowFacts(msgspec.Struct, frozen=True):
     about: str = ""
     limit_per_person: int = 0  # units in the whole show; 0 is none
     claims: ClaimRules = ClaimRules()
+    interruption: Interruption | None = None
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -410,6 +436,13 @@ class CaptionHidden(Event, frozen=True, tag="caption_hidden"):
     caption_id: str
 
 
+class HoldsLengthened(Event, frozen=True, tag="holds_lengthened"):
+    """What was held or offered ends later, by the length of this interruption. Each holder is told her own new end."""
+
+    number: int
+    break_ms: int
+
+
 AnyEvent = (
     ShowChanged
     | CardShown
@@ -430,6 +463,7 @@ AnyEvent = (
     | LineRestored
     | CaptionSaid
     | CaptionHidden
+    | HoldsLengthened
 )
 
 

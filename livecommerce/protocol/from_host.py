@@ -23,9 +23,16 @@ class GoLive(Command, frozen=True, tag="go_live"):
 
 
 class Interrupt(Command, frozen=True, tag="interrupt"):
-    """live → interrupted: a slate shows, deals go on."""
+    """live → interrupted: a slate shows, deals go on. A slate that the machine put there becomes the host's."""
 
     text: Annotated[str, msgspec.Meta(max_length=200)] = ""
+
+
+class LengthenHolds(Command, frozen=True, tag="lengthen_holds"):
+    """Everything that is held or offered ends later by the length of this interruption, as long as it lasted until
+    now, an hour at most. Once for each; who pays already keeps her deadline."""
+
+    number: Annotated[int, msgspec.Meta(ge=1)]
 
 
 class End(Command, frozen=True, tag="end"):
@@ -179,6 +186,7 @@ class HideCaption(Command, frozen=True, tag="hide_caption"):
 AnyCommand = (
     GoLive
     | Interrupt
+    | LengthenHolds
     | End
     | ShowCard
     | HideCard

@@ -4,7 +4,7 @@
 ticks and may be thinned, and says so. `answer`, `said` and `refused` answer one message of this viewer.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -169,6 +169,24 @@ class Counting(ToViewer, frozen=True, tag="counting"):
     on: bool
 
 
+class PictureTold(msgspec.Struct, frozen=True):
+    """The picture was lost, or is back. `away` says why, "" where nobody knows; `said` are ffmpeg's last words."""
+
+    word: Literal["lost", "back"]
+    at_ms: int
+    away: Literal["", "line", "stopped", "ffmpeg", "disk"] = ""
+    said: str = ""
+
+
+class LengthenedTold(msgspec.Struct, frozen=True):
+    """What lengthening did: holds that end later, and holds that a cap on the time held kept from it."""
+
+    number: int
+    break_ms: int
+    holds: int
+    capped: int
+
+
 class Desk(ToViewer, frozen=True, tag="desk"):
     """For hosts and moderators only: what the room does not see."""
 
@@ -181,6 +199,8 @@ class Desk(ToViewer, frozen=True, tag="desk"):
     viewer_id: str = ""
     order: OrderFacts | None = None  # an order of the show changed
     text: str = ""
+    picture: PictureTold | None = None  # the machine put a slate over the picture, or took it away
+    lengthened: LengthenedTold | None = None
     authors: dict[str, str] = {}  # line_id → viewer_id of the lines just shown, for mute and ban
 
 

@@ -3,9 +3,9 @@
 What arrives: a show, a request for the script, and what to make of its answer. What leaves: a future, or a call of
 whoever asked. Two tasks own the connection; request code never touches the socket. No timer: an idle engine asks at
 once, a busy one asks for up to 64 at a time, and where so many wait already a second call goes out behind the first, so
-that Redis has its next work when it has done this. Shows take turns. It decides nothing about stock. Each call carries
-the seq and tip of the last one that was answered as the witness of the history fence, and what was answered goes into
-the process's memory.
+that Redis has its next work when it has done this (in a cluster one call of a show at a time). Shows take turns. It
+decides nothing about stock. Each call carries the seq and tip of the last one that was answered as the witness of the
+history fence, and what was answered goes into the process's memory.
 """
 
 import asyncio
@@ -172,11 +172,11 @@ class Batcher:
             self._wake.set()
 
     def _is_due(self) -> bool:
-        """A second call only for what fills one: what comes while the first is on its way goes together."""
+        """A second call only where as much waits as fills one: what comes during the first goes together."""
         return bool(self._waiting) and (not self._calls or self._length >= self.batch_max)
 
     async def _run_forever(self) -> None:
-        while True:
+        while self._callers:  # a connection in the making may swallow the cancelling; none of what waits is taken then
             while not self._is_due():
                 self._wake.clear()
                 await self._wake.wait()
@@ -241,12 +241,14 @@ class Batcher:
                 _refuse(asked, Refused(R.INTERNAL))
             return
         if answer[0] is False:
-            self._wait_for_rebuild(show_id, batch, *answer[1:])
+            # After what the call before has to be remembered for.
+            asyncio.get_running_loop().call_soon(self._wait_for_rebuild, show_id, batch, *answer[1:])
             return
         CALLS.labels("ok").inc()
-        # At once: the next call must say what this one was answered. A call that was on its way beside it says what
-        # was answered before both; they went to the same server on one connection, so nothing was lost in between.
-        witness.seq, witness.tip = answer[1], tip
+        # At once: the next call must say what this one was answered. A call that was on its way beside it said what was
+        # answered before both; where its answer shows that the other's is lost, the next call says the other's still.
+        if answer[0] != witness.epoch or answer[1] > witness.seq:
+            witness.epoch, witness.seq, witness.tip = answer[0], answer[1], tip
         witness.hold_clock_ms, witness.at_ms = answer[2], self._clock.now_ms()
         # Soon, not now: the next call goes out first, so that Redis works while the answers are given out here.
         loop = asyncio.get_running_loop()

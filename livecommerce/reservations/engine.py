@@ -37,6 +37,7 @@ from livecommerce.reservations.batcher import (
     Tell,
 )
 from livecommerce.reservations.drawing import Drawing, Draws, Fix
+from livecommerce.reservations.lengthening import Lengthened, Lengthening
 from livecommerce.reservations.pulling import Pulling
 from livecommerce.reservations.relay_format import DUE, LINES, TICKET, attribution_to, hold_of, record, viewer_and_rid
 from livecommerce.reservations.states import DEAL_STATES, DealState, DealWord, State
@@ -62,6 +63,7 @@ _PAYING_PER_PAGE = 1000
 COUNTS = (
     "asked", "held", "waiting", "sold_out", "refused", "repeated", "released", "expired", "offered", "lapsed",
     "accepted", "paying", "confirmed", "freed", "reacquired", "clock_clamped", "entered", "drawn",
+    "lengthened",
 )  # fmt: skip
 
 
@@ -148,6 +150,7 @@ class ReservationEngine:
         self._testifier = Testifier(redis, self._batcher, clock)
         self._pulling = Pulling(redis, self._move)
         self._draws = Draws(redis, self._batcher, self._pulling, self.holds_of)
+        self._lengthening = Lengthening(self._batcher, self._pulling, self._witnesses, clock)
 
     async def start(self) -> None:
         await self._batcher.start()
@@ -322,6 +325,16 @@ class ReservationEngine:
         until a whole look finds nothing.
         """
         return await self._pulling.cancel_unpaid(show_id, deal_id)
+
+    async def lengthen(self, show_id: str, number: int, break_ms: int) -> Lengthened:
+        """Let everything that is held or offered now last `break_ms` longer, once for each `number`: how many holds,
+        and how many a cap on the time held kept from it, which stay as they are. Who pays keeps her deadline.
+
+        May be cancelled and repeated anywhere, by anybody: a repeat goes on where it stopped and answers the whole.
+        What is set aside after its first call is not part of it. An earlier number than the last one changes nothing.
+        Raises `Refused(MALFORMED)` for less than a second or more than `BREAK_MS_MAX`.
+        """
+        return await self._lengthening.lengthen(show_id, number, break_ms)
 
     async def accept(self, show_id: str, viewer_id: str, rid: str) -> Hold:
         """OFFERED becomes HELD with the deal's hold time; what is already held is answered as it stands.

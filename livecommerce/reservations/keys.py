@@ -104,9 +104,12 @@ def recent_talk(show_id: str) -> str:
     return _key(show_id, "recent_talk")
 
 
+_TRIAGE = ("items", "order", "claims", "index", "handed", "hands", "passed")
+
+
 def triage(show_id: str) -> tuple[str, ...]:
     """KEYS of `triage.lua`, in its order: what waits for a moderator of the show."""
-    return tuple(_key(show_id, f"triage:{name}") for name in ("items", "order", "claims", "index", "handed"))
+    return tuple(_key(show_id, f"triage:{name}") for name in _TRIAGE)
 
 
 def rebuild(show_id: str) -> str:

@@ -26,8 +26,9 @@ PIECE_HOLDS = 1000
 
 @dataclass(slots=True)
 class Witness:
-    """The last call of a show that was answered: `seq` and `tip`, and how its hold clock stood at what instant."""
+    """The last call of a show that was answered: epoch, `seq`, `tip`, and how its hold clock stood at what instant."""
 
+    epoch: bytes = b""
     seq: int = 0
     tip: bytes = b""
     hold_clock_ms: int = 0

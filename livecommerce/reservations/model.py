@@ -14,6 +14,7 @@ Key = tuple[str, str]  # (viewer_id, rid)
 Lines = tuple[tuple[str, int], ...]
 QTY_UNITS_OF = {State.OFFERED: "held", State.HELD: "held", State.PAYING: "paying", State.CONFIRMED: "sold"}
 LIVE_RIDS_MAX = 24
+LONGEST_MS = 2_592_000_000
 IN_LINE = frozenset({State.ENTERED, State.WAITING})
 UNDRAWN = frozenset({DrawPhase.ENTERING, DrawPhase.DRAWING})
 
@@ -72,6 +73,7 @@ class ModelHold:
     charged: tuple[tuple[str, int], ...] = ()
     times: tuple[str, ...] = ()
     at: int = 0
+    queue: tuple[int, int] = (0, 0)  # where it stands among those that end: the queue's name, and its number there
 
 
 @dataclass(slots=True)
@@ -89,6 +91,8 @@ class Model:
     owed: set[str] = field(default_factory=set)  # made anew with units for those who wait: the next heartbeat's
     show_limit: int = 0
     held_ms: dict[str, int] = field(default_factory=dict)  # who/deal → how long units stood held unpaid
+    queued: int = 0
+    breaks: dict[int, tuple[int, int]] = field(default_factory=dict)  # number → holds lengthened, holds capped
 
     # --- what can be asked ------------------------------------------------------------------------------------------
 
@@ -173,7 +177,38 @@ class Model:
         if hold.state == State.HELD and hold.due - hold.at < keep_ms:
             self._charge_time(hold, self.now + keep_ms - hold.due)
             hold.at, hold.due = self.now, self.now + keep_ms
+            self._enqueue(hold, keep_ms)
         return hold
+
+    def lengthen(self, number: int, break_ms: int) -> tuple[int, int]:
+        """Everything held or offered ends later by a break, queue by queue, first what ends first; what a cap on the
+        time held does not allow stays as it is."""
+        if number < max(self.breaks, default=0):
+            return 0, 0
+        if number in self.breaks:
+            return self.breaks[number]
+        holds = capped = 0
+        names: dict[int, int] = {}
+        held = (hold for hold in self.holds.values() if hold.state in IN_HELD and hold.due > self.now)
+        for hold in sorted(held, key=lambda hold: hold.queue):
+            if not all(self._allows(name, break_ms) for name in hold.times):
+                capped += 1
+                continue
+            holds += 1
+            self._charge_time(hold, break_ms)
+            hold.at, hold.due = self.now, hold.due + break_ms
+            name = names.setdefault(hold.queue[0], LONGEST_MS + self.queued + 1)
+            self._enqueue(hold, name)
+        self.breaks[number] = holds, capped
+        return holds, capped
+
+    def _allows(self, name: str, break_ms: int) -> bool:
+        cap = self.deals[name.partition("/")[2]].hold_cap_ms
+        return not cap or self.held_ms.get(name, 0) + break_ms <= cap
+
+    def _enqueue(self, hold: ModelHold, name: int) -> None:
+        self.queued += 1
+        hold.queue = name, self.queued
 
     def replace(self, key: Key, old_key: Key, lines: Lines, person: str = "", address: str = "") -> ModelHold:
         self._run_out(key)
@@ -186,12 +221,12 @@ class Model:
             raise No(R.CONFLICT)
         if any(self.deals[deal_id].draw in UNDRAWN for deal_id, _ in lines if deal_id in self.deals):
             raise No(R.DRAW_ALONE)
-        due, at = old.due, old.at
+        due, at, queue = old.due, old.at, old.queue
         self._become(old_key, Move.RELEASE)
         try:
             return self.reserve(key, lines, False, person, address)
         except No:
-            old.state, old.due, old.at = State.HELD, due, at
+            old.state, old.due, old.at, old.queue = State.HELD, due, at, queue
             self._charge_time(old, due - self.now)
             for deal_id, qty in old.lines:
                 self.deals[deal_id].available -= qty
@@ -435,6 +470,7 @@ class Model:
         hold = ModelHold(lines, wait, state, self.ticket, due, 0, self._charged(who, lines), times, self.now)
         self.holds[key] = hold
         self._charge_time(hold, duration_ms)
+        self._enqueue(hold, duration_ms)
         return hold
 
     def _charge_time(self, hold: ModelHold, milliseconds: int) -> None:
@@ -454,6 +490,7 @@ class Model:
         was, hold.state = hold.state, new
         hold.due = self.now + duration_ms if duration_ms else 0
         hold.at = self.now
+        self._enqueue(hold, duration_ms)
         if was in QTY_UNITS_OF and new not in QTY_UNITS_OF:
             for deal_id, qty in hold.lines:
                 self.deals[deal_id].available += qty

@@ -5,7 +5,7 @@ why it was pulled nor what becomes of the units.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, cast
 
 import msgpack
@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from livecommerce.errors import R, Refused
 from livecommerce.reservations import keys, verbs
 from livecommerce.reservations.batcher import BUSY_AFTER_MS
-from livecommerce.reservations.relay_format import LINES, record, viewer_and_rid
+from livecommerce.reservations.relay_format import LINES, record, state_of, viewer_and_rid
 from livecommerce.reservations.states import IN_HELD, State
 
 ASKED_TOGETHER = 512
@@ -51,15 +51,17 @@ class Pulling:
     async def unpaid_of(self, show_id: str, deal_id: str) -> list[tuple[str, str]]:
         """(viewer, rid) of everybody who holds a unit of the deal, or is offered one, and does not pay yet."""
         deal = deal_id.encode()
-        found: list[tuple[str, str]] = []
+        return [key async for key, raw in self.unpaid(show_id) if deal in record(raw)[LINES::2]]
+
+    async def unpaid(self, show_id: str) -> AsyncIterator[tuple[tuple[str, str], bytes]]:
+        """(viewer, rid) and record of every hold and offer of the show that nobody pays yet. One that moves to another
+        queue meanwhile may come twice. Refuses BUSY."""
         try:
             async for _, packed in self._redis.hscan_iter(keys.queues(show_id), count=_SCAN):
                 names = list(dict.fromkeys(msgpack.unpackb(packed, raw=True)[1:]))
                 records = await self._redis.hmget(keys.rids(show_id), names)
                 for name, raw in zip(names, records, strict=True):
-                    items = record(cast(bytes, raw)) if raw else None
-                    if items and items[0] in IN_HELD and deal in items[LINES::2]:
-                        found.append(viewer_and_rid(name))
+                    if raw and state_of(cast(bytes, raw)) in IN_HELD:
+                        yield viewer_and_rid(name), cast(bytes, raw)
         except (RedisError, OSError) as error:
             raise Refused(R.BUSY, after_ms=BUSY_AFTER_MS) from error
-        return found

@@ -60,7 +60,7 @@ class Script:
 class Wires(Protocol):
     """What carries scripts to the server that has their keys."""
 
-    # Questions of one show that may be on their way at once, such that none of them overtakes another.
+    # Questions of one show that may be on their way at once, such that none overtakes another (but after SCRIPT FLUSH).
     questions_max: int
 
     async def ask(self, script: Script, names: tuple[str, ...], *arguments: bytes) -> bytes:
@@ -82,8 +82,8 @@ class Wire:
     """One connection. It connects when it is asked, and again after a break: a name or a Sentinel may then say another
     server.
 
-    A question that is asked while another is on its way goes to the server that has that one, or nowhere: what the
-    caller knew when it asked cannot be older than what that server has answered to others meanwhile.
+    A question that is asked while another is on its way goes to the server that has that one, or one of the two fails:
+    what the caller knew when it asked cannot be older than what that server has answered to others meanwhile.
     """
 
     questions_max = 2
@@ -92,6 +92,7 @@ class Wire:
         self._connection = connection
         connection.retry = Retry(NoBackoff(), 0)
         self.life = 0  # which connection it is, counted by their ends
+        self._knows: set[bytes] = set()  # hashes of scripts that this connection's server has run
         # Both are fair: who wrote first reads first.
         self._writing = asyncio.Lock()
         self._reading = asyncio.Lock()
@@ -100,10 +101,16 @@ class Wire:
         await self._end(self.life)
 
     async def ask(self, script: Script, names: tuple[str, ...], *arguments: bytes) -> bytes:
+        """With the script itself until an answer has come on this connection: of two questions whose hash is unknown
+        the first would be asked again behind the second."""
         life = self.life
+        if script.sha not in self._knows:
+            answer = await self.send(_packed(script, False, names, *arguments))
+            self._knows.add(script.sha)
+            return answer
         try:
-            return await self.send(_packed(script, True, names, *arguments))
-        except NoScriptError:
+            return await self.send(_packed(script, True, names, *arguments), life=life)
+        except NoScriptError:  # its scripts were flushed
             return await self.send(_packed(script, False, names, *arguments), life=life)
 
     async def send(self, packed: bytes, asking: bool = False, life: int | None = None) -> bytes:
@@ -115,15 +122,18 @@ class Wire:
         """
         connection = self._connection
         awaited = 2 if asking else 1
-        mine = self.life
+        mine = -1  # none, until it is this one's turn to write
         try:
             async with asyncio.timeout(CALL_SECONDS_MAX):
                 async with self._writing:
+                    if life is not None:
+                        self._must_live(life)
                     mine = self.life
-                    if life is not None and life != mine:
-                        raise RedisConnectionError("the connection ended in between")
                     if not connection.is_connected:
                         await connection.connect()  # type: ignore[no-untyped-call]
+                        if mine != self.life:  # ended while it was being made: it is nobody's
+                            await connection.disconnect(nowait=True)
+                            self._must_live(mine)
                     # Both in one write: on a connection that others use as well, ASKING would be theirs.
                     await connection.send_packed_command(_ASKING + packed if asking else packed, check_health=False)
                 async with self._reading:
@@ -141,7 +151,7 @@ class Wire:
             raise
         except BaseException as error:
             # The connection may still carry an answer that nobody waits for: it must never be read by another.
-            ended_by_another = mine != self.life
+            ended_by_another = mine not in (-1, self.life)
             await self._end(mine)
             if ended_by_another and isinstance(error, Exception):
                 raise RedisConnectionError("the connection ended before the answer") from error
@@ -154,6 +164,7 @@ class Wire:
     async def _end(self, life: int) -> None:
         if life == self.life:
             self.life += 1
+            self._knows.clear()
             await self._connection.disconnect(nowait=True)
 
 

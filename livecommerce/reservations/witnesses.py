@@ -17,7 +17,7 @@ first. It is not released: a release may fail too, and would spend the rid of so
 import asyncio
 import functools
 import itertools
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -214,6 +214,26 @@ class Witnesses:
                     Row(show_id, viewer_id, rid, items[TICKET], epoch.decode(), seq, due_at_ms, now_ms, packed)
                 )  # fmt: skip
         return rows
+
+    async def move_ends(self, show_id: str, ends: Mapping[tuple[str, str], int], told: Sequence[Told]) -> None:
+        """Give rows that say "held" their new ends (UTC, by viewer and rid), then tell those whose row is there: who
+        was answered "busy" has none yet and hears nothing. Raises `Refused(BUSY)` where the ledger is away."""
+        assert self._database is not None, "a level that was never offered here"
+
+        async def work(connection: AsyncConnection) -> set[tuple[str, str]]:
+            moved = set()
+            for (viewer_id, rid), due_at_ms in ends.items():
+                hers = (witnesses.c.show_id == show_id, witnesses.c.viewer_id == viewer_id, witnesses.c.rid == rid)
+                change = update(witnesses).where(*hers, _IS_HELD).values(due_at_ms=due_at_ms)
+                if (await connection.execute(change)).rowcount:
+                    moved.add((viewer_id, rid))
+            return moved
+
+        moved = await self._database.write(work)
+        try:
+            await self._tell(show_id, [each for each in told if each[:2] in moved])
+        except Exception as error:
+            log.warning("witnesses_not_told", show_id=show_id, holds=len(told), why=str(error))
 
     def write(self, rows: list[Row]) -> "asyncio.Future[None]":
         """Done once all of `rows` are committed; failed with `Refused(BUSY)` where that is not known: ask again."""

@@ -28,6 +28,7 @@ from livecommerce.protocol.facts import (
     DealFacts,
     DealOpened,
     DrawFacts,
+    HoldsLengthened,
     Line,
     LineHidden,
     LinePinned,
@@ -41,7 +42,8 @@ from livecommerce.protocol.facts import (
     ShowChanged,
 )
 from livecommerce.reservations.draw import commitment_of, new_seed
-from livecommerce.shows import corners, lifecycle
+from livecommerce.reservations.lengthening import BREAK_MS_MAX, BREAK_MS_MIN
+from livecommerce.shows import corners, lifecycle, slate
 from livecommerce.shows.news import TalkLine
 from livecommerce.shows.state import (
     NOTHING,
@@ -55,6 +57,7 @@ from livecommerce.shows.state import (
     KickViewer,
     MuteViewer,
     PlannedCard,
+    QuestionClosed,
     RememberLine,
     SayLine,
     SetBan,
@@ -66,6 +69,7 @@ from livecommerce.shows.state import (
     ShowState,
     TellViewer,
     Word,
+    has_zero,
 )
 from livecommerce.shows.webvtt import one_line
 
@@ -180,19 +184,56 @@ def _go_live(state: ShowState, _command: c.GoLive, _actor: Actor) -> Decision:
     started_at_ms = state.facts.started_at_ms or state.now_ms
     # A clip's programme clock begins when the show first goes on air; an interruption does not rewind it.
     video = state.facts.video
-    if video.kind == "file" and video.started_at_ms is None:
+    if has_zero(video) and video.started_at_ms is None and not video.by_hand:
         video = msgspec.structs.replace(video, started_at_ms=state.now_ms)
-    facts = msgspec.structs.replace(state.facts, status=status, started_at_ms=started_at_ms, video=video)
+    facts = slate.happened(state.facts, "go_live", state.now_ms) or state.facts
+    facts = msgspec.structs.replace(facts, status=status, started_at_ms=started_at_ms, video=video)
     corners.of(facts.corner).refuse_facts(facts)
-    values = {"status": status, "started_at_ms": started_at_ms, "video": msgspec.to_builtins(video)}
+    values = {
+        "status": status, "started_at_ms": started_at_ms, "video": msgspec.to_builtins(video),
+        "interruption": msgspec.to_builtins(facts.interruption),
+    }  # fmt: skip
     return Decision((SetShow(values),), (ShowChanged(facts, "live"),))
 
 
 def _interrupt(state: ShowState, command: c.Interrupt, _actor: Actor) -> Decision:
-    status = lifecycle.moved(state.facts.status, "interrupt")
-    facts = msgspec.structs.replace(state.facts, status=status)
-    slate: tuple[AnyEvent, ...] = (Note(command.text),) if command.text else ()
-    return Decision((SetShow({"status": status}),), (ShowChanged(facts, "interrupted"), *slate))
+    if state.facts.status == "interrupted" and slate.slate_of(state.facts) == "host":
+        raise Refused(R.WRONG_STATE, state=state.facts.status)
+    words: tuple[AnyEvent, ...] = (Note(command.text),) if command.text else ()
+    return _slate_moves(state, "interrupt", "interrupted") + Decision(events=words)
+
+
+def decide_picture(state: ShowState, happening: Literal["lost", "back"], for_ms: int = 0) -> Decision:
+    """What the machine does about the slate over a picture that is lost or back for `for_ms`; nothing where it is none
+    of its business, or not any more."""
+    if slate.happened(state.facts, happening, state.now_ms) is None:
+        return NOTHING
+    return _slate_moves(state, happening, f"picture_{happening}", for_ms)
+
+
+def _slate_moves(state: ShowState, happening: slate.Happening, reason: str, for_ms: int = 0) -> Decision:
+    facts = slate.happened(state.facts, happening, state.now_ms, for_ms)
+    assert facts is not None, f"{happening} in a show that is {state.facts.status}"
+    values = {"status": facts.status, "interruption": msgspec.to_builtins(facts.interruption)}
+    return Decision((SetShow(values),), (ShowChanged(facts, reason),))
+
+
+def _lengthen_holds(state: ShowState, command: c.LengthenHolds, _actor: Actor) -> Decision:
+    interruption = state.facts.interruption
+    if interruption is None:
+        raise Refused(R.NOT_FOUND, what="interruption")
+    if interruption.number != command.number:
+        raise Refused(R.CONFLICT)
+    if interruption.lengthened_ms:
+        raise Refused(R.LENGTHENED, seconds=round(interruption.lengthened_ms / 1000))
+    lasted_ms = (interruption.ended_at_ms or state.now_ms) - interruption.began_at_ms
+    break_ms = min(max(lasted_ms, BREAK_MS_MIN), BREAK_MS_MAX)
+    told = msgspec.structs.replace(interruption, lengthened_ms=break_ms)
+    facts = msgspec.structs.replace(state.facts, interruption=told)
+    return Decision(
+        (SetShow({"interruption": msgspec.to_builtins(told)}),),
+        (ShowChanged(facts, "lengthened"), HoldsLengthened(told.number, break_ms)),
+    )
 
 
 def _end(state: ShowState, _command: c.End, _actor: Actor) -> Decision:
@@ -451,11 +492,12 @@ def _members_only(state: ShowState, command: c.MembersOnly, _actor: Actor) -> De
 
 
 def _settle(state: ShowState, command: c.Settle, actor: Actor) -> Decision:
-    """One decision for a whole item. What was said or asked since the moderator looked is not part of it."""
+    """One decision for a whole item, as it was read: what joins it from here on waits again. Questions that were asked
+    while it was in hand are another item; copies of a held line are part of it, as they say the same."""
     item = state.item
     if item is None:
         raise Refused(R.NOT_FOUND, what="item")
-    done = Decision(words=(ItemDone(item.id),))
+    done = Decision(words=(ItemDone(item),))
     if item.kind == "question":
         return _settle_questions(state, command, actor) + done
     if command.act == "answer":
@@ -481,10 +523,11 @@ def _settle_questions(state: ShowState, command: c.Settle, actor: Actor) -> Deci
         raise Refused(R.MALFORMED, expected="answer or hide for questions")
     if command.act == "answer" and not command.text.strip():
         raise Refused(R.EMPTY)
+    still_open = [asked for asked in state.item_questions if asked.question.status not in ("answered", "dropped")]
+    if command.act == "answer" and not still_open:
+        raise Refused(R.CONFLICT)  # somebody was faster: what she wrote would reach nobody
     decision = NOTHING
-    for asked in state.item_questions:
-        if asked.question.status in ("answered", "dropped"):
-            continue  # somebody was faster with this one
+    for asked in still_open:
         if command.act == "hide":
             decision += _question_now(asked.question, status="dropped")
         else:
@@ -500,7 +543,8 @@ def _take_question(state: ShowState, _command: c.TakeQuestion, _actor: Actor) ->
 
 
 def _answer_question(state: ShowState, command: c.AnswerQuestion, actor: Actor) -> Decision:
-    return _answered(_question(state), command.text, command.privately, actor)
+    closed = Decision(words=(QuestionClosed(command.question_id),))
+    return _answered(_question(state), command.text, command.privately, actor) + closed
 
 
 def _answered(asked: AskedQuestion, text: str, privately: bool, actor: Actor) -> Decision:
@@ -556,6 +600,7 @@ def _question(state: ShowState) -> AskedQuestion:
 _DECIDERS: dict[type[c.Command], Callable[[ShowState, Any, Actor], Decision]] = {
     c.GoLive: _go_live,
     c.Interrupt: _interrupt,
+    c.LengthenHolds: _lengthen_holds,
     c.End: _end,
     c.ShowCard: _show_card,
     c.HideCard: _hide_card,

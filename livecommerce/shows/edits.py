@@ -16,7 +16,7 @@ from livecommerce.people.identity import StaffIdentity
 from livecommerce.shows import corners, lifecycle
 from livecommerce.shows.claims import plain_text
 from livecommerce.shows.plans import EditClaims, EditShow, NewVideo
-from livecommerce.shows.state import ShowState
+from livecommerce.shows.state import ShowState, has_zero
 
 
 async def write_edit(connection: AsyncConnection, state: ShowState, edit: EditShow) -> None:
@@ -39,8 +39,7 @@ async def write_edit(connection: AsyncConnection, state: ShowState, edit: EditSh
     elif corner.name != facts.corner:
         values["corner_settings"] = corner.settings_of({})
     if edit.video is not UNSET:
-        starts_over = edit.video.restart and on_air and edit.video.kind == "file"
-        values["video"] = video_of(edit.video, state.now_ms if starts_over else facts.video.started_at_ms)
+        values["video"] = video_of(edit.video, _zero(state, edit.video, on_air=on_air))
     if edit.claims is not UNSET:
         values["claims"] = claims_of(edit.claims)
     if edit.move is not UNSET:
@@ -74,11 +73,22 @@ def _now(state: ShowState, name: str) -> Any:
     return state.slow_seconds if name == "slow_seconds" else getattr(state.facts, name)
 
 
+def _zero(state: ShowState, new: NewVideo, *, on_air: bool) -> int | None:
+    """When the picture's programme began. Another clip or film begins when it comes on air."""
+    before = state.facts.video
+    if new.restart and on_air and has_zero(new):
+        return state.now_ms
+    if (new.source or new.kind) == (before.source or before.kind):
+        return before.started_at_ms
+    return state.now_ms if on_air and has_zero(new) and not new.by_hand else None
+
+
 def video_of(new: NewVideo, started_at_ms: int | None = None) -> dict[str, Any]:
     if new.kind in ("hls", "file") and not new.url:
         raise Refused(R.MALFORMED, expected="the address of the picture")
     plain: dict[str, Any] = msgspec.to_builtins(new)
     del plain["restart"]  # a wish, not a fact
+    plain["clock"] = new.clock or "pdt"
     return {**plain, "started_at_ms": started_at_ms}
 
 

@@ -58,7 +58,9 @@ _ROOM_AND_REPLAY: frozenset[ShowStatus] = _ROOM | {"ended"}
 COMMAND_STATUSES: MappingProxyType[type[c.Command], frozenset[ShowStatus]] = MappingProxyType(
     {
         c.GoLive: frozenset({"draft", "scheduled", "interrupted"}),
-        c.Interrupt: frozenset({"live"}),
+        # Over the machine's slate too; her own is there already, see `slate.py`.
+        c.Interrupt: _ON_AIR,
+        c.LengthenHolds: _ON_AIR,
         c.End: _ON_AIR,
         c.ShowCard: _ON_AIR,
         c.HideCard: _ON_AIR,

@@ -9,9 +9,19 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from livecommerce.protocol.facts import CardFacts, ClaimRules, CornerName, HoldLevel, LimitBy, ShowFacts
+from livecommerce.protocol.facts import (
+    CardFacts,
+    ClaimRules,
+    CornerName,
+    HoldLevel,
+    LimitBy,
+    PictureClock,
+    PictureKind,
+    ShowFacts,
+)
 from livecommerce.protocol.from_viewer import ShortId
-from livecommerce.shows.state import CardState
+from livecommerce.shows.pictures import PictureFacts
+from livecommerce.shows.state import CardState, RecordingState
 
 Title = Annotated[str, Meta(min_length=1, max_length=120)]
 About = Annotated[str, Meta(max_length=2000)]
@@ -32,15 +42,21 @@ DRAW_SECONDS_MIN, DRAW_SECONDS_DEFAULT, DRAW_SECONDS_MAX = 3, 10, 15
 
 
 class NewVideo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the picture comes from: a camera or OBS that sends to this server (`own`), an HLS address or a file.
-    `restart`: a file on air starts over now."""
+    """Where the picture comes from. `source` names it (own, film, hls, file, youtube, mediamtx, one of the shop's own;
+    "": as `kind`), and the rest follows from it: `kind`, `signed` and the tidied `url` are the answer of its adapter.
+    `delay_ms`: how far behind the picture is, where it does not say so itself. `restart`: a clip on air starts now."""
 
-    kind: Literal["none", "hls", "file", "own"] = "none"
+    kind: PictureKind = "none"
     url: Url = ""
     alternates: Annotated[tuple[Url, ...], Meta(max_length=4)] = ()
     poster: Url = ""
     loop: bool = False
     restart: bool = False
+    source: Annotated[str, Meta(max_length=40)] = ""
+    clock: Literal["", PictureClock] = ""
+    delay_ms: Annotated[int, Meta(ge=0, le=30_000)] = 0
+    signed: bool = False
+    by_hand: bool = False
 
 
 class EditClaims(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -176,6 +192,8 @@ class StaffShow(msgspec.Struct, frozen=True):
     corner_settings: dict[str, object]
     host_account_id: str
     org_unit_id: str
+    picture: PictureFacts | None = None  # None: nobody filmed it yet
+    recording: RecordingState = ""
 
 
 class ShowList(msgspec.Struct, frozen=True):

@@ -22,6 +22,7 @@ from livecommerce.protocol.facts import (
     ClaimRules,
     DealFacts,
     DrawFacts,
+    Interruption,
     Question,
     ShowFacts,
     VideoFacts,
@@ -99,6 +100,7 @@ async def read_state(connection: AsyncConnection, show_id: str, looks: Looks, no
         host_account_id=row.host_account_id,
         org_unit_id=row.org_unit_id,
         corner_settings=dict(row.corner_settings),
+        recording=row.recording,
     )
 
 
@@ -133,6 +135,7 @@ def show_facts(row: Row[Any]) -> ShowFacts:
         about=row.about,
         limit_per_person=row.limit_per_person,
         claims=msgspec.convert(row.claims, ClaimRules),
+        interruption=msgspec.convert(row.interruption, Interruption | None),
     )
 
 

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import dataclasses
 import hashlib
+import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ from livecommerce.ledger.tables import (
     deals,
     draws,
     org_units,
+    pictures,
     shows,
     viewers,
 )
@@ -47,6 +49,7 @@ from livecommerce.protocol.facts import (
     Acted,
     AnyEvent,
     CardListed,
+    HoldsLengthened,
     PrivateQuestion,
     Question,
     QuestionChanged,
@@ -54,12 +57,12 @@ from livecommerce.protocol.facts import (
     ShowChanged,
     ShowFacts,
 )
-from livecommerce.protocol.to_viewer import Desk, Own
+from livecommerce.protocol.to_viewer import Desk, LengthenedTold, Own, PictureTold
 from livecommerce.reservations.engine import ReservationEngine
 from livecommerce.settings import Settings
 from livecommerce.shelves.service import BRING_HOME_TRIES, Shelves
 from livecommerce.shows import cards as rundown
-from livecommerce.shows import corners, invitations, lifecycle, private_questions, questions, talk_rules
+from livecommerce.shows import corners, invitations, lifecycle, private_questions, questions, slate, talk_rules
 from livecommerce.shows import deals as stock
 from livecommerce.shows import log as show_log
 from livecommerce.shows.carrying_out import carry_out
@@ -69,6 +72,7 @@ from livecommerce.shows.commands import (
     OpenDue,
     Step,
     decide,
+    decide_picture,
     decide_step,
     due_steps,
     next_instant_ms,
@@ -78,6 +82,7 @@ from livecommerce.shows.edits import refuse_place, refuse_scope, video_of, write
 from livecommerce.shows.invitations import Invitation, NewInvitation
 from livecommerce.shows.log import LogRow
 from livecommerce.shows.news import News, TalkLine
+from livecommerce.shows.pictures import PictureReport, PictureWatch, read_picture, write_reports
 from livecommerce.shows.plans import (
     EditCard,
     EditDeal,
@@ -114,6 +119,8 @@ from livecommerce.shows.state import (
     ItemDone,
     KickViewer,
     MuteViewer,
+    QuestionClosed,
+    RecordingState,
     RememberLine,
     SayLine,
     ShowState,
@@ -189,6 +196,7 @@ class Shows:
         self._programme: dict[str, tuple[int, int | None]] = {}
         self._positions: dict[str, asyncio.Task[tuple[str, int]]] = {}
         self.triage = Triage(news.redis, clock)
+        self._picture_watch = PictureWatch(settings.video_slate_after_seconds or math.inf)
         self._talk_rules: KeptTalkRules | None = None
         self._talk_rules_at = float("-inf")
 
@@ -348,6 +356,12 @@ class Shows:
             over = await read_shows(connection, shows.c.access != "invited", shows.c.status == "ended")
         return _listed([show_facts(row) for row in rows + over])
 
+    async def on_air(self) -> list[ShowFacts]:
+        """Every show that is live or interrupted."""
+        async with self.database.read() as connection:
+            rows = await read_shows(connection, shows.c.status.in_(("live", "interrupted")))
+        return [show_facts(row) for row in rows]
+
     async def list_for(self, staff: StaffIdentity) -> ShowList:
         """All shows in this person's scope; drafts stand among those to come."""
         async with self.database.read() as connection:
@@ -401,6 +415,7 @@ class Shows:
         looks = await self._looks(show_id)
         async with self.database.read() as connection:
             state = await read_state(connection, show_id, looks, self.clock.now_ms())
+            picture = await read_picture(connection, show_id)
         refuse_scope(staff, state.org_path)
         return StaffShow(
             show=state.facts,
@@ -410,6 +425,8 @@ class Shows:
             corner_settings=state.corner_settings,
             host_account_id=state.host_account_id,
             org_unit_id=state.org_unit_id,
+            picture=picture,
+            recording=state.recording,
         )
 
     async def log_page(self, staff: StaffIdentity, show_id: str, after_id: int = 0, limit: int = 200) -> list[LogRow]:
@@ -574,10 +591,10 @@ class Shows:
 
     # --- what the merchant keeps out of the talk ---------------------------------------------------------------------
 
-    async def talk_rules(self) -> KeptTalkRules:
-        """The merchant's word lists, at most a second old."""
+    async def talk_rules(self, *, fresh: bool = False) -> KeptTalkRules:
+        """The merchant's word lists, at most a second old; `fresh` for whoever is about to edit them."""
         now = self.clock.monotonic()
-        if self._talk_rules is None or now - self._talk_rules_at >= FRESH_SECONDS:
+        if fresh or self._talk_rules is None or now - self._talk_rules_at >= FRESH_SECONDS:
             async with self.database.read() as connection:
                 self._talk_rules = await talk_rules.read(connection)
             self._talk_rules_at = now
@@ -682,6 +699,94 @@ class Shows:
             count = await self.triage.count(show_id) if item else None
             await self.news.tell_desk(show_id, Desk(acted=acted, triage=count))
 
+    # --- the picture -----------------------------------------------------------------------------------------------
+
+    async def report_pictures(self, reports: Sequence[PictureReport]) -> None:
+        """What a process that films says of its shows. Refuses BUSY: say it again."""
+        await self.database.write(lambda connection: write_reports(connection, reports, self.clock.now_ms()))
+
+    async def watch_pictures(self) -> None:
+        """One look at the pictures of all shows on air: the slate goes over one that is lost and off one that is back.
+
+        May be run by two processes at once: each move is decided anew under the show's lock. The show itself, its deals
+        and its talk go on. Nothing happens where VIDEO_SLATE_AFTER_SECONDS is 0, but for a slate that is there.
+        """
+        query = (
+            select(shows.c.id, shows.c.video, pictures.c.beats, pictures.c.seen_at_ms, pictures.c.away, pictures.c.said)
+            .join(pictures, pictures.c.show_id == shows.c.id)
+            .where(shows.c.status.in_(("live", "interrupted")))
+        )
+        async with self.database.read() as connection:
+            rows = {row.id: row for row in await connection.execute(query)}
+        own = {show_id: row.beats for show_id, row in rows.items() if row.video["kind"] == "own"}
+        found = self._picture_watch.look(own, self.clock.monotonic())
+        for show_id, row in rows.items():
+            # Whoever shows a clip instead has no camera to wait for.
+            happening = found.get(show_id) if show_id in own else "back"
+            if happening is not None:
+                await self._guarded(show_id, self._picture_moved(show_id, happening, row))
+
+    async def keep_recording(self, staff: StaffIdentity, show_id: str, keep: bool) -> RecordingState:
+        """Keep the show's recording however old it is, or let it go the way of all others. Refuses FORBIDDEN,
+        NOT_FOUND, and GONE where it was removed already."""
+
+        async def work(connection: AsyncConnection, state: ShowState) -> RecordingState:
+            if state.recording == "removed":
+                raise Refused(R.GONE, what="recording")
+            await connection.execute(
+                update(shows).where(shows.c.id == show_id).values(recording="kept" if keep else "")
+            )
+            body = {"do": "keep_recording", "keep": keep}
+            await show_log.append_action(connection, show_id, "command", body, state.now_ms, staff.account_id)
+            return "kept" if keep else ""
+
+        return await self._planned(staff, show_id, work)
+
+    async def recording_removed(self, show_id: str, size: int) -> bool:
+        """Say that the recording, of `size` bytes, is gone, before it goes; False where it is kept by now."""
+
+        async def work(connection: AsyncConnection) -> bool:
+            await lock_show(connection, show_id)
+            known = (await connection.execute(select(shows.c.recording).where(shows.c.id == show_id))).scalar_one()
+            if not known:
+                await connection.execute(update(shows).where(shows.c.id == show_id).values(recording="removed"))
+                body = {"step": "recording_removed", "bytes": size}
+                await show_log.append_action(connection, show_id, "clock", body, self.clock.now_ms(), "")
+            return bool(known != "kept")
+
+        return await self.database.write(work)
+
+    async def recording_of(self, show_id: str) -> RecordingState:
+        """Whether the show's recording is kept or was removed. Refuses NOT_FOUND."""
+        async with self.database.read() as connection:
+            state: RecordingState = (await read_show(connection, show_id)).recording
+            return state
+
+    async def _picture_moved(self, show_id: str, happening: Literal["lost", "back"], row: Any) -> None:
+        async with self.database.read() as connection:
+            facts = show_facts(await read_show(connection, show_id))
+        if slate.happened(facts, happening, self.clock.now_ms()) is None:
+            return  # looked at without the lock, since nearly always there is nothing to do
+        told, for_ms = PictureTold(happening, self.clock.now_ms()), 0
+        if happening == "lost":
+            for_ms = self.settings.video_slate_after_seconds * 1000  # the break began when the picture stood still
+            told = msgspec.structs.replace(told, away=row.away, said=row.said)
+
+        async def work(connection: AsyncConnection) -> bool:
+            await lock_show(connection, show_id)
+            state = await read_state(connection, show_id, PLAIN, self.clock.now_ms())
+            decision = decide_picture(state, happening, for_ms)
+            if decision.changes:
+                body = {"step": f"picture_{happening}", "away": told.away, "said": told.said}
+                await show_log.append_action(connection, show_id, "clock", body, state.now_ms, "")
+                await carry_out(connection, state, decision, CLOCK)
+            return bool(decision.changes)
+
+        if await self.database.write(work):
+            log.warning("picture_moved", show_id=show_id, word=happening, away=told.away, said=told.said)
+            await self._catch_up_or_wait(show_id)
+            await self.news.tell_desk(show_id, Desk(picture=told))
+
     # --- the clock -------------------------------------------------------------------------------------------------
 
     async def due_changes(self) -> int | None:
@@ -746,12 +851,28 @@ class Shows:
 
     async def _follow(self, show_id: str, event: AnyEvent) -> None:
         try:
-            await self._stocks.follow(show_id, event)
+            if isinstance(event, HoldsLengthened):
+                await self._lengthen(show_id, event)
+            else:
+                await self._stocks.follow(show_id, event)
         except Refused as refused:
             if refused.why.value.again:
                 raise
             # The engine will refuse it tomorrow too. The room must not wait for it for ever.
             log.error("engine_refused_event", show_id=show_id, refusal=refused.why.value.word)
+
+    async def _lengthen(self, show_id: str, event: HoldsLengthened) -> None:
+        """The engine first: a process that dies before the event is published leaves it to whoever comes next, who
+        asks the engine for the same break again."""
+        done = await self.engine.lengthen(show_id, event.number, event.break_ms)
+        told = LengthenedTold(event.number, event.break_ms, done.holds, done.capped)
+
+        async def work(connection: AsyncConnection) -> None:
+            await show_log.append_action(connection, show_id, "lengthened", told, self.clock.now_ms(), "")
+
+        await self.database.write(work)
+        with contextlib.suppress(Refused):
+            await self.news.tell_desk(show_id, Desk(lengthened=told))
 
     async def _run_programme(self, show_id: str, version: int) -> None:
         for _ in range(_STEP_ROUNDS_MAX):
@@ -933,9 +1054,12 @@ class Shows:
             await self.news.forget_talk(show_id, word.line_ids)
         elif isinstance(word, RememberLine):
             await self.news.remember_talk(show_id, [word.line])
+        elif isinstance(word, ItemDone):
+            await self.triage.done(show_id, word.item)
         else:
-            assert isinstance(word, ItemDone), word
-            await self.triage.done(show_id, word.item_id)
+            assert isinstance(word, QuestionClosed), word
+            if await self.triage.closed(show_id, word.question_id):
+                await self.tell_triage(show_id)
 
     async def _log_changed(self, connection: AsyncConnection, facts: ShowFacts, reason: str, by: str) -> None:
         event = ShowChanged(facts, reason)

@@ -5,13 +5,18 @@ no storage; how the picture is read is `cards.py` and `service.py`.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from livecommerce.protocol.facts import AnyEvent, CardFacts, DealFacts, Line, Question, ShowFacts
+from livecommerce.protocol.facts import AnyEvent, CardFacts, DealFacts, Line, Question, ShowFacts, VideoFacts
 from livecommerce.shows.news import TalkLine
 from livecommerce.shows.triage import TriageItem
 
+if TYPE_CHECKING:
+    from livecommerce.shows.plans import NewVideo
+
 CardState = Literal["planned", "on_air", "done"]
+RecordingState = Literal["", "kept", "removed"]  # kept: for as long as the merchant wants, however old
+DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,11 @@ class Actor:
 
 
 CLOCK = Actor("", "")
+
+
+def has_zero(video: "VideoFacts | NewVideo") -> bool:
+    """Whether this picture has a beginning that everybody shares: a clip or a film, not a camera."""
+    return video.kind == "file" or video.source == "film"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +67,7 @@ class ShowState:
     host_account_id: str = ""
     org_unit_id: str = ""
     corner_settings: dict[str, Any] = field(default_factory=dict)
+    recording: RecordingState = ""
     line: TalkLine | None = None
     question: AskedQuestion | None = None
     members_only: bool = False
@@ -176,12 +187,19 @@ class RememberLine:
 
 @dataclass(frozen=True, slots=True)
 class ItemDone:
-    """The triage's item is decided."""
+    """The triage's item is decided, as it was read."""
 
-    item_id: str
+    item: TriageItem
 
 
-Word = KickViewer | MuteViewer | TellViewer | SayLine | ForgetLines | RememberLine | ItemDone
+@dataclass(frozen=True, slots=True)
+class QuestionClosed:
+    """Answered beside the triage: no moderator needs to look at it any more."""
+
+    question_id: str
+
+
+Word = KickViewer | MuteViewer | TellViewer | SayLine | ForgetLines | RememberLine | ItemDone | QuestionClosed
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,3 +215,10 @@ class Decision:
 
 
 NOTHING = Decision()
+
+
+def recording_ends_ms(recording: RecordingState, ended_at_ms: int | None, keep_days: int) -> int | None:
+    """When the recording of a show that ended then is old enough to be removed; None where nobody means to (yet)."""
+    if not keep_days or recording or ended_at_ms is None:
+        return None
+    return ended_at_ms + keep_days * DAY_MS

@@ -26,6 +26,7 @@ ITEMS_A_MINUTE_MAX = 20
 HAND_MAX = 3  # what one moderator has before her at a time
 LEASE_SECONDS = 45  # renewed while she is in the room
 WAITING_MAX = 500
+PASSED_SECONDS = 60  # what she put away goes to others meanwhile; where there are none, she gets it again
 COPIES_KEPT_MAX = 200  # lines of one item that an action reaches; the count goes on
 SHARED_MIN = 6  # groups of letters, of the eight that a line is found by
 
@@ -55,7 +56,6 @@ class TriageItem(msgspec.Struct, frozen=True):
     card: str = ""
     title: str = ""  # of the product that the questions are about
     holder: str = ""
-    until_ms: int = 0
 
 
 class Triage:
@@ -65,14 +65,18 @@ class Triage:
         self._redis = redis
         self._clock = clock
 
-    async def hold(self, show_id: str, lines: Sequence[TriageLine], why: str, sketch: Sequence[int]) -> bool:
+    async def hold(
+        self, show_id: str, lines: Sequence[TriageLine], why: str, sketch: Sequence[int], digits: str = ""
+    ) -> bool:
         """A line that waits for a moderator, the first of `lines`; the others are copies that were shown. Lines with
-        nearly the same sketch are one item. False where too many wait already: the line stands in the show log."""
-        groups = [f"l{group}" for group in sketch] or [f"t{_digest(lines[0].text)}"]
+        nearly the same sketch and the same digits are one item. False where too many wait already: the line stands in
+        the show log."""
+        groups = [f"l{_digest(digits)}:{group}" for group in sketch] or [f"t{_digest(lines[0].text)}"]
         return await self._offer(show_id, {"kind": "held", "why": why, "card": "", "title": ""}, lines, groups)
 
     async def ask(self, show_id: str, question: TriageLine, card_id: str, title: str) -> bool:
-        """A question; those about one product are one item."""
+        """A question; those about one product are one item. Those that come while it is in hand are another: who
+        answers has read what she answers."""
         parts = {"kind": "question", "why": "", "card": card_id, "title": title}
         return await self._offer(show_id, parts, (question,), [f"q{card_id}"])
 
@@ -81,7 +85,7 @@ class Triage:
         packed: list[bytes] = await self._call(
             show_id, "take", account_id, HAND_MAX, LEASE_SECONDS * 1000, ITEMS_A_MINUTE_MAX
         )
-        return [_item(each) for each in packed]
+        return [_item(each, account_id) for each in packed]
 
     async def renew(self, show_id: str, account_ids: Sequence[str]) -> None:
         """They are still here: what they have in hand stays theirs."""
@@ -89,23 +93,29 @@ class Triage:
             await self._call(show_id, "renew", LEASE_SECONDS * 1000, *account_ids)
 
     async def give_back(self, show_id: str, account_id: str, item_id: str = "") -> int:
-        """One item, or all that she has in hand, to whoever comes next; how many that were."""
-        return int(await self._call(show_id, "back", account_id, item_id))
+        """One item, or all that she has in hand, to whoever comes next; how many that were. One that is named does
+        not come back to her for `PASSED_SECONDS`."""
+        return int(await self._call(show_id, "back", account_id, item_id, PASSED_SECONDS * 1000))
 
     async def in_hand(self, show_id: str, account_id: str, item_id: str) -> TriageItem:
         """The item, for the one who decides it. Refuses NOT_FOUND (decided already), ITEM_TAKEN (in other hands).
         One that nobody has in hand may be decided by anybody."""
-        packed: bytes = await self._call(show_id, "see", item_id)
-        if not packed:
+        seen: list[bytes] = await self._call(show_id, "see", item_id)
+        if not seen:
             raise Refused(R.NOT_FOUND, what="item")
-        item = _item(packed)
+        item = _item(seen[0], seen[1].decode())
         if item.holder not in ("", account_id):
             raise Refused(R.ITEM_TAKEN)
         return item
 
-    async def done(self, show_id: str, item_id: str) -> None:
-        """It is decided. Whatever says the same from now on is a new item."""
-        await self._call(show_id, "done", item_id)
+    async def done(self, show_id: str, item: TriageItem) -> None:
+        """It is decided as it was read. What joined it since waits again; what says the same later is a new item."""
+        await self._call(show_id, "done", item.id, item.count, *(line.line_id for line in item.lines))
+
+    async def closed(self, show_id: str, question_id: str) -> bool:
+        """A question needs nobody any more. True where no other was in its item, which is gone then; one in hand stays
+        as it is until it is decided or given back."""
+        return bool(await self._call(show_id, "closed", question_id))
 
     async def count(self, show_id: str) -> TriageCount:
         waiting, in_hand = await self._call(show_id, "count")
@@ -140,8 +150,8 @@ def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
-def _item(packed: bytes) -> TriageItem:
-    record = msgpack.unpackb(packed, raw=False, unicode_errors="surrogateescape")
+def _item(packed: bytes, holder: str) -> TriageItem:
+    record = msgpack.unpackb(packed, raw=False, unicode_errors="surrogateescape") | {"holder": holder}
     if isinstance(record.get("groups"), dict):  # an empty table of Lua's has no kind
         record["groups"] = []
     return msgspec.convert(record, TriageItem, strict=False)

@@ -34,7 +34,7 @@ def live_playlist(timeline: Timeline) -> str:
         f"#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK={part_target * HOLD_BACK_PARTS:.3f}",
         f"#EXT-X-PART-INF:PART-TARGET={part_target:.3f}",
         f"#EXT-X-MEDIA-SEQUENCE:{shown[0].number if shown else 0}",
-        f"#EXT-X-DISCONTINUITY-SEQUENCE:{_breaks_before(timeline, shown[0]) if shown else 0}",
+        f"#EXT-X-DISCONTINUITY-SEQUENCE:{shown[0].breaks if shown else 0}",
     ]
     parts_from_ms = shown[-1].programme_ms - _PARTS_TOLD_MS if shown else 0.0
     for index, segment in enumerate(shown):
@@ -79,11 +79,6 @@ def _newest(timeline: Timeline, window_ms: float) -> list[Segment]:
         shown += 1
         total += segment.duration_ms
     return timeline.segments[len(timeline.segments) - shown :]
-
-
-def _breaks_before(timeline: Timeline, segment: Segment) -> int:
-    """How many times the stream had changed when this segment began. Epochs that filmed nothing do not count."""
-    return len({each.epoch.epoch for each in timeline.segments[: segment.number + 1]}) - 1
 
 
 def _grouped(timeline: Timeline, from_ms: float, to_ms: float) -> Iterator[tuple[Segment, list[Part]]]:

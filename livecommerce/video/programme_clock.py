@@ -15,7 +15,9 @@ in the stream) over a while is zero's place plus a delay that hardly changes:
 
 from collections import deque
 
-STEP_MS = 250.0  # what nobody sees yet; below it no step is worth its break in the programme clock
+# What nobody sees yet; below it no step is worth its break in the programme clock. It is seen a little later than it
+# happens, and is never to be more than 250 ms.
+STEP_MS = 200.0
 WINDOW_MS = 30_000.0
 QUARTZ_PPM_MAX = 500.0
 # Once there are so many fragments, what was told is held against what was seen; the least delay of a camera of ours is

@@ -9,7 +9,9 @@ What arrives: chunks with their numbers, in order, from one line at a time. What
     over: closed for good
 
 Every break begins a new epoch with a new ffmpeg: another camera, a turned phone, another bitrate. A line that is lost
-is none, if the encoder comes back within `keep_seconds` and goes on with the chunk that is missing.
+is none, if the encoder comes back within `keep_seconds` and goes on with the chunk that is missing. An ffmpeg that
+takes bytes and gives no picture for `stall_seconds` is killed, and the encoder is told to begin anew: only it can,
+since a container is not read from its middle.
 """
 
 import asyncio
@@ -27,7 +29,7 @@ from livecommerce.clock import Clock
 from livecommerce.errors import R, Refused
 from livecommerce.video.boxes import Header
 from livecommerce.video.programme_clock import ProgrammeClock
-from livecommerce.video.recording import SomebodyElse, Writer, open_writer
+from livecommerce.video.recording import SomebodyElse, Used, Writer, open_writer, used_by
 from livecommerce.video.remux import NoFfmpeg, Remuxer, RemuxFailed, Source, source_of
 
 log = structlog.get_logger(__name__)
@@ -39,6 +41,9 @@ _BURST_BYTES = 24_000_000
 # A chunk that was kept over a cut is old; one from the future comes from a clock that is not ours.
 _MADE_BEFORE_MS_MAX = 120_000
 _MADE_AFTER_MS_MAX = 1_000
+_LOOK_SECONDS = 0.5
+# Before the first picture ffmpeg reads what it needs to know the stream: so many times the patience of later.
+_PATIENCE_AT_FIRST = 3
 
 State = Literal["idle", "sending", "cut", "over"]
 MOVES: dict[State, tuple[State, ...]] = {
@@ -57,8 +62,28 @@ class Limits:
     keep_seconds: float = 10.0
     stall_seconds: float = 3.0
     hours_max: float = 12.0
+    show_bytes_max: int = 20 << 30
     disk_free_bytes_min: int = 1 << 30
     transcodes_max: int = 2
+
+
+Away = Literal["", "line", "stopped", "ffmpeg", "disk"]
+
+
+@dataclass(slots=True)
+class Picture:
+    """How many pieces of a show's picture came in this process, and why none comes now, "" where nobody knows. It
+    outlives the publishers of its show."""
+
+    pieces: int = 0
+    away: Away = ""
+    said: str = ""
+
+    def came(self, late: bool) -> None:
+        """A piece of it; `late`: of what was sent before the line broke, which says nothing of why none follows."""
+        self.pieces += 1
+        if not late:
+            self.away, self.said = "", ""
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -72,6 +97,7 @@ class Health(msgspec.Struct, frozen=True):
     height: int = 0
     transcoded: bool = False
     said: tuple[str, ...] = ()
+    restarts: int = 0  # how often an ffmpeg got stuck and was replaced
 
 
 class Transcodes:
@@ -103,7 +129,9 @@ class _Epoch:
     clock: ProgrammeClock
     pump: "asyncio.Task[None] | None" = None
     next_chunk: int = 0
+    guard: "asyncio.Task[None] | None" = None
     fed_at: float = 0.0
+    feeding: bool = False  # a chunk waits for ffmpeg to take it
     made_at: float = 0.0
     header: Header | None = None
     made_ms: float | None = None  # when the newest chunk was made, by a camera that says so
@@ -116,9 +144,12 @@ class Publisher:
 
     def __init__(
         self, show_id: str, writer: Writer, limits: Limits, transcodes: Transcodes, clock: Clock, folder: Path,
-        on_change: Callable[[], None],
+        on_change: Callable[[], None], used: Used, picture: Picture,
     ) -> None:  # fmt: skip
         self.show_id = show_id
+        self.picture = picture
+        self._used = used
+        self._restarts = 0
         self.state: State = "idle"
         self._line: Callable[[], None] | None = None  # ends the connection that speaks for the encoder
         self._writer = writer
@@ -133,7 +164,6 @@ class Publisher:
         self._credit = float(_BURST_BYTES)
         self._credit_at = clock.monotonic()
         self._recent: list[tuple[float, int]] = []
-        self._recorded_ms = 0.0
 
     def _move(self, state: State) -> None:
         assert state in MOVES[self.state], f"a publisher does not go from {self.state} to {state}"
@@ -153,11 +183,12 @@ class Publisher:
             self.state,
             self._writer.epoch,
             round(bits / 5 / 1000),
-            round(self._recorded_ms),
+            round(self._used.recorded_ms),
             picture.width if picture else 0,
             picture.height if picture else 0,
             bool(epoch and epoch.source.transcode),
             epoch.remuxer.said[-3:] if epoch else (),
+            self._restarts,
         )
 
     # --- the line's side --------------------------------------------------------------------------------------------
@@ -228,20 +259,27 @@ class Publisher:
         now_ms = self._clock.now_ms()
         believed = made_ms is not None and now_ms - _MADE_BEFORE_MS_MAX < made_ms < now_ms + _MADE_AFTER_MS_MAX
         epoch.made_ms = made_ms if believed else None
+        now = self._clock.monotonic()
+        if now - epoch.fed_at > self._limits.stall_seconds:
+            epoch.made_at = now  # nothing came for a while, so nothing could come out
+        epoch.fed_at, epoch.feeding = now, True
         try:
             await epoch.remuxer.feed(data)
         except RemuxFailed as failed:
             raise self._broke(epoch, failed.lines) from None
-        now = self._clock.monotonic()
+        finally:
+            epoch.feeding = False
         self._recent.append((now, len(data)))
-        self._watch(epoch, now)
         return epoch.next_chunk
 
-    async def finish(self) -> None:
+    async def finish(self, why: Away = "stopped") -> None:
         """The encoder has ended this epoch: what is inside comes out. Without one, nothing happens."""
         self._stay()
         async with self._changing:
+            epoch = self._epoch
             await self._finish()
+            if epoch is not None and epoch.broke is None:
+                self.picture.away = why
 
     async def _finish(self) -> None:
         epoch, self._epoch = self._epoch, None
@@ -249,8 +287,9 @@ class Publisher:
             return
         try:
             await epoch.remuxer.aclose()
-            if epoch.pump is not None:
-                await asyncio.gather(epoch.pump, return_exceptions=True)
+            if epoch.pump is not None and epoch.guard is not None:
+                epoch.guard.cancel()
+                await asyncio.gather(epoch.pump, epoch.guard, return_exceptions=True)
         finally:
             if epoch.source.transcode:
                 self._transcodes.give_back()
@@ -262,13 +301,14 @@ class Publisher:
         if self.state != "sending":
             return
         self._move("cut")
+        self.picture.away = "line"
         self._leaving = asyncio.create_task(self._leave(), name=f"video-cut {self.show_id}")
 
     async def aclose(self) -> None:
         """End for good and let the show go."""
         if self.state == "over":
             return
-        await self.finish()
+        await self.finish("")
         self._move("over")
         await asyncio.to_thread(self._writer.close)
 
@@ -282,7 +322,7 @@ class Publisher:
     async def _leave(self) -> None:
         await self._clock.sleep(self._limits.keep_seconds)
         self._leaving = None  # from here on it is ending, and is not to be cancelled in the middle of it
-        await self.finish()
+        await self.finish("line")
 
     async def _start(self, key: str, source: Source, told_t0_ms: float | None) -> _Epoch:
         if source.transcode:
@@ -296,6 +336,7 @@ class Publisher:
             now = self._clock.monotonic()
             epoch = _Epoch(key, source, remuxer, ProgrammeClock(told_t0_ms), fed_at=now, made_at=now)
             epoch.pump = asyncio.create_task(self._pump(epoch), name=f"video {self.show_id}")
+            epoch.guard = asyncio.create_task(self._guard(epoch), name=f"video-guard {self.show_id}")
             return epoch
         except BaseException:
             if source.transcode:
@@ -320,29 +361,50 @@ class Publisher:
                     log.info("programme_clock_moved", show_id=self.show_id, t0_ms=epoch.clock.t0_ms)
                     await asyncio.to_thread(self._writer.step, epoch.clock.t0_ms)
                 await asyncio.to_thread(self._writer.add, found)
-                self._recorded_ms += found.duration_ms
+                self._used.recorded_ms += found.duration_ms
+                self._used.bytes += len(found.data)
+                self.picture.came(late=self.state == "cut")
         except RemuxFailed as failed:
             self._broke(epoch, failed.lines)
         except OSError as error:
-            epoch.broke = Refused(R.VIDEO_QUOTA, why=f"the recording cannot be written ({error.strerror})")
             log.error("recording_not_written", show_id=self.show_id, error=str(error))
-            with contextlib.suppress(Exception):
-                epoch.remuxer.end()
+            self._stop(epoch, f"the recording cannot be written ({error.strerror})")
 
     def _broke(self, epoch: _Epoch, lines: tuple[str, ...]) -> Refused:
-        epoch.broke = epoch.broke or Refused(R.VIDEO_BROKEN, said=lines[-1] if lines else "no word from ffmpeg")
-        log.warning("video_broken", show_id=self.show_id, said=lines)
+        if epoch.broke is None:
+            epoch.broke = Refused(R.VIDEO_BROKEN, said=lines[-1] if lines else "no word from ffmpeg")
+            self.picture.away, self.picture.said = "ffmpeg", " / ".join(lines[-3:])
+            log.warning("video_broken", show_id=self.show_id, said=lines)
         return epoch.broke
 
-    def _watch(self, epoch: _Epoch, now: float) -> None:
-        """Bytes go in and nothing comes out: ffmpeg is stuck, or this is no video. A new epoch heals the first."""
-        fed_before, epoch.fed_at = epoch.fed_at, now
-        silent = now - epoch.made_at
-        # A line that was away brings nothing for a while: only time in which chunks came counts.
-        if now - fed_before > self._limits.stall_seconds:
-            epoch.made_at = now
-        elif silent > self._limits.stall_seconds + (0 if epoch.begun else self._limits.stall_seconds * 2):
-            raise self._broke(epoch, epoch.remuxer.said or (f"nothing came out for {silent:.0f} s",))
+    def _stop(self, epoch: _Epoch, why: str) -> None:
+        """No more is filmed, and another epoch would fare no better."""
+        epoch.broke = Refused(R.VIDEO_QUOTA, why=why)
+        self.picture.away, self.picture.said = "disk", why
+        with contextlib.suppress(Exception):
+            epoch.remuxer.kill()
+
+    async def _guard(self, epoch: _Epoch) -> None:
+        """Looks after one ffmpeg beside whoever feeds it, who may wait for a stuck one for ever."""
+        while epoch.broke is None:
+            await self._clock.sleep(_LOOK_SECONDS)
+            if epoch.broke is None:
+                self._look_at(epoch, self._clock.monotonic())
+
+    def _look_at(self, epoch: _Epoch, now: float) -> None:
+        patience = self._limits.stall_seconds * (1 if epoch.begun else _PATIENCE_AT_FIRST)
+        # Only as long as bytes came: after the last of them a sound ffmpeg is silent too.
+        silent_seconds = (now if epoch.feeding else epoch.fed_at) - epoch.made_at
+        if silent_seconds > patience:
+            # Bytes go in and nothing comes out: ffmpeg is stuck, or this is no video. A new epoch heals the first.
+            self._restarts += 1
+            log.warning("ffmpeg_stuck", show_id=self.show_id, silent_seconds=round(silent_seconds, 1))
+            words = f"nothing came out of ffmpeg for {silent_seconds:.0f} s, it is replaced by a new one"
+            self._broke(epoch, (*epoch.remuxer.said, words))
+            epoch.remuxer.kill()
+        elif (why := self._over_quota()) is not None:
+            log.warning("video_over_quota", show_id=self.show_id, why=why)
+            self._stop(epoch, why)
 
     def _spend(self, size: int) -> None:
         now = self._clock.monotonic()
@@ -351,20 +413,33 @@ class Publisher:
         if size > CHUNK_BYTES_MAX or size > self._credit:
             raise Refused(R.TOO_MANY, after_ms=1000)
         self._credit -= size
-        if self._recorded_ms > self._limits.hours_max * 3_600_000:
-            raise Refused(R.VIDEO_QUOTA, why=f"a show may film {self._limits.hours_max:g} hours")
 
     def _check_quota(self) -> None:
-        if shutil.disk_usage(self._folder).free < self._limits.disk_free_bytes_min:
-            raise Refused(R.VIDEO_QUOTA, why="the disk is nearly full")
+        why = self._over_quota()
+        if why is not None:
+            self.picture.away, self.picture.said = "disk", why
+            raise Refused(R.VIDEO_QUOTA, why=why)
+
+    def _over_quota(self) -> str | None:
+        """Why no more may be filmed, in words; None where more may."""
+        limits = self._limits
+        if self._used.recorded_ms > limits.hours_max * 3_600_000:
+            return f"a show may film {limits.hours_max:g} hours (VIDEO_HOURS)"
+        if self._used.bytes > limits.show_bytes_max:
+            return f"the recording of a show may take {limits.show_bytes_max / (1 << 30):g} GiB (VIDEO_SHOW_GIB)"
+        if shutil.disk_usage(self._folder).free < limits.disk_free_bytes_min:
+            return "the disk is nearly full; remove something, or older recordings"
+        return None
 
 
 async def open_publisher(
-    show_id: str, folder: Path, limits: Limits, transcodes: Transcodes, clock: Clock, on_change: Callable[[], None]
-) -> Publisher:
+    show_id: str, folder: Path, limits: Limits, transcodes: Transcodes, clock: Clock, on_change: Callable[[], None],
+    picture: Picture | None = None,
+) -> Publisher:  # fmt: skip
     """The one publisher of a show. Refuses VIDEO_TAKEN where another process has one."""
     try:
         writer = await asyncio.to_thread(open_writer, folder)
     except SomebodyElse:
         raise Refused(R.VIDEO_TAKEN) from None
-    return Publisher(show_id, writer, limits, transcodes, clock, folder, on_change)
+    used = await asyncio.to_thread(used_by, folder)
+    return Publisher(show_id, writer, limits, transcodes, clock, folder, on_change, used, picture or Picture())

@@ -2,6 +2,7 @@
 
     data/video/SHOW/index.ndjson   rows of `timeline.py`, one a line
     data/video/SHOW/7.mp4          the header of epoch 7 and all its fragments: a file that any player opens
+    data/video/SHOW/watched        touched while somebody watches, so that nobody removes it under her eyes
 
 What arrives: headers and fragments (one writer per show, held by a lock that dies with its process). What leaves: a
 `Timeline` that any process of this machine keeps up to date, and bytes. Bytes are written before the row that names
@@ -12,7 +13,9 @@ middle is no row. It does not know playlists, requests or encoders.
 import contextlib
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -22,6 +25,7 @@ from livecommerce.video.timeline import ClockStep, EpochBegins, FragmentAdded, R
 
 _INDEX = "index.ndjson"
 _LOCK = "lock"
+_WATCHED = "watched"
 _decode = msgspec.json.Decoder(Row).decode
 _READ_BYTES = 1 << 20
 
@@ -121,6 +125,44 @@ class Writer:
 def open_writer(folder: Path) -> Writer:
     """The one writer of a show. Raises `SomebodyElse` where there is one already, `OSError` as the disk does."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Writer(folder, _lock(folder))
+
+
+class Removal:
+    """The right to remove a show's recording: nobody films it meanwhile. `close` it at the end."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises `SomebodyElse` where it is being filmed."""
+        self._folder = folder
+        self._lock = _lock(folder)
+
+    def remove(self) -> None:
+        """The pictures first, then the index and the rest: cut off in the middle, it is still found again. Raises
+        `OSError` as the disk does."""
+        for path in sorted(self._folder.glob("*.mp4")):
+            path.unlink()
+        shutil.rmtree(self._folder)
+
+    def close(self) -> None:
+        os.close(self._lock)
+
+
+def note_watched(folder: Path, now_ms: int) -> None:
+    """Somebody watches it now; told by any process, and to any."""
+    with contextlib.suppress(OSError):
+        (folder / _WATCHED).touch(mode=0o600)
+        os.utime(folder / _WATCHED, (now_ms / 1000, now_ms / 1000))
+
+
+def watched_at_ms(folder: Path) -> int:
+    """When somebody watched it last; 0 where nobody did."""
+    try:
+        return round((folder / _WATCHED).stat().st_mtime * 1000)
+    except FileNotFoundError:
+        return 0
+
+
+def _lock(folder: Path) -> int:
     lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -130,7 +172,24 @@ def open_writer(folder: Path) -> Writer:
     except OSError:
         os.close(lock)
         raise
-    return Writer(folder, lock)
+    return lock
+
+
+@dataclass(slots=True)
+class Used:
+    """What a show's recording takes already, whoever filmed it."""
+
+    recorded_ms: float = 0.0
+    bytes: int = 0
+
+
+def used_by(folder: Path) -> Used:
+    """Read it from the disk."""
+    recording = Recording(folder)
+    recording.refresh()
+    recording.close()
+    sizes = (path.stat().st_size for path in folder.glob("*.mp4"))
+    return Used(recording.timeline.duration_ms, sum(sizes))
 
 
 class Recording:

@@ -1,9 +1,9 @@
 """One ffmpeg that puts an encoder's stream into fragments without touching the picture. It sees pipes, nothing else.
 
-What arrives: bytes of a container (WebM, MP4, FLV) as an encoder sends them. What leaves: headers and fragments, and
-the last lines ffmpeg said where something is wrong. The input is a stranger's: the demuxer is named, no protocol but
-pipes is allowed, and the process may open no files, write none and grow no further than `_MEMORY_BYTES_MAX`. When this
-process dies, ffmpeg's input ends, and so does ffmpeg.
+What arrives: bytes of a container (WebM, MP4, FLV, MPEG-TS) as an encoder sends them. What leaves: headers and
+fragments, and the last lines ffmpeg said where something is wrong. The input is a stranger's: the demuxer is named, no
+protocol but pipes is allowed, and the process may open no files, write none and grow no further than
+`_MEMORY_BYTES_MAX`. When this process dies, ffmpeg's input ends, and so does ffmpeg.
 
 Options, with their reasons: `-fflags nobuffer` is missing, since it drops the first half second and shifts the clock;
 probing is short, since a show waits for it; audio becomes AAC, which every player has.
@@ -20,12 +20,15 @@ from typing import Literal
 
 from livecommerce.video.boxes import BadStream, Fragment, Header, Reader
 
-Container = Literal["matroska", "mp4", "flv"]
+Container = Literal["matroska", "mp4", "flv", "mpegts"]
 
 STDERR_LINES_MAX = 40
 _READ_BYTES = 1 << 16
 _MEMORY_BYTES_MAX = 2 << 30
 _END_SECONDS_MAX = 5.0
+# Keyframes are never exactly a second apart, from Chromium 1.01 to 1.03: two parts of half a second would leave a third
+# of some hundredths, which every player would ask for.
+PART_ROOM = 1.04
 
 
 class NoFfmpeg(Exception):
@@ -56,7 +59,10 @@ _CONTAINERS: dict[str, Container] = {
     "audio/webm": "matroska",
     "audio/mp4": "mp4",
     "video/x-flv": "flv",
+    "video/mp2t": "mpegts",
 }
+# Its tables and its sound's first words may come after a large first picture.
+_PROBE_BYTES = {"mpegts": "1000000"}
 # What RTMP carries: its own codecs stand in the stream, and H.264 and AAC are what encoders send.
 FLV_MIME = "video/x-flv;codecs=h264,aac"
 _COPIED = ("h264", "avc1", "avc3")
@@ -78,20 +84,31 @@ def find_ffmpeg() -> str | None:
     return shutil.which("ffmpeg")
 
 
+# A picture made anew: what every player takes, with a keyframe a second, no wider than a phone or a tablet shows.
+MADE_ANEW = (
+    "-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-pix_fmt", "yuv420p", "-threads", "2",
+    "-force_key_frames", "expr:gte(t,n_forced*1)", "-vf", "scale='min(1280,iw)':-2",
+)  # fmt: skip
+
+
 def command(source: Source, part_ms: int) -> list[str]:
     """ffmpeg's arguments, without its name."""
-    picture = (
-        ["-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-pix_fmt", "yuv420p", "-threads", "2",
-         "-force_key_frames", "expr:gte(t,n_forced*1)", "-vf", "scale='min(1280,iw)':-2"]
-        if source.transcode else ["-c:v", "copy"]
-    )  # fmt: skip
+    picture = MADE_ANEW if source.transcode else ("-c:v", "copy")
+    probed = _PROBE_BYTES.get(source.container, "100000")
     return [
         "-hide_banner", "-nostdin", "-loglevel", "warning", "-protocol_whitelist", "pipe",
-        "-probesize", "100000", "-analyzeduration", "500000", "-f", source.container, "-i", "pipe:0",
+        "-probesize", probed, "-analyzeduration", "500000", "-f", source.container, "-i", "pipe:0",
         "-map", "0:v:0?", "-map", "0:a:0?", "-sn", "-dn", *picture, "-c:a", "aac", "-b:a", "96k", "-ac", "2",
         "-f", "mp4", "-movflags", "+frag_keyframe+empty_moov+default_base_moof",
-        "-frag_duration", str(part_ms * 1000), "-flush_packets", "1", "pipe:1",
+        "-frag_duration", str(round(part_ms * PART_ROOM * 1000)), "-flush_packets", "1", "pipe:1",
     ]  # fmt: skip
+
+
+def confine(pid: int) -> None:
+    """What reads a stranger's bytes writes no file and takes no more memory than it needs."""
+    with contextlib.suppress(ProcessLookupError):
+        resource.prlimit(pid, resource.RLIMIT_AS, (_MEMORY_BYTES_MAX, _MEMORY_BYTES_MAX))
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, 0))
 
 
 class Remuxer:
@@ -122,9 +139,7 @@ class Remuxer:
         self._process = await asyncio.create_subprocess_exec(
             path, *command(self._source, self._part_ms), stdin=pipe, stdout=pipe, stderr=pipe
         )
-        with contextlib.suppress(ProcessLookupError):
-            resource.prlimit(self._process.pid, resource.RLIMIT_AS, (_MEMORY_BYTES_MAX, _MEMORY_BYTES_MAX))
-            resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (0, 0))
+        confine(self._process.pid)
         self._listening = asyncio.create_task(self._listen(), name="ffmpeg-words")
 
     async def feed(self, data: bytes) -> None:
@@ -141,6 +156,12 @@ class Remuxer:
         """The encoder has ended: what is inside comes out, then `fragments` ends."""
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
+
+    def kill(self) -> None:
+        """End it by force, whatever is inside: whoever waits for it is told that it has ended."""
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
 
     async def fragments(self) -> AsyncIterator[Header | Fragment]:
         """A header, then fragments, until the input ends. Raises `RemuxFailed`."""

@@ -17,11 +17,12 @@ from typing import NamedTuple
 from livecommerce.clock import Clock
 from livecommerce.video.boxes import BadStream
 from livecommerce.video.playlist import live_playlist, replay_playlist
-from livecommerce.video.recording import Recording
+from livecommerce.video.recording import Recording, note_watched
 from livecommerce.video.sound import header_of_sound, parts_of_sound, track_of_sound
 from livecommerce.video.timeline import Timeline
 
 LOOK_SECONDS = 0.04
+NOTE_SECONDS = 60.0
 # Beyond this nobody asks in good faith: what comes next is never further away (RFC 8216bis, 6.2.5.2).
 AHEAD_SEGMENTS_MAX = 2
 # A thousand players want the same part within a tenth of a second: it is read once. Some 25 s of a show.
@@ -61,6 +62,8 @@ class Screen:
         self._kept: OrderedDict[_Wanted, asyncio.Future[bytes | None]] = OrderedDict()
         self._kept_bytes = 0
         self.used_at = clock.monotonic()
+        self._folder = folder
+        self._noted_at = -math.inf
 
     @property
     def timeline(self) -> Timeline:
@@ -139,6 +142,9 @@ class Screen:
     def look(self) -> None:
         """Take in what was filmed since."""
         self.used_at = self._clock.monotonic()
+        if self.used_at - self._noted_at > NOTE_SECONDS:
+            self._noted_at = self.used_at
+            note_watched(self._folder, self._clock.now_ms())
         if self._recording.refresh():
             for waiting, enough in list(self._waiting.items()):
                 if enough(self.timeline) and not waiting.done():

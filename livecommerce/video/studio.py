@@ -1,29 +1,32 @@
 """All shows' pictures in this process: who publishes, what is fetched, and by which word in an address.
 
 What arrives: show ids. What leaves: the publisher and the screen of each, made when first asked for and let go when
-nobody has for a while. Addresses of shows that are not for everybody carry a signed word with its own end, since a
-player sends no header: `open` stands for everybody. It does not know sockets, requests, or what a show is.
+nobody has for a while. Addresses of shows that are not for everybody carry a signed word with its own end (`keys.py`),
+since a player sends no header: `open` stands for everybody. It does not know sockets, requests, or what a show is.
 """
 
 import asyncio
 import functools
-import hashlib
-import hmac
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from livecommerce.clock import Clock
 from livecommerce.errors import R, Refused
 from livecommerce.ids import is_id
 from livecommerce.settings import Settings
-from livecommerce.video.publisher import Limits, Publisher, Transcodes, open_publisher
-from livecommerce.video.recording import is_recorded
+from livecommerce.video.film import Films
+from livecommerce.video.keys import Keys
+from livecommerce.video.publisher import Limits, Picture, Publisher, Transcodes, open_publisher
+from livecommerce.video.recording import Used, is_recorded, used_by
 from livecommerce.video.screen import Screen
+from livecommerce.video.srt import Ports
 
 OPEN = "open"
-WORD_HOURS = 12
 # A player asks again long before; proxies wait a minute.
 _WAIT_SECONDS_MAX = 20.0
 _UNUSED_SECONDS_MAX = 120.0
+_NONE = Picture()
 
 
 class Studio:
@@ -32,14 +35,20 @@ class Studio:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._folder = settings.data / "video"
         self._clock = clock
-        self._key = hmac.digest(settings.secret.encode(), b"video", "sha256")
+        self.keys = Keys(settings, clock)
+        self.films = Films(self._folder, settings.film_mb_max * 1_000_000, settings.video_hours_max)
+        self.srt_ports = Ports(settings.data / "srt", settings.srt_port_range())
         self._limits = Limits(
             part_ms=settings.video_part_ms,
             keep_seconds=settings.video_keep_seconds,
             hours_max=settings.video_hours_max,
+            stall_seconds=settings.video_stall_seconds,
+            show_bytes_max=settings.video_show_gib_max << 30,
             transcodes_max=settings.video_transcodes_max,
         )
-        self._transcodes = Transcodes(settings.video_transcodes_max)
+        self.transcodes = Transcodes(settings.video_transcodes_max)
+        self._pictures: dict[str, Picture] = {}
+        self._told: dict[str, Picture] = {}  # as they were when they were last told
         self._publishers: dict[str, Publisher] = {}
         self._opening = asyncio.Lock()
         self._screens: dict[str, Screen] = {}
@@ -54,11 +63,12 @@ class Studio:
             if found is None or found.state == "over":
                 found = await open_publisher(
                     show_id,
-                    self._of(show_id),
+                    self.folder_of(show_id),
                     self._limits,
-                    self._transcodes,
+                    self.transcodes,
                     self._clock,
                     functools.partial(self._changed, show_id),
+                    self._pictures.setdefault(show_id, Picture()),
                 )
                 self._publishers[show_id] = found
             return found
@@ -67,6 +77,21 @@ class Studio:
         """Who publishes here, if anybody does."""
         found = self._publishers.get(show_id)
         return found if found is not None and found.state != "over" else None
+
+    def news_of_pictures(self) -> dict[str, tuple[bool, Picture]]:
+        """Show → whether pieces came since `pictures_told`, and how its picture does; of those that changed."""
+        return {
+            show_id: (picture.pieces != self._told.get(show_id, _NONE).pieces, replace(picture))
+            for show_id, picture in self._pictures.items()
+            if picture != self._told.get(show_id, _NONE)
+        }
+
+    def pictures_told(self, told: Mapping[str, Picture]) -> None:
+        """These were told. What nobody films here any more is forgotten with it."""
+        self._told |= told
+        for show_id in told.keys() - self._publishers.keys():
+            if self._pictures[show_id] == told[show_id]:
+                del self._pictures[show_id], self._told[show_id]
 
     async def let_go(self, show_id: str) -> None:
         """Whoever publishes this show leaves it to others, where no camera is there or about to come back."""
@@ -89,45 +114,25 @@ class Studio:
         """What players fetch of this show. Refuses NOT_FOUND where it never had a picture of ours."""
         found = self._screens.get(show_id)
         if found is None:
-            if not is_id(show_id) or not is_recorded(self._of(show_id)):
+            if not is_id(show_id) or not is_recorded(self.folder_of(show_id)):
                 raise Refused(R.NOT_FOUND, what="picture")
             self._forget_unused()
-            opened = Screen(self._of(show_id), self._clock, _WAIT_SECONDS_MAX)
+            opened = Screen(self.folder_of(show_id), self._clock, _WAIT_SECONDS_MAX)
             await opened.open()
             found = self._screens.setdefault(show_id, opened)
             if found is not opened:
                 opened.close()
         return found
 
+    async def used(self, show_id: str) -> Used:
+        """What the show's recording takes; nothing where there is none."""
+        folder = self.folder_of(show_id)
+        return await asyncio.to_thread(used_by, folder) if is_recorded(folder) else Used()
+
     def file(self, show_id: str, epoch: int) -> Path | None:
         """The file of one epoch; None where it is not there."""
-        path = self._of(show_id) / f"{epoch}.mp4" if is_id(show_id) else None
+        path = self.folder_of(show_id) / f"{epoch}.mp4" if is_id(show_id) else None
         return path if path is not None and path.exists() else None
-
-    def word(self, show_id: str) -> str:
-        """A word that opens this show's picture for some hours."""
-        until = (self._clock.now_ms() // 1000 + WORD_HOURS * 3600) // 3600 * 3600
-        return f"{until:x}-{self._signed(show_id, until)}"
-
-    def opens(self, word: str, show_id: str) -> bool:
-        """Whether a signed word opens this show now."""
-        until, _, signature = word.partition("-")
-        try:
-            until_s = int(until, 16)
-        except ValueError:
-            return False
-        genuine = hmac.compare_digest(self._signed(show_id, until_s).encode(), signature.encode())
-        return genuine and until_s * 1000 > self._clock.now_ms()
-
-    def stream_key(self, show_id: str) -> str:
-        """What an encoder is told to open this show with. The same for as long as the server's secret is."""
-        return f"{show_id}.{hmac.new(self._key, f'key:{show_id}'.encode(), hashlib.sha256).hexdigest()[:24]}"
-
-    def show_of_key(self, key: str) -> str:
-        """The show that a key opens; "" for a wrong one."""
-        show_id = key.partition(".")[0]
-        genuine = is_id(show_id) and hmac.compare_digest(self.stream_key(show_id).encode(), key.encode())
-        return show_id if genuine else ""
 
     async def aclose(self) -> None:
         publishers, self._publishers = list(self._publishers.values()), {}
@@ -138,12 +143,10 @@ class Studio:
             screen.close()
         self._screens.clear()
 
-    def _of(self, show_id: str) -> Path:
+    def folder_of(self, show_id: str) -> Path:
+        """Where everything of this show's picture lies."""
         assert is_id(show_id), "a show's id names its folder"
         return self._folder / show_id
-
-    def _signed(self, show_id: str, until_s: int) -> str:
-        return hmac.new(self._key, f"{show_id}:{until_s}".encode(), hashlib.sha256).hexdigest()[:32]
 
     def _forget_unused(self) -> None:
         since = self._clock.monotonic() - _UNUSED_SECONDS_MAX

@@ -83,6 +83,7 @@ class Segment:
 
     number: int
     epoch: EpochBegins
+    breaks: int = 0  # how many times the stream had changed when it began; epochs that filmed nothing do not count
     parts: list[Part] = field(default_factory=list)
     whole: bool = False  # no part will be added
     duration_ms: float = 0.0
@@ -141,10 +142,16 @@ class Timeline:
         )
         if not self.segments or self.segments[-1].whole or self._is_full(self.segments[-1], part):
             self._close()
-            self.segments.append(Segment(len(self.segments), epoch))
+            self.segments.append(Segment(len(self.segments), epoch, self._breaks_until(epoch)))
         self.segments[-1].add(part)
         self.parts.append(part)
         self.part_ms_max = max(self.part_ms_max, row.duration_ms)
+
+    def _breaks_until(self, epoch: EpochBegins) -> int:
+        if not self.segments:
+            return 0
+        before = self.segments[-1]
+        return before.breaks + (before.epoch is not epoch)
 
     def _is_full(self, segment: Segment, following: Part) -> bool:
         # A keyframe every second is never exactly one second apart.

@@ -42,7 +42,7 @@ def bench(
 
     All traffic stays on this machine, and its servers are started and ended here.
     """
-    chosen = [each for each in BENCHES if each.name in only] if only else list(BENCHES)
+    chosen = [each for each in BENCHES if (each.name in only if only else not each.apart)]
     plan = Plan(
         planned(chosen, quick=quick, scale=scale),
         {key: side for key, side in SIDES.items() if not sides or key in sides},
@@ -70,7 +70,7 @@ def compare(other: str, only: tuple[str, ...], rounds: int, quick: bool, scale: 
     Exit 99 where a figure is worse by more than --worse-than percent and the rounds of the two do not overlap.
     """
     # Unasked, what measures the instrument is left out: it is the same for both.
-    chosen = [each for each in BENCHES if (each.name in only if only else each.sides != (OURS,))]
+    chosen = [each for each in BENCHES if (each.name in only if only else each.sides != (OURS,) and not each.apart)]
     benches = [replace(each, sides=(OURS, OTHER)) for each in chosen]
     try:
         with checkout(other) as tree:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from loadtest.bench.lab import Lab
     from loadtest.bench.sides import Side
 
+Measure = Callable[["Lab", "Side", "Amount"], Mapping[str, float]]
 Amount = Mapping[str, int]  # how much is measured: viewers, cards … More makes the spread smaller, nothing else.
 
 
@@ -34,9 +35,10 @@ class Bench:
     what: str
     sides: tuple[str, ...]
     units: tuple[Unit, ...]
-    measure: "Callable[[Lab, Side, Amount], Mapping[str, float]]"
+    measure: Measure
     full: Amount
     quick: Amount | None = None  # None: too large for a quick look
+    apart: bool = False  # takes minutes and has a page of its own: measured where it is named, not with all others
 
 
 def scaled(amount: Amount, scale: float) -> Amount:

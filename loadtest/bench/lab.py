@@ -78,6 +78,11 @@ class Stagehand:
         done = self._ask(do="hammer", show_id=show_id, askers=askers, each=each, core=core)
         return done["seconds"], done["cpu_seconds"]
 
+    def camera(self, show_id: str) -> tuple[str, str]:
+        """A pass for the show's camera page, and its key for encoders."""
+        opens = self._ask(do="camera", show_id=show_id)
+        return str(opens["token"]), str(opens["key"])
+
     def script(self) -> str:
         """The text of the version's script that reserves."""
         return str(self._ask(do="script")["text"])

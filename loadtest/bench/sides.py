@@ -17,6 +17,7 @@ from livecommerce.protocol.facts import CardShown, HoldLevel, Stamped
 from livecommerce.protocol.from_viewer import Hello
 from livecommerce.protocol.to_viewer import State
 from loadtest.bench.audience import EPOCH, Entry
+from loadtest.bench.film import why_no_film
 from loadtest.bench.lab import Lab, LabFailed, Process
 from loadtest.bench.nchan import nchan_server, why_no_nchan
 from loadtest.bench.servers.floor import why_no_floor
@@ -47,6 +48,10 @@ class Stand(ABC):
     def publish(self, show_id: str, planned_us: int) -> None:
         """A card for everybody, without waiting for anything."""
 
+    def camera_pass(self, show_id: str) -> str:
+        """What lets a camera film that show; a side that believes everybody needs none."""
+        return "none"
+
     @abstractmethod
     def settle(self) -> None:
         """Return once all that was published has been taken. Raises `LabFailed`."""
@@ -66,6 +71,9 @@ class Hub(Stand):
 
     def publish(self, show_id: str, planned_us: int) -> None:
         self.lab.stagehand.card(show_id, marked("Soft, matt, and stays for a day.", planned_us))
+
+    def camera_pass(self, show_id: str) -> str:
+        return self.lab.stagehand.camera(show_id)[0]
 
     def settle(self) -> None:
         self.lab.stagehand.settle()
@@ -173,6 +181,12 @@ def _plain(lab: Lab) -> Iterator[Stand]:
 
 
 @contextlib.contextmanager
+def _plain_film(lab: Lab) -> Iterator[Stand]:
+    with lab.served(["-m", "loadtest.bench.servers.film"]) as process:
+        yield Comparator(lab, process)
+
+
+@contextlib.contextmanager
 def _broadcast(lab: Lab) -> Iterator[Stand]:
     with lab.served(["-m", "loadtest.bench.servers.broadcast"]) as process:
         yield Comparator(lab, process)
@@ -214,6 +228,8 @@ SIDES: dict[str, Side] = {
         Side("floor", "C send() loop", why_no_floor, _floor),
         Side("evalsha_1", "EVALSHA, 1 a call", _always_there, _no_server),
         Side("evalsha_64", "EVALSHA, 64 a call", _always_there, _no_server),
+        Side("plain_film", "Starlette routes", _always_there, _plain_film),
+        Side("ffmpeg_hls", "ffmpeg alone, plain HLS", why_no_film, _no_server),
         Side("redis_benchmark", "redis-benchmark, 1 a call", why_no_redis_benchmark, _no_server),
     )
 }

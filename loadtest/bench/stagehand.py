@@ -47,6 +47,7 @@ class Stagehand:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._made = 0
+        self._hosts: dict[str, str] = {}  # show → account
 
     async def show(self, quota: int, level: Any = "soft", deals: int = 1) -> dict[str, Any]:
         """A show on air with so many open deals of that many units, `DEAL` and then by number. What a level is called
@@ -57,11 +58,17 @@ class Stagehand:
         staff = await parts.people.add_account(email, "Host", "admin", "", "a long bench password 7")
         show = await parts.shows.create(staff, NewShow("Bench", "open_house", scheduled_at_ms=parts.clock.now_ms()))
         await parts.shows.command(staff, show.show_id, "bench-go-live", GoLive())
+        self._hosts[show.show_id] = staff.account_id
         await parts.engine.open_show(show.show_id)
         for number in range(deals):
             deal = DealStock(deal_name(number), quota, LIMIT, 300_000, 600_000, status="open", level=level)
             await parts.engine.put_deal(show.show_id, deal)
         return {"show_id": show.show_id}
+
+    async def camera(self, show_id: str) -> dict[str, Any]:
+        """What opens a show to the camera page of its host, and to an encoder."""
+        token = self._parts.people.tokens.for_staff(self._hosts[show_id], 1).token
+        return {"token": token, "key": self._parts.studio.keys.stream_key(show_id)}
 
     async def hammer(self, show_id: str, askers: int, each: int, core: int) -> dict[str, Any]:
         """Engine calls without sockets: so many ask, each for one unit and then for the next, from that core. The
@@ -105,7 +112,7 @@ async def _main(answer: Callable[[dict[str, Any]], None]) -> None:
         stagehand = Stagehand(parts)
         questions: dict[str, Callable[..., Awaitable[dict[str, Any]]]] = {
             "show": stagehand.show, "tokens": stagehand.tokens, "card": stagehand.card, "hammer": stagehand.hammer,
-            "script": stagehand.script,
+            "script": stagehand.script, "camera": stagehand.camera,
         }  # fmt: skip
         reader = asyncio.StreamReader()
         await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

@@ -11,11 +11,9 @@ import csv
 import ctypes
 import io
 import os
-import random
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,6 +25,7 @@ from typing import Any
 import httpx
 
 from livecommerce.settings import Settings
+from loadtest.machine import free_port
 from loadtest.measure.processes import (
     accepts_from,
     arguments_of,
@@ -92,7 +91,7 @@ class OwnServer:
         self.log = folder / "log"
         self.email = _EMAIL
         self.password = secrets.token_urlsafe(18)
-        self.port = _free_port()
+        self.port = free_port()
         self.processes = processes
         tls = settings.get("LIVECOMMERCE_TLS", "").lower() in ("1", "true", "yes", "on")
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
@@ -323,22 +322,6 @@ def _bare_environ() -> dict[str, str]:
     """This shell's environment without any setting of a livecommerce server."""
     ours = {setting.metadata["env"] for setting in fields(Settings)}
     return {name: value for name, value in os.environ.items() if name not in ours}
-
-
-def _free_port() -> int:
-    """A loopback port below those the kernel gives to outgoing connections: ten thousand viewers of ours take most of
-    these, and one of them could sit on the server's own."""
-    try:
-        first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    except OSError:
-        first = 32_768
-    candidates = list(range(max(1024, first - 12_000), first)) or [0]
-    random.SystemRandom().shuffle(candidates)
-    for port in candidates:
-        with socket.socket() as plug, contextlib.suppress(OSError):
-            plug.bind(("127.0.0.1", port))
-            return int(plug.getsockname()[1])
-    raise ServerFailed("No loopback port is free for our own server.")
 
 
 def _in_child(parent: int, core: int | None) -> Callable[[], None]:

@@ -21,8 +21,10 @@ from livecommerce.background.rebuild import NAME, WATCH_SECONDS, RebuildDuty, Re
 from livecommerce.errors import R, Refused
 from livecommerce.ledger.tables import deals, movements, reservations, show_books, shows
 from livecommerce.people.identity import ViewerIdentity
-from livecommerce.protocol.facts import Hold
+from livecommerce.protocol.facts import Hold, HoldsLengthened
 from livecommerce.reservations import DealStock, ReservationEngine, keys
+from livecommerce.reservations.lengthening import Lengthened
+from livecommerce.shows import log as show_log
 from livecommerce.shows.deals import stock_of
 from tests.live_server import until
 from tests.orders.conftest import world
@@ -142,6 +144,39 @@ async def turn(world: World, milliseconds: int) -> None:
 
 
 # --- who lives on ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", ["soft", "ledger"])
+async def test_a_hold_that_a_break_lengthened_is_made_anew_with_its_longer_time(shop: Shop, level: Any) -> None:
+    """By the journal alone, or by its witness in SQL: never early."""
+    world, break_ms = shop.world, 40_000
+    async with world.database.read() as connection:
+        row = (await connection.execute(select(deals).where(deals.c.id == DEAL))).one()
+    await world.database.write(
+        lambda connection: connection.execute(update(deals).where(deals.c.id == DEAL).values(level=level))
+    )
+    await world.engine.put_deal(SHOW, replace(stock_of(row), status="open", level=level, quota=0))
+    await tap(world, 1)
+    event = HoldsLengthened(1, break_ms)
+    await world.database.write(
+        lambda connection: show_log.append_events(connection, SHOW, [event], world.clock.now_ms(), "")
+    )
+    assert await world.engine.lengthen(SHOW, 1, break_ms) == Lengthened(1, 0)
+    await tap(world, 2)
+    await shop.copy_journal()
+    await world.redis.flushall()
+    await shop.restart()
+    await shop.rebuild()
+
+    async def left_ms(number: int) -> int:
+        [hold] = await world.engine.holds_of(SHOW, f"vw_{number}")
+        assert hold.due_at_ms is not None
+        return hold.due_at_ms - world.clock.now_ms()
+
+    assert await left_ms(1) >= HOLD_MS + break_ms - 2_000
+    if level == "soft":  # a witness' end is UTC, which here is not the clock that Redis has
+        assert await left_ms(2) <= HOLD_MS
+    await shop.books()
 
 
 async def test_after_redis_lost_everything_each_unit_is_where_it_was(shop: Shop) -> None:

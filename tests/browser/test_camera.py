@@ -240,6 +240,48 @@ async def test_a_line_that_breaks_heals_and_nothing_ends(people: People, filmed:
     await plays_on(viewer, 2.0)
 
 
+async def test_a_phone_that_dies_is_a_slate_and_one_tap_keeps_what_is_reserved_longer(
+    people: People, filmed: Show
+) -> None:
+    """Viewers read kind words, the desk reads what happened and what to do; a new phone takes the slate away."""
+    card_id, _ = await filmed.add_card(Deal(5), title="Velvet Lip")
+    await filmed.command(do="show_card", card_id=card_id)
+    host = await camera(people, filmed)
+    await sends(host)
+    viewer = await people.person("Ana")
+    await viewer.enter(await share_url(filmed))
+    await sees(viewer)
+    await viewer.tap("Reserve")
+    desk = await people.host()
+    await desk.open(f"/console/shows/{filmed.show_id}")
+    await expect(desk.page.locator(".desk-alerts")).to_be_visible()
+    await host.context.close()
+
+    await expect(viewer.page.locator(".slate")).to_contain_text("The picture is back in a moment")
+    await expect(desk.page.locator(".interruption")).to_contain_text("line broke")
+    await viewer.photograph("phone-watch-slate")
+    await desk.photograph("desk-slate")
+    await viewer.say("still here")
+    again = await camera(people, filmed)
+    await expect(again.page.locator(".interruption")).to_contain_text("line broke")
+    await again.photograph("camera-slate")
+    await sends(again)
+    await expect(viewer.page.locator(".slate")).to_have_count(0)
+    await expect(desk.page.locator(".interruption")).to_contain_text("The picture is back")
+    await desk.page.get_by_role("button", name="Keep reserved items").click()
+    await expect(viewer.page.get_by_text("is kept")).to_be_visible()
+    await expect(desk.page.locator(".interruption")).to_contain_text("Reserved items are kept")
+    await expect(desk.page.get_by_role("button", name="Keep reserved items")).to_have_count(0)
+    await viewer.photograph("phone-watch-longer")
+    await plays_on(viewer, 2.0)
+    await desk.photograph("desk-slate-over")
+    await filmed.command(do="end")
+    await desk.button("Recording").click()
+    await expect(desk.page.get_by_role("dialog")).to_contain_text("It stays until somebody removes it.")
+    await desk.page.get_by_label("Keep it however old it is").check()
+    await desk.photograph("desk-recording")
+
+
 async def test_the_code_of_the_console_opens_the_camera_on_a_phone(people: People, filmed: Show) -> None:
     desk = await people.host()
     await desk.open(f"/console/shows/{filmed.show_id}")

@@ -182,8 +182,8 @@ async def replayed(people: People, filmed: Show, axe: str) -> None:
     await expect(page.locator(".screen.is-mini")).to_have_count(0)
     pieces = fetched(viewer)
     await page.get_by_role("switch", name="Data saver").check()
-    await holds(viewer, "document.querySelector('video').readyState > 2")
-    await holds(viewer, "document.querySelector('video').videoWidth === 0")
+    # Both at once: between the two players the element has no picture, and has fetched nothing either.
+    await holds(viewer, "(video => video.readyState > 2 && video.videoWidth === 0)(document.querySelector('video'))")
     assert pieces
     assert all("/sound/" in piece for piece in pieces)
     await viewer.photograph("phone-replay-sound")

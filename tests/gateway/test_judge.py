@@ -31,7 +31,6 @@ from livecommerce.gateway.judge import (
     OwnJudge,
     Verdict,
     function_named,
-    is_public,
     judge_of,
     refuse_unknown_judge,
 )
@@ -298,22 +297,6 @@ def test_a_function_that_is_not_there_is_told_at_the_start(name: str) -> None:
     refuse_unknown_judge(read_settings({}))
 
 
-# --- addresses -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("address", "public"),
-    [
-        ("93.184.216.34", True), ("2606:2800:220:1::1", True), ("127.0.0.1", False), ("10.1.2.3", False),
-        ("192.168.0.1", False), ("169.254.169.254", False), ("0.0.0.0", False), ("100.64.0.1", False), ("::1", False),
-        ("fe80::1%eth0", False), ("fd00::1", False), ("::ffff:127.0.0.1", False), ("2002:7f00:1::", False),
-        ("224.0.0.1", False),
-    ],
-)  # fmt: skip
-def test_private_addresses_are_known(address: str, public: bool) -> None:
-    assert is_public(address) == public
-
-
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "10.0.0.1"])
 async def test_a_name_that_leads_into_our_own_network_is_not_called(host: str) -> None:
     called: list[httpx.Request] = []
@@ -420,6 +403,13 @@ async def test_a_line_is_refused_with_the_judges_reason(one: Live, scripted: Scr
     assert refused.text == "This line is not shown: no prices of other shops, please."
     assert refused.facts == {"reason": "no prices of other shops, please."}
     assert not one.hub.rooms[SHOW].room.talk.history
+
+
+async def test_other_words_that_are_none_leave_the_line_as_it_was(one: Live, scripted: Scripted) -> None:
+    a, _ = await seat(one, "a")
+    a.send(Say("c1", "lovely"))
+    await scripted.says("lovely", Verdict("allow", " \u200b "))
+    assert (await a.read_until(Said)).line.text == "lovely"
 
 
 async def test_a_line_is_held_for_a_moderator_with_the_judges_reason(one: Live, scripted: Scripted) -> None:

@@ -13,7 +13,7 @@ import pytest
 from redis.asyncio import Redis
 
 from livecommerce.errors import Refused
-from livecommerce.gateway import admission, hall, http_line, hub, offers, outbox, reading, socket
+from livecommerce.gateway import admission, hall, http_line, hub, offers, outbox, reading, shared_answers, socket
 from livecommerce.gateway import claims as claim_desk
 from livecommerce.gateway.fan_out import in_python
 from livecommerce.gateway.outbox import Lane
@@ -25,7 +25,7 @@ from livecommerce.rooms.relay import QUEUE_MAX
 from livecommerce.rooms.room import Room, Speaker
 from livecommerce.settings import Settings
 from livecommerce.shows.news import NEWS_MAX
-from livecommerce.video import rtmp
+from livecommerce.video import rtmp, screen
 from tests.gateway.live import live, until
 from tests.gateway.test_outbox import line
 
@@ -64,6 +64,7 @@ ROOM = {
     "lines for newcomers, and of one tick": (talk.HISTORY_MAX + 2 * talk.TICK_LINES_MAX) * LINE_BYTES,
     "lines for the show log": hall.TO_LOG_MAX * LINE_BYTES,
     "how late pictures are": 2 * (delays.DELAY_MS_MAX // delays.STEP_MS + 1) * KEY_BYTES,
+    "pieces of its picture": screen.KEPT_BYTES_MAX,
     "claims": claim_desk.KNOWN_MAX * KEY_BYTES,
     "offers": (offers.SEEN_MAX + offers.GIVEN_MAX + offers.BUYERS_MAX + offers.MARKS_MAX + offers.WAITING_MAX)
     * KEY_BYTES,
@@ -72,6 +73,7 @@ PROCESS = {
     "bodies that come in pieces": http_line.BODIES_MAX * 320 * KIB,
     "messages to the other processes": QUEUE_MAX * LINE_BYTES,
     "encoders without a key": 100 * 4 * rtmp.UNPROVED_BYTES_MAX,
+    "answers that players share": shared_answers.KEPT_BYTES_MAX,
 }
 SUMS = {"viewer": VIEWER, "stranger": STRANGER, "plain connection": PLAIN_LINE, "room": ROOM, "process": PROCESS}
 

@@ -22,6 +22,7 @@ from livecommerce.reservations.engine import ReservationEngine
 from livecommerce.settings import Settings
 from livecommerce.shows.private_questions import UNANSWERED_MAX
 from livecommerce.shows.starter_words import STARTERS
+from livecommerce.shows.talk_rules import EditTalkRules
 from livecommerce.shows.triage import TriageLine
 from tests.gateway.real_house import sqlite_ledger
 from tests.shows.world import ANA, BEA, HOST, MANAGER, MODERATOR, STRANGER, World
@@ -96,6 +97,12 @@ async def test_two_who_edit_at_once_do_not_undo_each_other(ask: Asks) -> None:
         status, refused = await ask(MANAGER, "PUT", RULES, {"version": version, "words": ["mine"]})
         assert (status, refused["word"]) == (409, "conflict")
         assert (await ask(MANAGER, "GET", RULES))[1]["rules"]["words"] == [f"w{version}"]
+
+
+async def test_who_opens_the_lists_sees_what_another_process_has_just_saved(ask: Asks) -> None:
+    assert (await ask(MANAGER, "GET", RULES))[1]["rules"]["version"] == 0
+    await ask.world.process().edit_talk_rules(MODERATOR, EditTalkRules(0, ("new",)))
+    assert (await ask(MANAGER, "GET", RULES))[1]["rules"]["words"] == ["new"]
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from livecommerce.protocol.facts import (
     PictureDelay,
     QuestionChanged,
     RoomRules,
+    TriageCount,
 )
 from livecommerce.protocol.from_viewer import Delay, Hello, Ping, Say
 from livecommerce.protocol.to_viewer import Desk, Own, Pong, RefusedMessage, Said, State, Talk, Welcome
@@ -203,6 +204,54 @@ async def test_questions_can_be_dropped_and_nobody_sees_them_any_more(house: Hou
     while (await event(ana, QuestionChanged)).question.status != "dropped":
         pass
     assert (await house.world.shows.snapshot(house.show_id)).questions == ()
+
+
+async def ask(house: House, who: ViewerIdentity, text: str) -> str:
+    asked = await house.world.shows.ask(house.show_id, who, text)
+    return asked.question_id
+
+
+async def statuses(house: House) -> dict[str, str]:
+    snapshot = await house.world.shows.snapshot(house.show_id)
+    return {one.text: one.status for one in snapshot.questions}
+
+
+async def test_a_question_that_comes_while_she_reads_is_not_answered_with_those_she_read(house: House) -> None:
+    await ask(house, ANA, "is it vegan?")
+    (item,) = await house.world.shows.take_items(MODERATOR, house.show_id)
+    await ask(house, BEA, "does it contain nuts?")
+    await house.do(c.Settle(item.id, "answer", "Yes"))
+    assert await statuses(house) == {"is it vegan?": "answered", "does it contain nuts?": "queued"}
+    (other,) = await house.world.shows.take_items(MODERATOR, house.show_id)
+    assert [line.text for line in other.lines] == ["does it contain nuts?"]
+    await house.do(c.Settle(other.id, "hide"))
+    assert await statuses(house) == {"is it vegan?": "answered"}
+
+
+async def test_what_the_host_has_answered_asks_no_moderator(house: House) -> None:
+    first = await ask(house, ANA, "is it vegan?")
+    second = await ask(house, BEA, "does it last?")
+    await house.do(c.AnswerQuestion(first, "It is."), HOST)
+    (item,) = await house.world.shows.take_items(MODERATOR, house.show_id)
+    assert (item.count, [line.text for line in item.lines]) == (1, ["does it last?"])
+    await house.world.shows.give_items_back(MODERATOR, house.show_id)
+    await house.do(c.AnswerQuestion(second), HOST)
+    assert await house.world.shows.take_items(MODERATOR, house.show_id) == []
+    assert await house.world.shows.triage.count(house.show_id) == TriageCount(0, 0)
+
+
+async def test_an_answer_that_would_reach_nobody_is_refused_and_the_item_stays_with_her(house: House) -> None:
+    question = await ask(house, ANA, "is it vegan?")
+    (item,) = await house.world.shows.take_items(MODERATOR, house.show_id)
+    await house.do(c.AnswerQuestion(question, "It is."), HOST)
+    with pytest.raises(Refused) as refused:
+        await house.do(c.Settle(item.id, "answer", "Yes, since spring."))
+    assert refused.value.why is R.CONFLICT
+    assert not any(body.get("do") == "settle" for kind, _, body in await house.log() if kind == "command")
+    assert [one.id for one in await house.world.shows.take_items(MODERATOR, house.show_id)] == [item.id]
+    await house.world.shows.give_items_back(MODERATOR, house.show_id, item.id)  # and goes to nobody else
+    assert await house.world.shows.take_items(MANAGER, house.show_id) == []
+    assert await house.world.shows.triage.count(house.show_id) == TriageCount(0, 0)
 
 
 @pytest.mark.parametrize(

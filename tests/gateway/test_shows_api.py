@@ -20,6 +20,7 @@ from livecommerce.people.service import People
 from livecommerce.reservations.engine import ReservationEngine
 from livecommerce.settings import Settings
 from tests.shows.world import ANA, HOST, MODERATOR, STRANGER, VARIANTS, World
+from tests.video.sources import adapters
 
 LIP = {"kind": "deal", "deals": [{"variant_id": VARIANTS[0], "quota": 10, "price_minor": 1990, "was_minor": 2900}]}
 
@@ -64,7 +65,9 @@ async def house(database: Database, redis: Redis, settings: Settings, clock: Tes
     await world.seed()
     people = People(database, redis, settings, clock)
     door = Door(people, database, settings, clock)
-    parts: Any = SimpleNamespace(settings=settings, clock=clock, people=people, door=door, shows=world.shows)
+    parts: Any = SimpleNamespace(
+        settings=settings, clock=clock, people=people, door=door, shows=world.shows, adapters=adapters(settings, clock)
+    )
     app = Starlette(routes=list(routes_of(table.endpoints, parts)))
     transport = httpx.ASGITransport(app, client=("127.0.0.1", 1))
     async with httpx.AsyncClient(transport=transport, base_url=settings.base_url) as client:
@@ -139,6 +142,72 @@ async def test_an_address_that_is_no_address_is_refused(house: House) -> None:
     for url in ("javascript:alert(1)", "data:text/html,x", "http://a b"):
         new = {"title": "x", "corner": "open_house", "video": {"kind": "hls", "url": url}}
         assert (await house.ask(HOST, "POST", "/api/staff/shows", new))[0] == 400
+
+
+PRIVATE = {"kind": "hls", "url": "https://inside.example.com/x.m3u8"}
+
+
+@pytest.mark.parametrize(
+    "video",
+    [
+        PRIVATE,
+        {"kind": "file", "url": "https://10.0.0.1/x.mp4"},
+        {"kind": "file", "url": "/clip.mp4", "alternates": ["https://[fd00::1]/x.webm"]},
+        {"kind": "own", "poster": "https://169.254.169.254/latest/meta-data"},
+        {"source": "youtube", "url": "https://evil.example/watch?v=dQw4w9WgXcQ"},
+    ],
+)
+async def test_a_picture_from_inside_is_refused_in_words_and_nothing_is_planned(
+    house: House, video: dict[str, Any]
+) -> None:
+    """Neither as a new show nor as a change of one, be it the picture, its other containers or its poster."""
+    status, refusal = await house.ask(
+        HOST, "POST", "/api/staff/shows", {"title": "x", "corner": "open_house", "video": video}
+    )
+    assert (status, refusal["word"]) == (422, "video_address")
+    assert refusal["text"].startswith("This address cannot be the picture: ")
+    assert (await house.ask(HOST, "GET", "/api/staff/shows"))[1] == {"live": [], "upcoming": [], "past": []}
+
+    show_id = await house.show()
+    before = (await house.ask(HOST, "GET", f"/api/staff/shows/{show_id}"))[1]
+    status, refusal = await house.ask(HOST, "PATCH", f"/api/staff/shows/{show_id}", {"video": video, "title": "y"})
+    assert (status, refusal["word"]) == (422, "video_address")
+    assert (await house.ask(HOST, "GET", f"/api/staff/shows/{show_id}"))[1] == before
+
+
+async def test_a_picture_is_what_its_source_makes_of_it_whatever_else_was_handed_in(house: House) -> None:
+    show_id = await house.show(
+        video={"source": "youtube", "kind": "hls", "url": "https://youtu.be/dQw4w9WgXcQ", "delay_ms": 9000}
+    )
+    _, page = await house.ask(None, "GET", f"/api/shows/{show_id}")
+    video = page["show"]["video"]
+    assert (video["kind"], video["source"], video["url"]) == (
+        "youtube", "youtube", "https://www.youtube-nocookie.com/embed/dQw4w9WgXcQ",
+    )  # fmt: skip
+    assert (video["clock"], video["delay_ms"], video["signed"]) == ("fixed", 9000, False)
+
+    status, refusal = await house.ask(HOST, "PATCH", f"/api/staff/shows/{show_id}", {"video": {"source": "nobody"}})
+    assert (status, refusal["word"]) == (404, "not_found")
+    _, facts = await house.ask(HOST, "PATCH", f"/api/staff/shows/{show_id}", {"video": {"kind": "none"}})
+    assert (facts["video"]["kind"], facts["video"]["source"], facts["video"]["url"]) == ("none", "", "")
+
+
+async def test_a_film_begins_with_its_show_or_by_the_hosts_tap(house: House) -> None:
+    with_show = await house.show(video={"source": "film"})
+    by_hand = await house.show(video={"source": "film", "by_hand": True})
+    for show_id in (with_show, by_hand):
+        await house.do(show_id, {"do": "go_live"}, command_id=f"go-live-{show_id}")
+
+    assert (await house.ask(None, "GET", f"/api/shows/{with_show}"))[1]["show"]["video"]["started_at_ms"] is not None
+    assert (await house.ask(None, "GET", f"/api/shows/{by_hand}"))[1]["show"]["video"]["started_at_ms"] is None
+    tap = {"video": {"source": "film", "by_hand": True, "restart": True}}
+    _, facts = await house.ask(HOST, "PATCH", f"/api/staff/shows/{by_hand}", tap)
+    assert facts["video"]["started_at_ms"] == house.world.clock.now_ms()
+    # Another source has another beginning: a film that comes back on air begins anew.
+    await house.ask(HOST, "PATCH", f"/api/staff/shows/{with_show}", {"video": {"source": "own"}})
+    await house.world.clock.advance(60)
+    _, facts = await house.ask(HOST, "PATCH", f"/api/staff/shows/{with_show}", {"video": {"source": "film"}})
+    assert facts["video"]["started_at_ms"] == house.world.clock.now_ms()
 
 
 async def test_an_invited_show_keeps_its_cards_for_its_guests(house: House) -> None:

@@ -1,9 +1,13 @@
 """The picture from a camera's socket to a player's requests: who may send, who may watch, and what each is told."""
 
 import asyncio
+import contextlib
+import dataclasses
 import json
 import struct
+import subprocess
 from collections.abc import AsyncIterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,15 +21,20 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from livecommerce.clock import RealClock, TestClock
-from livecommerce.errors import Close, R
+from livecommerce.errors import Close, R, Refused
 from livecommerce.gateway import publish
 from livecommerce.gateway.api import routes_of
+from livecommerce.gateway.callers import Callers
 from livecommerce.gateway.door import Door
 from livecommerce.gateway.encoders import Encoders
 from livecommerce.gateway.http.captions import table as captions
 from livecommerce.gateway.http.replay import table as replays
 from livecommerce.gateway.http.video import PLAYLIST_TYPE, table
+from livecommerce.gateway.http_line import HttpLines, make_http_line
+from livecommerce.gateway.pictures import PictureReports
 from livecommerce.gateway.publish import SUBPROTOCOL, publish_endpoint
+from livecommerce.gateway.showings import Showings
+from livecommerce.gateway.wheel import Wheel
 from livecommerce.ledger.database import Database
 from livecommerce.people.identity import StaffIdentity
 from livecommerce.people.service import People
@@ -35,20 +44,25 @@ from livecommerce.reservations.engine import ReservationEngine
 from livecommerce.settings import Settings
 from livecommerce.shows.captions import LANGUAGES_MAX
 from livecommerce.shows.plans import EditShow, NewVideo
-from livecommerce.video.studio import WORD_HOURS, Studio
+from livecommerce.video.keys import WORD_HOURS
+from livecommerce.video.studio import Studio
+from tests.ports import free_port
 from tests.shows.world import ANA, BEA, HOST, STRANGER, World
 from tests.video.films import MIMES, chunks, film, needs_ffmpeg
+from tests.video.sources import adapters
 
 pytestmark = [needs_ffmpeg, pytest.mark.parametrize("database", ["sqlite"], indirect=True)]
 
 
 class House:
-    def __init__(self, world: World, people: People, studio: Studio, port: int, rtmp_port: int) -> None:
+    def __init__(self, world: World, people: People, parts: Any, port: int, rtmp_port: int) -> None:
         self.world = world
         self.people = people
-        self.studio = studio
+        self.parts = parts
+        self.studio: Studio = parts.studio
         self.port = port
         self.rtmp_port = rtmp_port
+        self.pictures = PictureReports(parts)
         self.http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}")
 
     def token(self, who: Any) -> str:
@@ -77,6 +91,7 @@ class House:
 
 @pytest.fixture
 async def house(database: Database, redis: Redis, settings: Settings, clock: TestClock) -> AsyncIterator[House]:
+    settings = dataclasses.replace(settings, srt_ports=str(free_port()), film_mb_max=1)
     engine = ReservationEngine(redis, settings, clock)
     await engine.start()
     world = World(database, redis, settings, clock, engine)
@@ -86,7 +101,7 @@ async def house(database: Database, redis: Redis, settings: Settings, clock: Tes
     studio = Studio(settings, RealClock())
     parts: Any = SimpleNamespace(
         settings=settings, clock=RealClock(), people=people, door=door, shows=world.shows, studio=studio,
-        database=database,
+        database=database, adapters=adapters(settings, RealClock(), world.shows.facts),
     )  # fmt: skip
     routes = [
         *routes_of(table.endpoints, parts),
@@ -95,15 +110,16 @@ async def house(database: Database, redis: Redis, settings: Settings, clock: Tes
         WebSocketRoute("/publish/{show_id}", publish_endpoint(parts)),
     ]
     config = uvicorn.Config(
-        Starlette(routes=routes), port=0, lifespan="off", log_config=None, ws="websockets-sansio", loop="asyncio"
-    )
+        Starlette(routes=routes), port=0, lifespan="off", log_config=None, ws="websockets-sansio", loop="asyncio",
+        http=make_http_line(HttpLines(Wheel(parts.clock.monotonic()), parts.clock, 100)),
+    )  # fmt: skip
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 - uvicorn tells it by a flag alone
         await asyncio.sleep(0.01)
     encoders = Encoders(parts)
     rtmp_port = await encoders.start("127.0.0.1", 0)
-    found = House(world, people, studio, server.servers[0].sockets[0].getsockname()[1], rtmp_port)
+    found = House(world, people, parts, server.servers[0].sockets[0].getsockname()[1], rtmp_port)
     yield found
     await found.http.aclose()
     await encoders.aclose()
@@ -126,10 +142,10 @@ async def heard(camera: ClientConnection, *kinds: str) -> Any:
             return told
 
 
-async def send(camera: ClientConnection, kind: str = "webm-h264", first: int = 0) -> int:
+async def send(camera: ClientConnection, kind: str = "webm-h264", first: int = 0, last: int | None = None) -> int:
     """The rest of a film from a chunk on. Returns the chunk that the server waits for."""
     acked = first
-    for number, chunk in list(enumerate(chunks(film(kind))))[first:]:
+    for number, chunk in list(enumerate(chunks(film(kind))))[first:last]:
         await camera.send(struct.pack(">Id", number, 0) + chunk)
         acked = (await heard(camera, "ack"))["next"]
     return acked
@@ -291,6 +307,120 @@ async def test_a_pass_is_renewed_on_the_live_line(house: House, monkeypatch: pyt
         assert await send(camera) == len(chunks(film("webm-h264")))
 
 
+async def standing(house: House, show_id: str) -> tuple[str, str]:
+    """The show's status, and why its picture is away as the desk sees it."""
+    await house.pictures.tell()
+    await house.world.shows.watch_pictures()
+    show = await house.world.shows.for_staff(HOST, show_id)
+    assert show.picture is not None
+    return show.show.status, show.picture.away
+
+
+async def slated(house: House, clock: TestClock, show_id: str) -> str:
+    """Second by second until the machine's slate comes: why, as the desk sees it."""
+    while (told := await standing(house, show_id))[0] != "interrupted":
+        await clock.advance(1.0)
+        await asyncio.sleep(0)
+    return told[1]
+
+
+async def own_show(house: House) -> ShowFacts:
+    show = await house.show()
+    await house.world.shows.edit(HOST, show.show_id, EditShow(video=NewVideo("own")))
+    return show
+
+
+async def comes(house: House, show_id: str) -> None:
+    """Until pieces of its picture came in this process."""
+    while not house.studio.news_of_pictures().get(show_id, (False,))[0]:  # noqa: ASYNC110 - ffmpeg is waited for
+        await asyncio.sleep(0.01)
+
+
+async def test_a_camera_whose_line_breaks_is_a_slate_that_goes_when_it_is_back(house: House, clock: TestClock) -> None:
+    show = await own_show(house)
+    async with house.camera(show.show_id) as camera:
+        await begin(camera)
+        await send(camera, last=4)
+        await comes(house, show.show_id)
+        assert await standing(house, show.show_id) == ("live", "")
+    while house.studio.publishing(show.show_id).state != "cut":  # type: ignore[union-attr]  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    assert await slated(house, clock, show.show_id) == "line"
+
+    async with house.camera(show.show_id) as camera:
+        assert (await begin(camera))["next"] == 4  # its own epoch goes on
+        for first in (4, 8):
+            await send(camera, first=first, last=first + 4)
+            await comes(house, show.show_id)
+            await clock.advance(1.0)
+            told = await standing(house, show.show_id)
+        assert told == ("live", "")
+
+
+async def test_an_encoder_that_goes_away_is_a_slate_too_and_stopping_is_told_from_breaking(
+    house: House, clock: TestClock
+) -> None:
+    show = await own_show(house)
+    key = house.studio.keys.stream_key(show.show_id)
+    assert await encoded(house, key, 2.0) == 0  # it said goodbye
+    await nobody_films(house, show.show_id)
+    assert await slated(house, clock, show.show_id) == "stopped"
+
+    encoder = await start_encoder(house, key, 600.0, realtime=True)
+    while (await standing(house, show.show_id))[0] != "live":
+        await comes(house, show.show_id)
+    encoder.kill()
+    await encoder.wait()
+    await nobody_films(house, show.show_id)
+    assert await slated(house, clock, show.show_id) == "line"
+
+
+async def test_what_was_told_is_not_told_again_and_a_ledger_that_is_away_hears_it_later(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show = await own_show(house)
+    await published(house, show.show_id)
+
+    async def away(*_: object) -> None:
+        raise Refused(R.BUSY)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(house.world.shows, "report_pictures", away)
+        with pytest.raises(Refused):
+            await house.pictures.tell()
+    assert await house.pictures.tell() == 1
+    assert await house.pictures.tell() == 0
+
+
+async def test_a_recording_that_was_removed_is_said_to_be_gone_and_the_rest_of_the_replay_stays(house: House) -> None:
+    show = await house.show()
+    await published(house, show.show_id)
+    card = await house.world.card(show.show_id)
+    await house.world.do(show.show_id, c.ShowCard(card.card_id))
+    await house.world.do(show.show_id, c.End())
+    path, staff = f"/api/shows/{show.show_id}/replay", {"authorization": f"Bearer {house.token(HOST)}"}
+    recording = f"/api/staff/shows/{show.show_id}/recording"
+    assert (await house.http.get(path)).json()["removed"] is False
+    facts = (await house.http.get(recording, headers=staff)).json()
+    assert (facts["state"], facts["until_ms"]) == ("", None)
+    assert facts["bytes"] > 50_000
+    assert facts["length_ms"] == pytest.approx(4000, abs=150)
+    kept = await house.http.put(recording, headers=staff, json={"keep": True})
+    assert (kept.status_code, kept.json()["state"]) == (200, "kept")
+    assert not await house.world.shows.recording_removed(show.show_id, 1)
+    assert (await house.http.put(recording, headers=staff, json={"keep": False})).json()["state"] == ""
+    assert await house.world.shows.recording_removed(show.show_id, 1)
+
+    told = (await house.http.get(path)).json()
+    assert (told["picture"], told["removed"]) == ("", True)
+    assert [chapter["card_id"] for chapter in told["chapters"]] == [card.card_id]
+    assert (await house.http.put(recording, headers=staff, json={"keep": True})).json()["number"] == R.GONE.value.number
+    assert (await house.http.get(recording, headers=staff)).json()["state"] == "removed"
+    assert (await house.http.get(recording)).status_code == 401
+    stranger = {"authorization": f"Bearer {house.token(STRANGER)}"}
+    assert (await house.http.put(recording, headers=stranger, json={"keep": True})).status_code == 403
+
+
 async def test_only_hosts_of_the_show_send(house: House) -> None:
     show = await house.show()
 
@@ -371,17 +501,17 @@ async def test_the_picture_of_an_invited_show_opens_by_a_signed_word_alone(house
         for name in ("live.m3u8", "replay.m3u8", "0.mp4", "0.m4s", "sound/live.m3u8", "sound/0.m4s"):
             answer = await house.http.get(live.replace(word, bad).replace("live.m3u8", name))
             assert (answer.status_code, answer.headers["cache-control"]) == (403, "no-store"), (bad, name)
-    assert not house.studio.opens(word, other.show_id)
-    assert house.studio.opens(word, show.show_id)
+    assert not house.studio.keys.opens(word, other.show_id)
+    assert house.studio.keys.opens(word, show.show_id)
 
 
 async def test_a_signed_word_ends(house: House, settings: Settings) -> None:
     clock = TestClock()
     studio = Studio(settings, clock)
-    word = studio.word("shw_000000000001")
-    assert studio.opens(word, "shw_000000000001")
+    word = studio.keys.word("shw_000000000001")
+    assert studio.keys.opens(word, "shw_000000000001")
     await clock.advance(WORD_HOURS * 3600)
-    assert not studio.opens(word, "shw_000000000001")
+    assert not studio.keys.opens(word, "shw_000000000001")
 
 
 @pytest.mark.parametrize(
@@ -483,12 +613,19 @@ async def test_the_merchant_takes_the_recording_home(house: House) -> None:
 
 async def encoded(house: House, key: str, seconds: float = 3.0) -> int:
     """The exit code of a real encoder that sends a film with this key."""
-    encoder = await asyncio.create_subprocess_exec(
-        "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=160x284:rate=15", "-f", "lavfi", "-i", "sine",
+    return await (await start_encoder(house, key, seconds)).wait()
+
+
+async def start_encoder(
+    house: House, key: str, seconds: float, *, realtime: bool = False
+) -> asyncio.subprocess.Process:
+    pace = ["-re"] if realtime else []
+    return await asyncio.create_subprocess_exec(
+        "ffmpeg", "-v", "error", *pace, "-f", "lavfi", "-i", "testsrc2=size=160x284:rate=15",
+        "-f", "lavfi", "-i", "sine",
         "-t", str(seconds), "-c:v", "libx264", "-preset", "ultrafast", "-g", "15", "-c:a", "aac", "-f", "flv",
         f"rtmp://127.0.0.1:{house.rtmp_port}/live/{key}", stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
-    return await encoder.wait()
 
 
 async def nobody_films(house: House, show_id: str) -> None:
@@ -514,7 +651,7 @@ async def test_an_encoder_with_the_shows_key_films_it(house: House) -> None:
 
 async def test_a_wrong_key_films_nothing(house: House) -> None:
     show, other = await house.show(), await house.show()
-    key = house.studio.stream_key(show.show_id)
+    key = house.studio.keys.stream_key(show.show_id)
     for wrong in ("x", key[:-1], key.replace(show.show_id, other.show_id), f"{show.show_id}."):
         assert await encoded(house, wrong) != 0
     for each in (show, other):
@@ -523,7 +660,7 @@ async def test_a_wrong_key_films_nothing(house: House) -> None:
 
 async def test_an_encoder_is_refused_where_somebody_films_and_after_the_end(house: House) -> None:
     show = await house.show()
-    key = house.studio.stream_key(show.show_id)
+    key = house.studio.keys.stream_key(show.show_id)
     async with house.camera(show.show_id) as camera:
         await begin(camera)
         assert await encoded(house, key) != 0
@@ -609,3 +746,265 @@ async def test_the_events_of_a_replay_are_read_page_by_page(house: House) -> Non
     assert (await house.http.get(f"{path}/events?after={first}")).json()["events"] == whole["events"][1:]
     for bad in ("x", "-1", "\u0663", "9" * 16):
         assert (await house.http.get(f"{path}/events?after={bad}")).json()["number"] == R.MALFORMED.value.number
+
+
+# --- SRT ------------------------------------------------------------------------------------------------------------
+
+
+def bearer(house: House, who: Any = HOST) -> dict[str, str]:
+    return {"authorization": f"Bearer {house.token(who)}"}
+
+
+async def called(server: str, passphrase: str, kind: str = "ts", seconds: float = 3.0) -> int:
+    """The exit code of a real encoder that sends a film by SRT at its pace."""
+    encoder = await asyncio.create_subprocess_exec(
+        "ffmpeg", "-v", "quiet", "-re", "-f", "mpegts", "-i", "pipe:0", "-c", "copy", "-f", "mpegts",
+        f"{server}?passphrase={passphrase}&pbkeylen=16", stdin=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    await encoder.communicate(film(kind, seconds))
+    return encoder.returncode or 0
+
+
+async def taken(house: House, facts: Any, passphrase: str, **film: Any) -> None:
+    """Call until somebody listens there: the child needs a moment."""
+    while await called(facts["server"], passphrase, **film) != 0:  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
+
+
+async def test_an_encoder_that_speaks_srt_films_its_show_and_no_other(house: House) -> None:
+    show, other = await house.show(), await house.show()
+    where = f"/api/staff/shows/{show.show_id}"
+    before = (await house.http.get(f"{where}/encoder", headers=bearer(house))).json()
+    assert before["srt"] == {"server": "", "passphrase": "", "said": ""}
+    facts = (await house.http.post(f"{where}/srt", headers=bearer(house))).json()
+    assert (await house.http.get(f"{where}/encoder", headers=bearer(house))).json()["srt"] == facts
+    callers = Callers(house.parts)
+    try:
+        callers.look()
+        assert await called(facts["server"], house.studio.keys.passphrase(other.show_id), seconds=1.0) != 0
+        await taken(house, facts, facts["passphrase"])
+        await nobody_films(house, show.show_id)
+    finally:
+        await callers.aclose()
+
+    screen = await house.studio.screen(show.show_id)
+    screen.look()
+    assert screen.timeline.duration_ms > 1500
+    assert (await house.http.get(f"/video/{other.show_id}/open/live.m3u8")).status_code == 404
+    # The one port of this server is the show's until it is over.
+    refused = await house.http.post(f"/api/staff/shows/{other.show_id}/srt", headers=bearer(house))
+    assert refused.json()["word"] == "video_quota"
+
+
+async def test_a_port_is_free_again_once_its_show_is_over(house: House) -> None:
+    show, other = await house.show(), await house.show()
+    assert (await house.http.post(f"/api/staff/shows/{show.show_id}/srt", headers=bearer(house))).status_code == 200
+    await house.world.do(show.show_id, c.End())
+    callers = Callers(house.parts)
+    try:
+        callers.look()
+        while house.studio.srt_ports.claims():  # noqa: ASYNC110 - the line looks for itself
+            await asyncio.sleep(0.01)
+    finally:
+        await callers.aclose()
+
+    after = await house.http.post(f"/api/staff/shows/{show.show_id}/srt", headers=bearer(house))
+    assert after.json()["word"] == "show_over"
+    assert (await house.http.post(f"/api/staff/shows/{other.show_id}/srt", headers=bearer(house))).status_code == 200
+
+
+async def test_a_line_that_cannot_be_taken_says_why_beside_its_address(house: House) -> None:
+    show = await house.show()
+    where = f"/api/staff/shows/{show.show_id}"
+    facts = (await house.http.post(f"{where}/srt", headers=bearer(house))).json()
+    callers = Callers(house.parts)
+    async with house.camera(show.show_id) as camera:
+        await begin(camera)
+        try:
+            callers.look()
+            while not (await house.http.get(f"{where}/encoder", headers=bearer(house))).json()["srt"]["said"]:
+                await called(facts["server"], facts["passphrase"], seconds=1.0)
+        finally:
+            await callers.aclose()
+        assert await send(camera) == len(chunks(film("webm-h264")))
+    said = (await house.http.get(f"{where}/encoder", headers=bearer(house))).json()["srt"]["said"]
+    assert said == R.VIDEO_TAKEN.value.text
+
+
+# --- a film as if it were live --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def evening(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Four seconds, exported whole: what a merchant uploads."""
+    folder = tmp_path_factory.mktemp("evening")
+    (folder / "made").write_bytes(film("mp4"))
+    command = ["ffmpeg", "-v", "error", "-i", folder / "made", "-c", "copy", folder / "evening.mp4"]
+    subprocess.run(command, check=True, timeout=60)
+    return (folder / "evening.mp4").read_bytes()
+
+
+async def upload(house: House, show_id: str, data: bytes) -> httpx.Response:
+    where = f"/api/staff/shows/{show_id}/film"
+    return await house.http.put(where, params={"name": "evening.mp4"}, content=data, headers=bearer(house))
+
+
+async def film_show(house: House, **video: Any) -> ShowFacts:
+    return await house.show(video=NewVideo("own", source="film", **video))
+
+
+@contextlib.asynccontextmanager
+async def films_running(house: House) -> AsyncIterator[Showings]:
+    """What a web process does once a second, by hand; the programme's clock is the test's."""
+    running = Showings(SimpleNamespace(**vars(house.parts) | {"clock": house.world.clock}))
+    try:
+        yield running
+    finally:
+        await running.aclose()
+
+
+async def recorded(house: House, show_id: str, at_least_ms: float) -> Any:
+    while True:
+        with contextlib.suppress(Refused):
+            screen = await house.studio.screen(show_id)
+            screen.look()
+            if screen.timeline.duration_ms >= at_least_ms:
+                return screen.timeline
+        await asyncio.sleep(0.02)
+
+
+async def test_a_film_goes_out_at_its_pace_as_the_picture_of_its_show(house: House, evening: bytes) -> None:
+    show = await film_show(house)
+    found = await upload(house, show.show_id, evening)
+    assert (found.status_code, found.json()["made_anew"], found.json()["trouble"]) == (200, False, "")
+    async with films_running(house) as running:
+        await running.look()
+        await running.look()  # it runs once
+        await recorded(house, show.show_id, 3500)
+        await nobody_films(house, show.show_id)
+        await house.world.clock.advance(4)
+        await running.look()  # it is over
+        assert house.studio.publishing(show.show_id) is None
+    where = (await house.http.get(f"/api/shows/{show.show_id}/picture")).json()
+    assert "#EXTM3U" in (await house.http.get(where["live"])).text
+
+
+async def test_after_a_crash_a_film_goes_on_where_viewers_expect_it(house: House, evening: bytes) -> None:
+    show = await film_show(house)
+    await upload(house, show.show_id, evening)
+    await house.world.clock.advance(2.1)
+    async with films_running(house) as running:
+        await running.look()
+        await recorded(house, show.show_id, 1000)
+        await nobody_films(house, show.show_id)
+    timeline = await recorded(house, show.show_id, 1000)
+    assert timeline.duration_ms < 2600  # what was left of four seconds, from a keyframe on
+
+
+async def test_a_film_that_waits_for_the_host_begins_with_her_tap_and_ends_with_the_show(
+    house: House, evening: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show = await film_show(house, by_hand=True, loop=True)
+    await upload(house, show.show_id, evening)
+    async with films_running(house) as running:
+        await running.look()
+        assert house.studio.publishing(show.show_id) is None
+        tap = NewVideo("own", source="film", by_hand=True, loop=True, restart=True)
+        await house.world.shows.edit(HOST, show.show_id, EditShow(video=tap))
+        await running.look()
+        await recorded(house, show.show_id, 500)
+        await house.world.do(show.show_id, c.End())
+        await house.world.clock.advance(2)  # facts are at most a second old
+        await nobody_films(house, show.show_id)
+
+
+async def test_two_processes_do_not_show_a_film_twice_and_a_camera_keeps_its_place(
+    house: House, evening: bytes
+) -> None:
+    show = await film_show(house)
+    await upload(house, show.show_id, evening)
+    async with house.camera(show.show_id) as camera:
+        await begin(camera)
+        async with films_running(house) as running, films_running(house) as second:
+            await running.look()
+            await second.look()
+            assert await send(camera) == len(chunks(film("webm-h264")))
+    film_now = await house.http.get(f"/api/staff/shows/{show.show_id}/film", headers=bearer(house))
+    assert film_now.json()["trouble"] == ""
+
+
+async def test_a_film_that_cannot_be_converted_now_says_why(house: House, tmp_path: Path) -> None:
+    (tmp_path / "vp8").write_bytes(film("webm-vp8", 2.0))
+    command = ["ffmpeg", "-v", "error", "-i", str(tmp_path / "vp8"), "-c", "copy", str(tmp_path / "whole.webm")]
+    assert await (await asyncio.create_subprocess_exec(*command)).wait() == 0
+    show = await film_show(house)
+    found = await upload(house, show.show_id, (tmp_path / "whole.webm").read_bytes())
+    assert found.json()["made_anew"]
+    while house.studio.transcodes.free:
+        house.studio.transcodes.take()
+    where = f"/api/staff/shows/{show.show_id}/film"
+    async with films_running(house) as running:
+        await running.look()
+        while not (await house.http.get(where, headers=bearer(house))).json()["trouble"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        house.studio.transcodes.give_back()
+        await running.look()
+        await recorded(house, show.show_id, 500)
+        assert (await house.http.get(where, headers=bearer(house))).json()["trouble"] == ""
+
+
+async def test_only_the_shows_own_staff_uploads_and_a_refusal_leaves_nothing(house: House, evening: bytes) -> None:
+    show = await film_show(house)
+    where = f"/api/staff/shows/{show.show_id}/film"
+
+    assert (await house.http.put(where, content=evening)).status_code == 401
+    for who, status in ((ANA, 401), (STRANGER, 403)):
+        answer = await house.http.put(where, content=evening, headers=bearer(house, who))
+        assert answer.status_code in (status, 403), who
+    assert (await upload(house, show.show_id, b"a letter and no film, whatever it is called")).json()["word"] == "film"
+    too_large = await upload(house, show.show_id, evening + bytes(1_000_000))
+    assert (too_large.status_code, too_large.json()["word"]) == (413, "too_large")
+    assert (await house.http.get(where, headers=bearer(house))).status_code == 404
+    assert (await upload(house, show.show_id, evening)).status_code == 200
+    assert (await house.http.delete(where, headers=bearer(house))).status_code == 200
+    assert (await house.http.get(where, headers=bearer(house))).status_code == 404
+    await house.world.do(show.show_id, c.End())
+    assert (await upload(house, show.show_id, evening)).json()["word"] == "show_over"
+
+
+# --- which sources there are ----------------------------------------------------------------------------------------
+
+
+async def test_a_host_is_told_where_pictures_may_come_from(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = (await house.http.get("/api/staff/video/sources", headers=bearer(house))).json()
+    asks = {row["name"]: row["asks"] for row in found["sources"]}
+    assert asks == {"own": "nothing", "film": "film", "hls": "address", "file": "address", "youtube": "address"}
+    assert (found["films"], found["film_mb_max"]) == (True, 1)
+    assert (await house.http.get("/api/staff/video/sources")).status_code == 401
+    monkeypatch.setattr("livecommerce.gateway.http.video.find_ffmpeg", lambda: None)
+    assert not (await house.http.get("/api/staff/video/sources", headers=bearer(house))).json()["films"]
+    show = await house.show()
+    refused = await house.http.post(f"/api/staff/shows/{show.show_id}/srt", headers=bearer(house))
+    assert refused.json()["word"] == "no_ffmpeg"
+    assert house.studio.srt_ports.claims() == {}
+
+
+async def test_a_picture_at_mediamtx_is_found_with_a_word_where_it_is_not_for_everybody(house: House) -> None:
+    settings = dataclasses.replace(
+        house.parts.settings, mediamtx_url="https://media.example.com", mediamtx_ingest=("rtmp://media.example.com",)
+    )
+    house.parts.adapters = adapters(settings, RealClock(), house.world.shows.facts)
+    video = NewVideo("hls", "https://media.example.com", source="mediamtx", signed=True)
+    public, invited = await house.show(video=video), await house.show(video=video, access="invited")
+
+    found = (await house.http.get(f"/api/shows/{public.show_id}/picture")).json()
+    assert found == {"live": f"https://media.example.com/{public.show_id}/index.m3u8", "replay": "", "sound": ""}
+    where = f"/api/shows/{invited.show_id}/picture"
+    assert (await house.http.get(where)).status_code == R.NOT_INVITED.value.status
+    live = (await house.http.get(where, headers=bearer(house))).json()["live"]
+    address, _, word = live.partition("?word=")
+    assert address == f"https://media.example.com/{invited.show_id}/index.m3u8"
+    assert house.studio.keys.opens(word, invited.show_id)
+    ways = (await house.http.get(f"/api/staff/shows/{public.show_id}/encoder", headers=bearer(house))).json()["ways"]
+    key = house.studio.keys.stream_key(public.show_id)
+    assert [way["server"] for way in ways] == [f"rtmp://media.example.com/{public.show_id}?user=host&pass={key}"]

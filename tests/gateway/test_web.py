@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -10,6 +11,7 @@ from sqlalchemy import insert
 from livecommerce.clock import TestClock
 from livecommerce.gateway import web
 from livecommerce.gateway.security import content_security_policy
+from livecommerce.ids import new_id
 from livecommerce.ledger.database import Database
 from livecommerce.ledger.tables import invitations
 from livecommerce.settings import Settings
@@ -93,7 +95,9 @@ async def test_in_production_only_https_is_loaded_and_browsers_remember_it(shop:
     policy = dict(rule.split(" ", 1) for rule in headers["content-security-policy"].split("; "))
     assert policy["script-src"] == "'self'"
     assert policy["frame-ancestors"] == "'self'"
-    assert policy["media-src"] == "'self' blob: https:"
+    assert policy["media-src"] == "'self' blob:"
+    assert policy["connect-src"] == "'self' wss:"
+    assert policy["frame-src"] == "'self'"
     assert "http:" not in headers["content-security-policy"].replace("https:", "")
     assert headers["strict-transport-security"] == "max-age=31536000"
 
@@ -176,3 +180,61 @@ async def test_the_documents_are_served(shop: Shop) -> None:
         for path in doc["paths"]:
             assert path in page.text
         assert (await browser.get("/docs/api.css")).headers["content-type"].startswith("text/css")
+
+
+# --- pictures from elsewhere ------------------------------------------------------------------------------------------
+
+
+async def _show(shop: Shop, video: dict[str, Any]) -> str:
+    staff = await shop.staff(email=f"{new_id('mei')}@example.com")
+    return await shop.show_in(staff.org_unit_id, staff.account_id, video)
+
+
+async def _policy(shop: Shop, path: str) -> dict[str, str]:
+    async with shop.browser() as browser:
+        header = (await browser.get(path)).headers["content-security-policy"]
+    return dict(rule.split(" ", 1) for rule in header.split("; "))
+
+
+@pytest.mark.parametrize(
+    ("video", "connects", "frames"),
+    [
+        ({"kind": "own"}, "", ""),
+        ({"kind": "none"}, "", ""),
+        ({"kind": "file", "url": "/clip.mp4", "alternates": ["/clip.webm"]}, "", ""),
+        ({"kind": "hls", "url": "https://media.example.com:8443/live/x.m3u8"}, " https://media.example.com:8443", ""),
+        (
+            {"kind": "file", "url": "https://a.example.com/x.mp4", "alternates": ["https://b.example.com/x.webm"]},
+            " https://a.example.com https://b.example.com",
+            "",
+        ),
+        (
+            {"kind": "youtube", "url": "https://www.youtube-nocookie.com/embed/dQw4w9WgXcQ"},
+            "",
+            " https://www.youtube-nocookie.com",
+        ),
+    ],
+)
+async def test_a_shows_pages_may_fetch_its_picture_from_its_own_server_and_from_no_other(
+    shop: Shop, built: Path, video: dict[str, Any], connects: str, frames: str
+) -> None:
+    show_id = await _show(shop, video)
+
+    for path in (f"/watch/{show_id}", f"/console/shows/{show_id}"):
+        policy = await _policy(shop, path)
+        assert policy["connect-src"] == f"'self' ws: wss:{connects}", path
+        assert policy["media-src"] == f"'self' blob:{connects}"
+        assert policy["frame-src"] == f"'self'{frames}"
+        assert policy["script-src"] == "'self'"
+    for path in ("/", "/console", "/watch/sh_0000000000000000", "/watch/x;script-src", f"/console/x/{show_id}"):
+        assert (await _policy(shop, path))["connect-src"] == "'self' ws: wss:", path
+
+
+async def test_pieces_on_a_third_server_are_let_through_where_the_operator_named_it(shop: Shop, built: Path) -> None:
+    shop = shop.with_settings(video_origins=("https://pieces.example.com",))
+    elsewhere = await _show(shop, {"kind": "hls", "url": "https://media.example.com/x.m3u8"})
+    own = await _show(shop, {"kind": "own"})
+
+    policy = await _policy(shop, f"/watch/{elsewhere}")
+    assert policy["connect-src"] == "'self' ws: wss: https://media.example.com https://pieces.example.com"
+    assert (await _policy(shop, f"/watch/{own}"))["connect-src"] == "'self' ws: wss:"

@@ -26,6 +26,7 @@ from livecommerce.reservations.engine import ReservationEngine
 from livecommerce.settings import Settings
 from livecommerce.shows.news import News
 from livecommerce.shows.service import Shows
+from tests.video.sources import adapters
 
 ORIGIN = "http://127.0.0.1:8080"
 PASSWORD = "three small teapots"
@@ -58,6 +59,7 @@ class Shop:
             people=self.people,
             door=self.door,
             shows=self._shows(),
+            adapters=adapters(self.settings, self.clock),
         )
 
     @cached_property
@@ -82,7 +84,7 @@ class Shop:
     async def staff(self, role: str = "advisor", unit: str = "", email: str = EMAIL) -> StaffIdentity:
         return await self.people.add_account(email, "Mei Lin", cast(Any, role), unit, PASSWORD)
 
-    async def show_in(self, org_unit_id: str, host_account_id: str) -> str:
+    async def show_in(self, org_unit_id: str, host_account_id: str, video: dict[str, Any] | None = None) -> str:
         """The id of a show of this unit, as the ledger keeps it."""
         show_id = new_id("sh")
 
@@ -96,7 +98,7 @@ class Shop:
                     status="live",
                     host_account_id=host_account_id,
                     org_unit_id=org_unit_id,
-                    video={"kind": "none"},
+                    video=video or {"kind": "none"},
                     created_at_ms=self.clock.now_ms(),
                 )
             )

@@ -1,6 +1,8 @@
-"""The batcher: requests go together, one owner touches the socket, and no fate of a caller reaches another."""
+"""The batcher: requests go together, its own tasks touch the socket, and no fate of a caller reaches another."""
 
 import asyncio
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import msgpack
@@ -22,14 +24,21 @@ class HeldBackStore:
         self.calls: list[tuple[str, int]] = []
         self.gate = asyncio.Event()
         self.fail: Exception | None = None
+        self.seqs: Iterator[int] = itertools.count(1)
+        self.headers: list[list[Any]] = []
+        self.counts_again = False
 
     async def call(self, show_id: str, batch: bytes) -> list[Any]:
-        requests = msgpack.unpackb(batch, raw=True)[3]
+        header = msgpack.unpackb(batch, raw=True)
+        self.headers.append(header)
+        requests, seq = header[3], next(self.seqs)
         self.calls.append((show_id, len(requests)))
         await self.gate.wait()
         if self.fail:
             raise self.fail
-        return [b"epoch", 1, 0, -1, {}, [[0, request[1]] for request in requests]]
+        if self.counts_again and seq > 1:
+            return [False, 1]
+        return [b"epoch", seq, 0, -1, {}, [[0, request[1]] for request in requests]]
 
 
 def second(answer: list[Any], _reply: Reply) -> int:
@@ -80,6 +89,37 @@ async def test_behind_a_call_goes_a_second_one_that_is_full_and_no_third(
     store.gate.set()
     assert await asyncio.gather(*asked) == list(range(4 * BATCH_MAX))
     assert [size for _, size in store.calls] == [1, BATCH_MAX, BATCH_MAX, BATCH_MAX, BATCH_MAX - 1]
+
+
+async def _two_calls(batcher: Batcher, store: HeldBackStore) -> "list[asyncio.Future[int]]":
+    asked = [batcher.ask(SHOW, (1, 0), second)]
+    await turns()
+    asked += [batcher.ask(SHOW, (1, n), second) for n in range(1, BATCH_MAX + 1)]
+    await turns()
+    store.gate.set()
+    return asked
+
+
+async def test_an_answer_that_the_next_one_does_not_know_of_stays_the_witness(
+    batcher: Batcher, store: HeldBackStore
+) -> None:
+    """The second call was answered on books that do not have the first: the next must be held against the first."""
+    store.seqs = iter([7, 7, 8])
+    await asyncio.gather(*await _two_calls(batcher, store))
+    await batcher.ask(SHOW, (1, 0), second)
+    assert store.headers[2][4:] == [7, store.headers[0][0]]
+
+
+async def test_a_show_that_is_counted_again_is_known_to_be_whatever_was_answered_just_before(
+    batcher: Batcher, store: HeldBackStore
+) -> None:
+    store.counts_again = True
+    first, *rest = await _two_calls(batcher, store)
+    assert await first == 0
+    for asked in rest:
+        with pytest.raises(Refused):
+            await asked
+    assert batcher.memory.is_counted_again(SHOW)
 
 
 async def test_shows_take_turns(batcher: Batcher, store: HeldBackStore) -> None:

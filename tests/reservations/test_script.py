@@ -56,6 +56,8 @@ BAD_REQUESTS: list[Any] = [
     [17, "rid-held", [1, "vw_1", "rid-held", 0, "", "", "", "dl_a", 1]],
     [17, "rid-held", [1, "vw_1", "rid-0001", 1, "", "", "", "dl_a", 1]],
     [17, "rid-held", [1, "vw_1", "rid-0001", 0, "", "", "", "dl_a"]], [17, "rid-held", [17, "rid-held", []]],
+    [18], [18, 1], [18, 1, 999], [18, 1, 3_600_001], [18, 1, 1000.5], [18, 0, 60_000], [18, "1", 60_000],
+    [18, 1, "60000"], [18, 1.5, 60_000], [18, 1, float("nan")],
 ]  # fmt: skip
 
 
@@ -134,7 +136,7 @@ odd = st.one_of(
 )  # fmt: skip
 odd_requests = st.lists(st.lists(odd, max_size=13).map(tuple), max_size=8)
 with_verbs = st.lists(
-    st.tuples(st.integers(1, 18), st.lists(odd, max_size=12)).map(lambda parts: (parts[0], *parts[1])), max_size=8
+    st.tuples(st.integers(1, 19), st.lists(odd, max_size=12)).map(lambda parts: (parts[0], *parts[1])), max_size=8
 )
 
 
@@ -167,6 +169,7 @@ BATCHES = [
     [(1, "vw_3", "rid-0009", 0, "", "dl_a", 1)], [(1, "vw_3", "rid-0009", 1, "", "dl_a", 2), (2, "vw_1", "rid-held")],
     [(4, "vw_1", "rid-held", 1000), (5, "vw_1", "rid-held"), (6, "vw_1", "rid-held", 7, 0), (7, "vw_1", "rid-held")],
     [(8,), (9, "dl_b", "more", 3, 2, 1000, 1000, 2, 0, 0, 0, 0), (10, "dl_a", 3), (11, "vw_1"), (12,)],
+    [(18, 1, 60_000), (18, 2, 60_000), (8,), (2, "vw_1", "rid-held")],
 ]  # fmt: skip
 edits = st.lists(
     st.tuples(st.sampled_from(["flip", "cut", "insert", "repeat"]), st.integers(0, 400), st.integers(0, 255)),

@@ -67,7 +67,8 @@ class Histories(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.redis = Redis(unix_socket_path=self.socket, retry=Retry(NoBackoff(), 0))
         self.chosen = with_secrets(read_settings({"OFFER_SECONDS": str(OFFER_MS // 1000)}, data=self.data))
-        self.engine = ReservationEngine(self.redis, self.chosen, TestClock())
+        self.clock = TestClock()
+        self.engine = ReservationEngine(self.redis, self.chosen, self.clock)
         self.model = Model(OFFER_MS)
         self.run(self._start())
 
@@ -240,6 +241,15 @@ class Histories(RuleBasedStateMachine):
             key, lambda: self.engine.keep(SHOW, *_key(key), KEEP_MS), lambda: self.model.keep(_key(key), KEEP_MS)
         )
 
+    @rule(number=st.integers(1, 4), steps=st.sampled_from((1, 1, 2)))
+    def lengthen(self, number: int, steps: int) -> None:
+        """The same break again, and an earlier one, change nothing."""
+        told, expected = self.same(
+            lambda: self.engine.lengthen(SHOW, number, steps * 30_000),
+            lambda: self.model.lengthen(number, steps * 30_000),
+        )
+        assert (told.holds, told.capped) == expected
+
     @rule(viewer_number=st.integers(1, 3), rids=st.permutations(RIDS), lines=some_lines)
     def replace(self, viewer_number: int, rids: list[str], lines: tuple[tuple[str, int], ...]) -> None:
         key, old = (viewer_number, rids[0]), (viewer_number, rids[1])
@@ -272,7 +282,7 @@ class Histories(RuleBasedStateMachine):
 
     async def _restart(self) -> None:
         await self.engine.aclose()
-        self.engine = ReservationEngine(self.redis, self.chosen, TestClock())
+        self.engine = ReservationEngine(self.redis, self.chosen, self.clock)
         await self.engine.start()
 
     async def _die_after(self, ask: Callable[[], Awaitable[Any]]) -> None:
@@ -320,9 +330,14 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def each_viewer_sees_what_is_hers(self) -> None:
         for viewer_id in {key[0] for key in self.model.holds}:
-            told = {hold.rid: hold.state for hold in self.run(self.engine.holds_of(SHOW, viewer_id))}
+            holds = self.run(self.engine.holds_of(SHOW, viewer_id))
             live = self.model.live_of(viewer_id)
-            assert told == {key[1]: self.model.holds[key].state.word for key in live}
+            assert {hold.rid: hold.state for hold in holds} == {k[1]: self.model.holds[k].state.word for k in live}
+            for hold in holds:
+                if hold.state in ("held", "offered"):
+                    assert hold.due_at_ms is not None
+                    left_ms = self.model.holds[viewer_id, hold.rid].due - self.model.now
+                    assert abs(hold.due_at_ms - self.clock.now_ms() - left_ms) < SLACK_MS
 
 
 async def _ask(real: Callable[[], Awaitable[Any]]) -> Any:

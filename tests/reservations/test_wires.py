@@ -74,7 +74,8 @@ async def two_on_their_way(wire: Wire, redis: Redis) -> AsyncIterator[tuple[asyn
     assert await wire.ask(_ECHO, ("n",), b"0") == b"0"
     await redis.execute_command("CLIENT", "PAUSE", 60_000, "WRITE")
     first, second = (asyncio.create_task(wire.ask(_ECHO, ("n",), word)) for word in (b"1", b"2"))
-    await asyncio.sleep(0)
+    while not wire._reading._waiters:  # type: ignore[attr-defined]  # noqa: ASYNC110 - until the second has written too
+        await asyncio.sleep(0)
     try:
         yield first, second
     finally:
@@ -110,6 +111,37 @@ async def test_a_connection_that_is_cut_is_heard_of_by_all_who_wait_and_made_ane
                 await each
     assert await wire.ask(_ECHO, ("n",), b"3") == b"3"
     assert await redis.get("n") == b"2", "what was on its way never ran, and was not asked for again here"
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3, 5, 8])
+async def test_who_gives_up_while_the_connection_is_made_leaves_no_answer_to_others(wire: Wire, turns: int) -> None:
+    """She who waited behind the one that connects once ended a connection that was not there yet. Its answer was read
+    by the next, and every later one was another's."""
+    first, second = (asyncio.create_task(wire.ask(_ECHO, ("n",), word)) for word in (b"1", b"2"))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    second.cancel()
+    assert await asyncio.gather(first, return_exceptions=True) in ([b"1"], [first.exception()])
+    for word in (b"3", b"4"):
+        assert await wire.ask(_ECHO, ("n",), word) == word
+
+
+async def test_a_host_that_is_dead_costs_whoever_tried_it_and_nobody_behind(
+    wire: Wire, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await redis.script_flush()
+    connect_truly = wire._connection.connect
+
+    async def is_dead() -> None:
+        monkeypatch.setattr(wire._connection, "connect", connect_truly)
+        raise RedisConnectionError("nobody there")
+
+    monkeypatch.setattr(wire._connection, "connect", is_dead)
+    asked = [asyncio.create_task(wire.ask(_ECHO, ("n",), b"%d" % number)) for number in range(4)]
+    with pytest.raises(RedisConnectionError):
+        await asked[0]
+    assert await asyncio.gather(*asked[1:]) == [b"1", b"2", b"3"]
+    assert wire.life == 1
 
 
 async def test_a_script_is_sent_where_its_hash_was_unknown_and_nowhere_else(wire: Wire, redis: Redis) -> None:

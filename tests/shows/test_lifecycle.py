@@ -2,6 +2,7 @@
 
 from typing import Any, get_args
 
+import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from livecommerce.protocol.facts import (
     CardFacts,
     DealFacts,
     DealStatus,
+    Interruption,
     Line,
     Question,
     ShowFacts,
@@ -39,6 +41,7 @@ ROOM = ON_AIR | {"scheduled"}
 COMMANDS: list[tuple[c.AnyCommand, set[str]]] = [
     (c.GoLive(), {"draft", "scheduled", "interrupted"}),
     (c.Interrupt("back soon"), {"live"}),
+    (c.LengthenHolds(1), ON_AIR),
     (c.End(), ON_AIR),
     (c.ShowCard("crd_1"), ON_AIR),
     (c.HideCard("crd_1"), ON_AIR),
@@ -82,6 +85,8 @@ def deal(deal_id: str, status: DealStatus = "draft", **facts: Any) -> DealFacts:
 
 def state(status: ShowStatus = "live", *deals: DealFacts, **more: Any) -> ShowState:
     facts = ShowFacts("shw_1", "Evening", "open_house", status, "Clara", "public", VideoFacts("none"))
+    if status in ON_AIR:
+        facts = msgspec.structs.replace(facts, interruption=Interruption(1, "host", NOW_MS - 5_000))
     card = CardFacts("crd_1", "deal", "Lip", "", "lip", "", deals or (deal("dea_1"), deal("dea_2", "open")))
     line = TalkLine(Line("lin_1", 1, "Ana", "hello"), "vwr_1", held=True)
     asked = AskedQuestion(Question("qst_1", "Ana", "which?", 3, "queued"), "vwr_1")

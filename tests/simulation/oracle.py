@@ -361,6 +361,10 @@ def _same_draw(deal: ModelDeal, said: Answer) -> None:
     _must(tuple(said[1:6]) == there, f"a draw stands at {said[1:6]}, in the model at {there}")
 
 
+def _of_a_break(_model: Model, request: Answer, _said: Answer) -> Told:
+    raise Breach(f"no show of these shops is interrupted, and this was asked: {request}")
+
+
 def _take_out(model: Model, request: Answer, said: Answer) -> Told:
     deal_id, move, units = request[:3]
 
@@ -407,6 +411,7 @@ _JUDGES: dict[int, Callable[[Model, Answer, Answer], Told]] = {
     verbs.REPLACE: _replace,
     verbs.END_WINDOW: _end_window,
     verbs.DRAW: _draw,
+    verbs.LENGTHEN: _of_a_break,
 }
 
 

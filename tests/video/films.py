@@ -15,6 +15,12 @@ _CONTAINERS = {
     "webm-vp8": ["-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-c:a", "libopus", "-f", "webm"],
     "silent": ["-an", "-c:v", "libx264", "-preset", "ultrafast", "-f", "matroska"],
     "sound": ["-vn", "-c:a", "libopus", "-f", "webm"],
+    "ts": ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-c:a", "aac", "-f", "mpegts"],
+    "ts-sound": ["-vn", "-c:a", "aac", "-f", "mpegts"],
+    "ts-mpeg2": ["-c:v", "mpeg2video", "-c:a", "aac", "-f", "mpegts"],
+    "rare-keys": ["-c:v", "libx264", "-preset", "ultrafast", "-g", "600", "-keyint_min", "600", "-sc_threshold", "0",
+                  "-c:a", "aac", "-f", "matroska"],
+    "hevc": ["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none", "-an", "-f", "matroska"],
 }  # fmt: skip
 MIMES = {
     "webm-h264": "video/webm;codecs=h264,opus",

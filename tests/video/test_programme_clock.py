@@ -47,7 +47,7 @@ def test_an_encoders_clock_that_runs_off_is_followed_within_a_quarter_of_a_secon
     end = 3_600_000 * (1 + ppm / 1e6)
 
     assert steps >= 3
-    assert clock.t0_ms + end == pytest.approx(NOW + 3_600_000, abs=350)
+    assert clock.t0_ms + end == pytest.approx(NOW + 3_600_000, abs=300)
 
 
 def test_a_steady_clock_never_steps_in_an_hour() -> None:

@@ -47,7 +47,7 @@ export const aShow = (given: Partial<ShowFacts> = {}): ShowFacts => ({
   status: "live",
   host_name: "Inès",
   access: "public",
-  video: { kind: "none", url: "", alternates: [], poster: "", loop: false, started_at_ms: null },
+  video: { kind: "none", url: "", alternates: [], poster: "", loop: false, started_at_ms: null, source: "", clock: "pdt", delay_ms: 0, signed: false, by_hand: false },
   scheduled_at_ms: null,
   launch_at_ms: null,
   started_at_ms: null,
@@ -55,6 +55,7 @@ export const aShow = (given: Partial<ShowFacts> = {}): ShowFacts => ({
   about: "",
   limit_per_person: 0,
   claims: { on: false, keywords: ["SOLD"], lines_shown: true },
+  interruption: null,
   ...given,
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { CAPTIONS_KEPT_MAX, cardById, COUNTDOWN_SEEN_MS, dealOf, EMPTY, fold, foldStamped, LINES_KEPT_MAX, liveHolds, numbersOf, release, type RoomState } from "../src/shared/fold";
-import type { OrderFacts, ShowEvent, Stamped, Welcome } from "../src/shared/protocol";
+import type { OrderFacts, ShowEvent, ShowFacts, Stamped, Welcome } from "../src/shared/protocol";
 import { aCard, aDeal, aHold, aLine, anOrder, aShow, aSnapshot, aWelcome } from "./facts";
 
 const welcomed = fold(EMPTY, aWelcome({ snapshot: aSnapshot({ cards: [aCard()] }) }));
@@ -98,9 +98,27 @@ describe("events of the show", () => {
     state = after(after(state, { kind: "question_changed", question }), { kind: "question_changed", question: { ...question, votes: 5 } });
     expect(state.questions.map((one) => one.votes)).toEqual([5]);
     expect(after(state, { kind: "room_rules", slow_seconds: 10, members_only: true })).toMatchObject({ slowSeconds: 10, membersOnly: true });
-    const slate = after(state, { kind: "show_changed", show: aShow({ status: "interrupted" }), reason: "phone call" });
-    expect(slate.note).toBe("phone call");
-    expect(after(slate, { kind: "show_changed", show: aShow(), reason: "" }).note).toBe("");
+  });
+
+  test("the words of a slate stay with it, and another slate begins without", () => {
+    const by = (number: number, who: "host" | "camera", more = {}): ShowFacts =>
+      aShow({
+        status: "interrupted",
+        interruption: { number, by: who, began_at_ms: 1, ended_at_ms: null, waived: false, lengthened_ms: 0 },
+        ...more,
+      });
+    const changed = (now: RoomState, show: ShowFacts) => after(now, { kind: "show_changed", show, reason: "any" });
+    const begun = changed(welcomed, by(1, "host"));
+    expect(begun.note).toBe("");
+    const slate = after(begun, { kind: "note", text: "phone call" });
+    expect(changed(slate, by(1, "host", { title: "Another title" })).note).toBe("phone call");
+    expect(changed(slate, aShow()).note).toBe("");
+    expect(changed(slate, by(2, "host")).note).toBe("");
+    expect(changed(after(changed(welcomed, by(1, "camera")), { kind: "note", text: "x" }), by(1, "host")).note).toBe("");
+  });
+
+  test("lengthened reservations change nothing of the room: each holder hears her own", () => {
+    expect(after(welcomed, { kind: "holds_lengthened", number: 1, break_ms: 5000 }).holds).toBe(welcomed.holds);
   });
 });
 

@@ -101,7 +101,7 @@ def _talk_rules(call: Call, kept: KeptTalkRules) -> TalkRulesAnswer:
 @table.get("/api/staff/talk-rules", auth="staff", roles=_DESK, answer=TalkRulesAnswer)
 async def talk_rules(call: Call) -> TalkRulesAnswer:
     """What no line of chat may contain, in all shows, and how the shop's own judge does."""
-    kept = await call.parts.shows.talk_rules()
+    kept = await call.parts.shows.talk_rules(fresh=True)
     await call.parts.hub.refresh_talk_rules()
     return _talk_rules(call, kept)
 

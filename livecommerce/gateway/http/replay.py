@@ -14,6 +14,7 @@ from livecommerce.protocol.facts import Line, ShowFacts, Stamped
 from livecommerce.shows import captions, replay
 from livecommerce.shows.captions import CaptionTrack
 from livecommerce.shows.replay import LINES_MAX, Chapter
+from livecommerce.shows.state import RecordingState, recording_ends_ms
 from livecommerce.video.screen import Screen
 
 table = Table()
@@ -25,7 +26,8 @@ _WINDOW_MS_MAX = 600_000
 class Replay(msgspec.Struct, frozen=True):
     """A show as it was. `picture`: where its recording is played, "" where nothing was filmed, and `sound` the same
     without the picture; `begins_at_ms` is the recording's first moment on the events' clock, `length_ms` what can be
-    played. `events` are the first of them: the rest, where `next` is not 0, stand in pages behind it."""
+    played. `events` are the first of them: the rest, where `next` is not 0, stand in pages behind it. `removed`: it was
+    filmed, and the shop keeps recordings no longer; cards and talk stay."""
 
     show: ShowFacts
     events: tuple[Stamped, ...]
@@ -36,6 +38,7 @@ class Replay(msgspec.Struct, frozen=True):
     begins_at_ms: float | None
     length_ms: float
     captions: tuple[CaptionTrack, ...]
+    removed: bool = False
 
 
 class Events(msgspec.Struct, frozen=True):
@@ -43,6 +46,19 @@ class Events(msgspec.Struct, frozen=True):
 
     events: tuple[Stamped, ...]
     next: int
+
+
+class RecordingFacts(msgspec.Struct, frozen=True):
+    """A show's recording for staff. `until_ms`: when it will be removed, None where nobody means to (yet)."""
+
+    state: RecordingState
+    bytes: int
+    length_ms: float
+    until_ms: int | None
+
+
+class KeepRecording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    keep: bool
 
 
 class Lines(msgspec.Struct, frozen=True):
@@ -58,9 +74,10 @@ async def replay_of_show(call: Call) -> Replay:
     facts = await over(call)
     database = call.parts.database
     told, chapters = await replay.events_of(database, facts.show_id), await replay.chapters_of(database, facts.show_id)
-    screen = await recording_of(call, facts.show_id)
+    removed = await call.parts.shows.recording_of(facts.show_id) == "removed"
+    screen = None if removed else await recording_of(call, facts.show_id)
     if screen is None:
-        return Replay(facts, told.events, told.next, chapters, "", "", None, 0, ())
+        return Replay(facts, told.events, told.next, chapters, "", "", None, 0, (), removed)
     timeline, at = screen.timeline, address_of(call, facts)
     return Replay(
         facts,
@@ -127,6 +144,42 @@ async def recording_file(call: Call) -> Response:
     if path is None:
         raise Refused(R.NOT_FOUND, what="recording")
     return FileResponse(path, media_type="video/mp4", filename=f"{show_id}-{epoch}.mp4")
+
+
+@table.get(
+    "/api/staff/shows/{show_id}/recording",
+    auth="staff",
+    roles=("admin", "manager", "advisor"),
+    answer=RecordingFacts,
+    refuses=(R.NOT_FOUND, R.FORBIDDEN),
+)
+async def recording_facts(call: Call) -> RecordingFacts:
+    """What was filmed, how much of the disk it takes, and until when it stays."""
+    show = await call.parts.shows.for_staff(call.the_staff(), call.path("show_id"))
+    return await _facts(call, show.show, show.recording)
+
+
+@table.put(
+    "/api/staff/shows/{show_id}/recording",
+    auth="staff",
+    roles=("admin", "manager", "advisor"),
+    body=KeepRecording,
+    answer=RecordingFacts,
+    refuses=(R.NOT_FOUND, R.FORBIDDEN, R.GONE),
+)
+async def keep_recording(call: Call, body: KeepRecording) -> RecordingFacts:
+    """Keep the recording however old it is, or no longer than others."""
+    staff, show_id = call.the_staff(), call.path("show_id")
+    state = await call.parts.shows.keep_recording(staff, show_id, body.keep)
+    return await _facts(call, (await call.parts.shows.for_staff(staff, show_id)).show, state)
+
+
+async def _facts(call: Call, show: ShowFacts, state: RecordingState) -> RecordingFacts:
+    if state == "removed":
+        return RecordingFacts(state, 0, 0, None)
+    used = await call.parts.studio.used(show.show_id)
+    ends_ms = recording_ends_ms(state, show.ended_at_ms, call.parts.settings.video_keep_days)
+    return RecordingFacts(state, used.bytes, used.recorded_ms, ends_ms if used.bytes > 0 else None)
 
 
 async def over(call: Call) -> ShowFacts:

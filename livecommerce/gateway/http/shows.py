@@ -16,7 +16,9 @@ from livecommerce.protocol.from_host import CommandEnvelope, Done
 from livecommerce.shows.calendar import ics_of
 from livecommerce.shows.invitations import Invitation, NewInvitation
 from livecommerce.shows.log import PAGE_ROWS_MAX, LogRow
-from livecommerce.shows.plans import EditCard, EditShow, NewCard, NewShow, ShowList, StaffCard, StaffShow
+from livecommerce.shows.plans import EditCard, EditShow, NewCard, NewShow, NewVideo, ShowList, StaffCard, StaffShow
+from livecommerce.video.adapters.contract import Wish
+from livecommerce.video.adapters.registry import NONE
 
 table = Table()
 
@@ -122,11 +124,25 @@ async def list_staff_shows(call: Call) -> ShowList:
     roles=_PLANNERS,
     body=NewShow,
     answer=ShowFacts,
-    refuses=(R.NOT_FOUND, R.MALFORMED),
+    refuses=(R.NOT_FOUND, R.MALFORMED, R.VIDEO_ADDRESS),
 )
 async def create_show(call: Call, body: NewShow) -> ShowFacts:
     """A new show; the caller hosts it unless another host is named."""
-    return await call.parts.shows.create(call.the_staff(), body)
+    new = msgspec.structs.replace(body, video=await _decided(call, body.video))
+    return await call.parts.shows.create(call.the_staff(), new)
+
+
+async def _decided(call: Call, new: NewVideo) -> NewVideo:
+    """The picture as its adapter decides it. What else a page would load is looked at as an address of a clip."""
+    adapters = call.parts.adapters
+    name = new.source or new.kind
+    found = await adapters.playback(name, Wish(new.url, new.clock, new.delay_ms))
+    further = [(await adapters.playback("file", Wish(url))).url for url in new.alternates]
+    poster = (await adapters.playback("file", Wish(new.poster))).url if new.poster else ""
+    return msgspec.structs.replace(
+        new, source="" if name == NONE else name, kind=found.kind, url=found.url, clock=found.clock,
+        delay_ms=found.delay_ms, signed=found.signed, alternates=tuple(further), poster=poster,
+    )  # fmt: skip
 
 
 @table.get("/api/staff/shows/{show_id}", auth="staff", roles=_DESK, answer=StaffShow, refuses=(R.NOT_FOUND,))
@@ -141,10 +157,12 @@ async def staff_show(call: Call) -> StaffShow:
     roles=_PLANNERS,
     body=EditShow,
     answer=ShowFacts,
-    refuses=(R.NOT_FOUND, R.SHOW_OVER, R.WRONG_STATE, R.MALFORMED),
+    refuses=(R.NOT_FOUND, R.SHOW_OVER, R.WRONG_STATE, R.MALFORMED, R.VIDEO_ADDRESS),
 )
 async def edit_show(call: Call, body: EditShow) -> ShowFacts:
     """Change the plan, schedule, cancel. What is left out stays."""
+    if body.video is not msgspec.UNSET:
+        body = msgspec.structs.replace(body, video=await _decided(call, body.video))
     return await call.parts.shows.edit(call.the_staff(), call.path("show_id"), body)
 
 

@@ -5,15 +5,19 @@ What leaves: playlists that wait for what comes next, and media that any cache m
 """
 
 import re
+from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 import msgspec
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from livecommerce.errors import R, Refused
-from livecommerce.gateway.api import Call, Table
+from livecommerce.gateway.api import Call, Nothing, Table
 from livecommerce.people.links import qr_svg
 from livecommerce.protocol.facts import ShowFacts
+from livecommerce.video.adapters.contract import Asks, Ingest, MediaRequest
+from livecommerce.video.film import FilmFacts
 from livecommerce.video.remux import find_ffmpeg
 from livecommerce.video.screen import Playlist, Screen, TooFarAhead
 from livecommerce.video.studio import OPEN
@@ -26,6 +30,7 @@ _NUMBER = re.compile(r"\d{1,9}")
 _INSTANT = re.compile(r"\d{1,15}")
 # Longer than any segment: nobody fetches an evening in one piece.
 _PARTS_MAX = 240
+_NAME_CHARACTERS_MAX = 200
 PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
 
 
@@ -36,13 +41,40 @@ class CameraLink(msgspec.Struct, frozen=True):
     qr_svg: str
 
 
+class SrtFacts(msgspec.Struct, frozen=True):
+    """What an encoder that speaks SRT asks for. `server` is empty until a port was opened for the show; `said`: what is
+    wrong with its line, where something is."""
+
+    server: str = ""
+    passphrase: str = ""
+    said: str = ""
+
+
 class EncoderFacts(msgspec.Struct, frozen=True):
-    """What OBS asks for. `server` is empty where this server takes no encoders (RTMP_PORT); without ffmpeg `films` is
-    false."""
+    """What OBS asks for. `server` is empty where this server takes no encoders (RTMP_PORT), `srt` is null where it has
+    no ports for them (SRT_PORTS); without ffmpeg `films` is false. `ways`: those of the show's own source, where its
+    picture is sent to another server."""
 
     server: str
     key: str
     films: bool
+    srt: SrtFacts | None
+    ways: tuple[Ingest, ...]
+
+
+class SourceFacts(msgspec.Struct, frozen=True):
+    """One way a picture may come. `asks`: what a host has to give for it."""
+
+    name: str
+    asks: Asks
+
+
+class Sources(msgspec.Struct, frozen=True):
+    """`films`: whether this server can film (it has ffmpeg); `film_mb_max`: the largest film that may be uploaded."""
+
+    sources: tuple[SourceFacts, ...]
+    films: bool
+    film_mb_max: int
 
 
 class Picture(msgspec.Struct, frozen=True):
@@ -56,8 +88,13 @@ class Picture(msgspec.Struct, frozen=True):
 
 @table.get("/api/shows/{show_id}/picture", answer=Picture, refuses=(R.NOT_FOUND, R.NOT_INVITED, R.BANNED))
 async def picture_of_show(call: Call) -> Picture:
-    """Where a player finds the picture of a show that this server films itself."""
-    at = address_of(call, await watchable(call))
+    """Where a player finds the picture of a show: one that this server films itself, or that is signed elsewhere."""
+    facts = await watchable(call)
+    at = address_of(call, facts)
+    adapter = call.parts.adapters.of(facts.video)
+    if facts.video.signed and adapter is not None:
+        word = "" if facts.access == "public" else call.parts.studio.keys.word(facts.show_id)
+        return Picture(adapter.address(facts.show_id, facts.video, word), "", "")
     return Picture(f"{at}/live.m3u8", f"{at}/replay.m3u8", f"{at}/sound/live.m3u8")
 
 
@@ -74,7 +111,7 @@ async def watchable(call: Call) -> ShowFacts:
 
 def address_of(call: Call, facts: ShowFacts) -> str:
     """Where the picture of a show is, for who may watch it; a word opens what is not for everybody."""
-    word = OPEN if facts.access == "public" else call.parts.studio.word(facts.show_id)
+    word = OPEN if facts.access == "public" else call.parts.studio.keys.word(facts.show_id)
     return f"/video/{facts.show_id}/{word}"
 
 
@@ -106,11 +143,116 @@ async def camera_link(call: Call) -> CameraLink:
 async def encoder_facts(call: Call) -> EncoderFacts:
     """Address and stream key for OBS or another encoder. Whoever has the key films this show."""
     parts, show_id = call.parts, call.path("show_id")
-    await parts.shows.for_staff(call.the_staff(), show_id)
-    port = parts.settings.rtmp_port
-    host = urlsplit(parts.settings.base_url).hostname
-    server = f"rtmp://{host}:{port}/live" if port else ""
-    return EncoderFacts(server, parts.studio.stream_key(show_id), find_ffmpeg() is not None)
+    show = (await parts.shows.for_staff(call.the_staff(), show_id)).show
+    ours = {way.protocol: way for way in parts.adapters.named("own").ingest(show_id)}
+    adapter = parts.adapters.of(show.video)
+    server = ours["rtmp"].server if "rtmp" in ours else ""
+    return EncoderFacts(
+        server=server,
+        key=parts.studio.keys.stream_key(show_id),
+        films=find_ffmpeg() is not None,
+        srt=_srt_facts(call, show_id) if parts.settings.srt_ports else None,
+        ways=adapter.ingest(show_id) if adapter is not None and show.video.signed else (),
+    )
+
+
+@table.post(
+    "/api/staff/shows/{show_id}/srt",
+    auth="staff",
+    roles=("admin", "manager", "advisor"),
+    answer=SrtFacts,
+    refuses=(R.NOT_FOUND, R.FORBIDDEN, R.SHOW_OVER, R.NO_FFMPEG, R.VIDEO_QUOTA),
+)
+async def open_srt(call: Call) -> SrtFacts:
+    """A port for encoders that speak SRT, the show's own until its end. Whoever has the passphrase films this show."""
+    parts, show_id = call.parts, call.path("show_id")
+    show = (await parts.shows.for_staff(call.the_staff(), show_id)).show
+    if show.status in ("ended", "cancelled"):
+        raise Refused(R.SHOW_OVER)
+    if not parts.settings.srt_ports:
+        raise Refused(R.NOT_FOUND, what="port for SRT; set SRT_PORTS")
+    if find_ffmpeg() is None:
+        raise Refused(R.NO_FFMPEG)
+    parts.studio.srt_ports.open(show_id)
+    return _srt_facts(call, show_id)
+
+
+def _srt_facts(call: Call, show_id: str) -> SrtFacts:
+    studio = call.parts.studio
+    port = studio.srt_ports.of(show_id)
+    if port is None:
+        return SrtFacts()
+    host = urlsplit(call.parts.settings.base_url).hostname
+    return SrtFacts(f"srt://{host}:{port}", studio.keys.passphrase(show_id), studio.srt_ports.said(port))
+
+
+@table.get("/api/staff/video/sources", auth="staff", answer=Sources)
+async def video_sources(call: Call) -> Sources:
+    """Where pictures may come from here: our own ways, and those that a shop added."""
+    rows = tuple(SourceFacts(adapter.name, adapter.asks) for adapter in call.parts.adapters)
+    return Sources(rows, find_ffmpeg() is not None, call.parts.settings.film_mb_max)
+
+
+# --- a film that goes out as if it were live --------------------------------------------------------------------------
+
+
+@table.put(
+    "/api/staff/shows/{show_id}/film",
+    auth="staff",
+    roles=("admin", "manager", "advisor"),
+    answer=FilmFacts,
+    refuses=(R.NOT_FOUND, R.FORBIDDEN, R.SHOW_OVER, R.TOO_LARGE, R.MALFORMED, R.FILM, R.NO_FFMPEG, R.VIDEO_QUOTA),
+)
+async def upload_film(call: Call) -> FilmFacts:
+    """The film of a show, as the body of the request; `name` is what it was called. One before it goes."""
+    parts, show_id = call.parts, call.path("show_id")
+    show = (await parts.shows.for_staff(call.the_staff(), show_id)).show
+    if show.status in ("ended", "cancelled"):
+        raise Refused(R.SHOW_OVER)
+    told = call.request.headers.get("content-length", "")
+    size = int(told) if told.isdecimal() and len(told) < 16 else 0
+    name = call.query("name")[:_NAME_CHARACTERS_MAX]
+    return await parts.studio.films.keep(show_id, name, _body(call), size, parts.clock.now_ms())
+
+
+@table.get(
+    "/api/staff/shows/{show_id}/film",
+    auth="staff",
+    roles=("admin", "manager", "advisor"),
+    answer=FilmFacts,
+    refuses=(R.NOT_FOUND, R.FORBIDDEN),
+)
+async def film_facts(call: Call) -> FilmFacts:
+    """The film of a show, if one was uploaded to this machine."""
+    show_id = call.path("show_id")
+    await call.parts.shows.for_staff(call.the_staff(), show_id)
+    film = call.parts.studio.films.film(show_id)
+    if film is None:
+        raise Refused(R.NOT_FOUND, what="film")
+    return film
+
+
+@table.delete(
+    "/api/staff/shows/{show_id}/film",
+    auth="staff",
+    roles=("admin", "manager", "advisor"),
+    refuses=(R.NOT_FOUND, R.FORBIDDEN),
+)
+async def remove_film(call: Call) -> Nothing:
+    """Remove the film; one that is on air stops. What was filmed of it stays in the recording."""
+    show_id = call.path("show_id")
+    await call.parts.shows.for_staff(call.the_staff(), show_id)
+    call.parts.studio.films.forget(show_id)
+    return Nothing()
+
+
+async def _body(call: Call) -> AsyncIterator[bytes]:
+    """As it comes. Refuses MALFORMED where the line ends before it does."""
+    try:
+        async for chunk in call.request.stream():
+            yield chunk
+    except ClientDisconnect:
+        raise Refused(R.MALFORMED, expected="the whole film") from None
 
 
 @table.get("/video/{show_id}/{word}/live.m3u8", answer=Response, refuses=(R.NOT_FOUND, R.FORBIDDEN, R.MALFORMED))
@@ -168,7 +310,7 @@ async def _screen(call: Call) -> Screen:
         facts = await call.parts.shows.public_facts(show_id)
         if facts.access != "public":
             raise Refused(R.FORBIDDEN)
-    elif not call.parts.studio.opens(word, show_id):
+    elif not await call.parts.adapters.named("own").authorize(MediaRequest("read", show_id, word)):
         raise Refused(R.FORBIDDEN)
     return await call.parts.studio.screen(show_id)
 

@@ -27,7 +27,10 @@
 --             rules ask for more: "~person/deal" in its place for deals that count persons, "@address/deal" → units of
 --             an address, "viewer/" and "~person/" → units in the whole show
 --   queues    "duration:i" → [due, viewer/rid, …], heads and tails in meta: one entry per call and duration, so the
---             price of the queue is shared by the batch, and since each queue has one duration it is in order of due
+--             price of the queue is shared by the batch, and since each queue has one duration it is in order of due.
+--             Holds that a break lengthened stand in queues of their own, named beyond the longest duration
+--   longer    in meta: [number of the last break that lengthened holds, ms, holds it lengthened, holds that a cap kept
+--             from it, queues named so far, [queue still to be walked, …]], see verb 18
 
 local META, DEALS, RIDS, VIEWERS, QUEUES, WAITS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local PAYING_SET, MOVES, JOURNAL, TIPS, CHANNEL = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
@@ -59,9 +62,14 @@ local DRAW = {
 local C = {
   ASKED = 1, HELD = 2, WAITING = 3, SOLD_OUT = 4, REFUSED = 5, REPEATED = 6, RELEASED = 7, EXPIRED = 8, OFFERED = 9,
   LAPSED = 10, ACCEPTED = 11, PAYING = 12, CONFIRMED = 13, FREED = 14, REACQUIRED = 15, CLAMPED = 16,
-  ENTERED = 17, DRAWN = 18,
+  ENTERED = 17, DRAWN = 18, LENGTHENED = 19,
 }
-local COUNTS = 18
+local COUNTS = 19
+-- A break of the show that lengthens what was held then: the places in its record, and a table for its functions.
+local LONGER = {
+  NUMBER = 1, MS = 2, HOLDS = 3, CAPPED = 4, SERIAL = 5, SOURCES = 6,
+  NAME = 1, NEXT = 2, LAST = 3, DUE = 4, TARGET = 5,     -- of a source
+}
 
 local NOBODY = {MISSING = 0, PAUSED = 1, LOST = 2}     -- why nobody may count
 
@@ -75,6 +83,7 @@ local STEP_MS_MAX = 2000     -- a jump of the machine's clock or an outage lengt
 local TIPS_RING = 65536
 local PART = 1000            -- words given to one command: Lua's stack holds 8,000; even, so that pairs stay together
 local DURATION_MS_MIN, DURATION_MS_MAX = 1000, 2592000000
+local BREAK_MS_MAX = 3600000
 -- A step of the time in a count. 90 days of holds, offers and caps at their longest stay below 2^53 with it, which a Lua
 -- number holds exactly; half a million units stay below it.
 local TIME_STEP = 1048576
@@ -349,6 +358,17 @@ local function enqueue(duration, key)
     queue[2] = queue[2] + 1
   end
   entry[#entry + 1] = key
+end
+
+-- Entries of a break's own queue, each with its own end. They are written where they stand in `entries`.
+LONGER.made = {}
+function LONGER.enqueue(name, entry)
+  local queue = queues[name] or {1, 0, entry[1]}
+  queues[name] = queue
+  queue[2] = queue[2] + 1
+  local field = string.format('%d:%d', name, queue[2])
+  entries[field] = entry
+  LONGER.made[#LONGER.made + 1] = field
 end
 
 -- Ticket first, in 16 digits, so that the order of the alphabet is the order of arrival; the key tells whose it is.
@@ -1241,6 +1261,117 @@ VERBS[17] = function(request, key)
   return answer
 end
 
+-- Whether the caps on time held let this hold last so much longer. Who was not counted when she began has no cap.
+function LONGER.is_allowed(viewer, hold, ms)
+  local charged, names = hold[H_CHARGED], {}
+  if charged == 1 then
+    names[1] = viewer .. '/' .. hold[H_LINES]
+  elseif charged ~= 0 then
+    for i = 1, charged[1] do
+      names[i] = charged[2 * i]
+    end
+  end
+  for _, name in ipairs(names) do
+    local deal = deals[string.match(name, '([^/]*)$')]
+    if deal[D_HOLD_CAP] > 0 and floor(tonumber(fields[name] or 0) / TIME_STEP) + ms > deal[D_HOLD_CAP] then
+      return false
+    end
+  end
+  return true
+end
+
+-- A break begins to lengthen: which queues, and how far, so that what is set aside later is not part of it.
+function LONGER.begin(record, number, ms)
+  local names, sources, serial = {}, {}, record[LONGER.SERIAL]
+  for name in pairs(queues) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  for i, name in ipairs(names) do
+    local queue = queues[name]
+    sources[i] = {name, queue[1], queue[2], queue_entry(name, queue[2])[1], DURATION_MS_MAX + serial + i}
+  end
+  return {number, ms, 0, 0, serial + #names, sources}
+end
+
+-- One entry of a queue: its holds that still stand in it go on in the break's queue. A cap cuts a whole hold, never a
+-- part: a queue for each remainder would be what one queue per duration saves.
+function LONGER.move_entry(record, source, entry)
+  local keys, moved = {}, {entry[1] + record[LONGER.MS]}
+  for i = 2, #entry do
+    keys[i - 1] = entry[i]
+  end
+  load_holds(keys)
+  load_around(keys)
+  for _, key in ipairs(keys) do
+    local hold = holds[key]
+    local state = hold and hold[H_STATE]
+    if (state == HELD or state == OFFERED) and hold[H_DUE] == entry[1] and not is_due(hold) then
+      if LONGER.is_allowed(owner_of(key)[1], hold, record[LONGER.MS]) then
+        become(key, hold, state, moved[1], state == HELD and 'lengthened' or 'offer_lengthened')
+        moved[#moved + 1] = key
+        record[LONGER.HOLDS] = record[LONGER.HOLDS] + 1
+        count(C.LENGTHENED)
+      else
+        record[LONGER.CAPPED] = record[LONGER.CAPPED] + 1
+      end
+    end
+  end
+  if #moved > 1 then
+    LONGER.enqueue(source[LONGER.TARGET], moved)
+  end
+  return #keys
+end
+
+-- The next entry of a queue that a break walks, or nil at its end. Where the queue ran empty meanwhile and began anew,
+-- what stands in it ends later than all that stood there when the walk began.
+function LONGER.next_entry(source)
+  local queue = queues[source[LONGER.NAME]]
+  if not queue then
+    return nil
+  end
+  source[LONGER.NEXT] = math.max(source[LONGER.NEXT], queue[1])
+  if source[LONGER.NEXT] > math.min(source[LONGER.LAST], queue[2]) then
+    return nil
+  end
+  local entry = queue_entry(source[LONGER.NAME], source[LONGER.NEXT])
+  source[LONGER.NEXT] = source[LONGER.NEXT] + 1
+  return entry[1] <= source[LONGER.DUE] and entry or nil
+end
+
+-- lengthen: [18, number of the break, ms] → [0, holds lengthened, holds that a cap kept from it, 1 where more is to be
+-- done at once]. Everything held or offered now ends so much later. Some hundred holds a call: what a break still has
+-- to walk stands in meta, so that whoever asks again with its number goes on where anybody stopped, and a break that is
+-- done stays done. An earlier break than the last one has nothing more to do.
+VERBS[18] = function(request)
+  local number, ms = request[2], request[3]
+  if not (is_count(number, 1, UNITS_MAX) and is_count(ms, DURATION_MS_MIN, BREAK_MS_MAX)) then
+    return {MALFORMED}
+  end
+  if not LONGER.record then
+    local raw = call('HGET', META, 'longer')
+    LONGER.record = raw and unpack_one(raw) or {0, 0, 0, 0, 0, {}}
+  end
+  if number < LONGER.record[LONGER.NUMBER] then
+    return {OK, 0, 0, 0}
+  end
+  if number > LONGER.record[LONGER.NUMBER] then
+    LONGER.record = LONGER.begin(LONGER.record, number, ms)
+  end
+  LONGER.changed = true
+  local record, seen = LONGER.record, 0
+  local sources = record[LONGER.SOURCES]
+  while sources[1] and seen < RUN_OUT_MAX do
+    local entry = LONGER.next_entry(sources[1])
+    if entry then
+      seen = seen + LONGER.move_entry(record, sources[1], entry)
+    else
+      table.remove(sources, 1)
+    end
+  end
+  return {OK, record[LONGER.HOLDS], record[LONGER.CAPPED], sources[1] and 1 or 0}
+end
+
 -- How the draw of a deal stands: [0, phase (0 where it has none), entrants, base, drawn, in the line, root].
 function DRAW.stands(draw)
   if not draw then
@@ -1517,6 +1648,9 @@ do
   end
   call('HSET', META, 'seq', seq, 'clk', clk, 'last', now_ms, 'ticket', ticket, 'queues', pack(queues),
     'counts', pack(counts), 'todo', pack(todo_list))
+  if LONGER.changed then
+    call('HSET', META, 'longer', pack(LONGER.record))
+  end
   call('HSET', TIPS, seq % TIPS_RING, tip)
 end
 
@@ -1571,6 +1705,7 @@ write_names('HDEL', QUEUES, entries_gone)
 for duration, entry in pairs(pending) do
   call('HSET', QUEUES, string.format('%d:%d', duration, queues[duration][2]), pack(entry))
 end
+write_pairs('HSET', QUEUES, LONGER.made, function(field) return pack(entries[field]) end)
 
 do
   local joined = {}

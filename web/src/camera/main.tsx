@@ -6,9 +6,10 @@ import "../shared/ui";
 import "./camera.css";
 import { loadShop, me } from "../console/server";
 import { startSession } from "../console/session";
-import { startI18n, t } from "../shared/i18n";
+import { startI18n, t, withArea } from "../shared/i18n";
 import { CameraPage } from "./page";
 
+withArea("filming");
 await startI18n("console");
 await startI18n("camera");
 document.title = t("camera.title");

@@ -6,6 +6,7 @@ import type { JSX } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { Desk } from "../console/desk";
 import { Delay } from "../console/live/status";
+import { InterruptionNote } from "../console/interrupted";
 import { TwoStep } from "../console/parts";
 import { currency } from "../console/server";
 import { count, formatLocale, refusalText, t } from "../shared/i18n";
@@ -156,9 +157,12 @@ function Microphone({ studio }: { studio: CameraStudio }): JSX.Element {
 /** Each a sentence that can be said on air. */
 function Alerts({ desk, studio }: { desk: Desk; studio: CameraStudio }): JSX.Element {
   const lowered = studio.lowered.value;
+  const restarts = studio.health.value?.restarts ?? 0;
   const alert = desk.alerts.value.at(-1);
   return (
     <div class="camera-alerts" aria-live="polite">
+      <InterruptionNote desk={desk} class="camera-alert" />
+      {restarts > 0 && <p class="camera-alert">{t("filming.restarted")}</p>}
       {lowered && <p class="camera-alert">{t(`camera.lowered_${lowered}`)}</p>}
       {studio.converted.value && !studio.sending.value && <p class="camera-alert">{t("camera.converted")}</p>}
       {alert && <p class={`camera-alert tone-${alert.tone}`}>{t(alert.says, alert.params)}</p>}

@@ -27,6 +27,7 @@ export interface Health {
   height: number;
   transcoded: boolean;
   said: string[];
+  restarts: number;
 }
 
 type Told =

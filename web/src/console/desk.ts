@@ -1,26 +1,26 @@
 /**
  * The live desk's knowledge of one show: the room as everyone sees it, what only the desk hears, the rundown, alerts,
  * and the one way to command. What arrives: frames of the socket and answers of the API. What leaves: signals, and
- * commands with an id of their own, so that a double click has one effect. It does not know the screen.
+ * commands with an id of their own; a double click sends one. It does not know the screen.
  */
 import { batch, computed, signal } from "@preact/signals";
 import { Refusal } from "../shared/api";
 import { EMPTY, fold, numbersOf, withPrivate, type Numbers, type RoomState } from "../shared/fold";
 import { refusalText } from "../shared/i18n";
 import { newId } from "../shared/ids";
-import type { Acted, CardFacts, DealFacts, HostCommand, Level, Line, PictureDelay, Presence, PrivateQuestion, ToViewer, TriageCount } from "../shared/protocol";
+import type { Acted, CardFacts, DealFacts, HostCommand, LengthenedTold, Level, Line, PictureDelay, Presence, PrivateQuestion, ToViewer } from "../shared/protocol";
 import { roomUrl, ShowSocket, type LineStatus } from "../shared/socket";
 import { serverClock } from "../shared/time";
 import { orderSpike, stockAlerts, withAlerts, type Alert, type Reading } from "./alerts";
+import { Deciding } from "./deciding";
+import type { PictureFacts } from "./interruption";
 import { nextOf, nowOf, previousOf, undoOf, type Shown } from "./rundown";
 import {
   answerPrivately,
   inboxOf,
   ordersOf,
-  returnItems,
   sendCommand,
   showOf,
-  takeItems,
   type OrderRow,
   type StaffCard,
   type StaffShow,
@@ -39,7 +39,6 @@ export interface Toast {
 
 export const UNDO_MS = 5_000;
 const KEPT_MAX = 100;
-const HAND_MAX = 3; // as the server gives them
 const ORDERS_AGAIN_MS = 600;
 
 export class Desk {
@@ -49,9 +48,7 @@ export class Desk {
   readonly trouble = signal<Refusal | null>(null);
   /** What was asked of this host in private, in this show. */
   readonly inbox = signal<readonly PrivateQuestion[]>([]);
-  /** What she has to decide now; nobody else has it. */
-  readonly hand = signal<readonly TriageItem[]>([]);
-  readonly triage = signal<TriageCount>({ waiting: 0, in_hand: 0 });
+  readonly deciding: Deciding;
   /** Who of the staff is in the room, and what they did with the talk, the newest last. */
   readonly here = signal<readonly Presence[]>([]);
   readonly acts = signal<readonly Acted[]>([]);
@@ -64,6 +61,13 @@ export class Desk {
   readonly totals = signal<Totals | null>(null);
   readonly alerts = signal<readonly Alert[]>([]);
   readonly toast = signal<Toast | null>(null);
+  /** How the picture does, and what lengthening reservations did last. */
+  readonly picture = signal<PictureFacts | null>(null);
+  readonly lengthened = signal<LengthenedTold | null>(null);
+  /** Units that somebody holds and does not pay for yet, over all deals. */
+  readonly heldUnits = computed(() =>
+    Object.values(this.room.value.levels).reduce((sum, [, held]) => sum + held, 0),
+  );
   readonly shown = signal<ReadonlySet<string>>(new Set());
   readonly last = signal("");
   /** The command that is on its way, by its word, so that a button can say so. */
@@ -89,14 +93,14 @@ export class Desk {
   private readonly socket: ShowSocket;
   private confirmedAtMs: number[] = [];
   private toasts = 0;
-  private taking = false;
-  /** True while the triage is open in front of her: only then she is given items. */
-  private deciding = false;
+  /** Commands on their way, by what they say. */
+  private readonly underWay = new Map<string, Promise<boolean>>();
   private ordersTimer: ReturnType<typeof setTimeout> | undefined;
   private orderLooks = 0;
   private readonly orderVersions = new Map<string, number>();
 
   constructor(readonly showId: string) {
+    this.deciding = new Deciding(showId);
     this.socket = new ShowSocket({
       url: roomUrl(showId),
       clock: serverClock,
@@ -126,6 +130,7 @@ export class Desk {
       const show = await showOf(this.showId);
       batch(() => {
         this.show.value = show;
+        this.picture.value = show.picture;
         this.trouble.value = null;
         const seen = show.cards.filter((card) => card.state && card.state !== "planned").map((card) => card.card_id);
         this.shown.value = new Set([...this.shown.value, ...seen]);
@@ -143,8 +148,16 @@ export class Desk {
 
   // --- commands ----------------------------------------------------------------------------------------------------
 
-  /** Send a command; true where it was done. A refusal becomes a sentence at the bottom, never a dialog. */
-  async command(command: HostCommand): Promise<boolean> {
+  /** Send a command; true where it was done. A refusal becomes a sentence at the bottom, never a dialog. Said again
+      while it is on its way it is the same command. */
+  command(command: HostCommand): Promise<boolean> {
+    const says = JSON.stringify(command);
+    const sent = this.underWay.get(says) ?? this.send(command).finally(() => this.underWay.delete(says));
+    this.underWay.set(says, sent);
+    return sent;
+  }
+
+  private async send(command: HostCommand): Promise<boolean> {
     this.busy.value = command.do;
     try {
       await sendCommand(this.showId, newId("cmd"), command);
@@ -192,42 +205,18 @@ export class Desk {
 
   // --- the triage --------------------------------------------------------------------------------------------------
 
-  /** She looks at the triage: take what there is, and go on taking while she looks. */
-  async decide(): Promise<void> {
-    this.deciding = true;
-    await this.takeItems();
-  }
-
-  /** She looks elsewhere: what she had goes to whoever comes next. */
-  async decideLater(): Promise<void> {
-    this.deciding = false;
-    this.hand.value = [];
-    await returnItems(this.showId).catch(() => undefined); // her lease ends by itself
-  }
-
   async settle(item: TriageItem, how: Omit<Extract<HostCommand, { do: "settle" }>, "do" | "item_id">): Promise<boolean> {
     const done = await this.command({ do: "settle", item_id: item.id, ...how });
-    if (done) this.hand.value = this.hand.value.filter((one) => one.id !== item.id);
-    await this.takeItems();
+    if (done) this.deciding.drop(item);
+    await this.deciding.take();
     return done;
   }
 
   async skip(item: TriageItem): Promise<void> {
-    this.hand.value = this.hand.value.filter((one) => one.id !== item.id);
-    await returnItems(this.showId, item.id).catch(() => undefined);
-  }
-
-  private async takeItems(): Promise<void> {
-    if (!this.deciding || this.taking) return;
-    this.taking = true;
     try {
-      const came = await takeItems(this.showId);
-      if (this.deciding) this.hand.value = came.items;
-      this.triage.value = { waiting: came.waiting, in_hand: came.in_hand };
-    } catch {
-      // The next word about the triage, or the next look at it, asks again.
-    } finally {
-      this.taking = false;
+      await this.deciding.pass(item);
+    } catch (error) {
+      this.say(error instanceof Refusal ? refusalText(error) : String(error), {}, null, "bad");
     }
   }
 
@@ -316,15 +305,14 @@ export class Desk {
   }
 
   private hearDesk(message: Extract<ToViewer, { t: "desk" }>): void {
-    const { private: asked, order, acted, here, triage, delay } = message;
+    const { private: asked, order, acted, here, triage, delay, picture, lengthened } = message;
+    if (picture) this.picture.value = { away: picture.away, said: picture.said };
+    if (lengthened) this.lengthened.value = lengthened;
     if (asked) this.inbox.value = withPrivate(this.inbox.value, asked);
     if (here) this.here.value = here;
     if (delay) this.delay.value = delay.reports > 0 ? delay : null;
     if (acted) this.acts.value = [...this.acts.value, acted].slice(-KEPT_MAX);
-    if (triage) {
-      this.triage.value = triage;
-      if (triage.waiting > 0 && this.hand.value.length < HAND_MAX) void this.takeItems();
-    }
+    if (triage) this.deciding.heard(triage);
     // Told again, or late: an order that is known as it is, or further.
     if (!order || order.version <= (this.orderVersions.get(order.order_id) ?? 0)) return;
     this.orderVersions.set(order.order_id, order.version);

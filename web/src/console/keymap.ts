@@ -74,12 +74,13 @@ export const BINDINGS: readonly Binding[] = [
   { keys: "?", says: "console.key_help", matches: named(["?"], { do: "help" }) },
 ];
 
-/** The action of a key, or null: always null while the person is writing, so that a word can contain any letter. */
-export function actionOf(pressed: Pressed, writing: boolean): Action | null {
+/** The action of a key, or null: always null while the person is writing, so that a word can contain any letter. Behind
+    a sheet nothing but the help answers: its keys are for what stands in it, and no card may go on air unseen. */
+export function actionOf(pressed: Pressed, writing: boolean, isCovered = false): Action | null {
   if (writing) return null;
   for (const binding of BINDINGS) {
     const action = binding.matches(pressed);
-    if (action) return action;
+    if (action) return isCovered && action.do !== "help" ? null : action;
   }
   return null;
 }

@@ -16,7 +16,9 @@ import { startSession } from "./session";
 import { ShowsPage } from "./shows/page";
 
 withArea("moderation");
+withArea("source");
 withArea("captions");
+withArea("filming");
 await startI18n("console");
 document.title = t("console.title");
 document.body.classList.add(location.pathname.includes("/shows/") ? "is-show" : "is-list");

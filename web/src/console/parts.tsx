@@ -3,6 +3,7 @@ import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { CardFacts, ShowFacts } from "../shared/protocol";
 import { t } from "../shared/i18n";
+import { IconButton, toast } from "../shared/ui";
 
 const ARMED_MS = 4_000;
 
@@ -76,5 +77,36 @@ export function Field(props: {
       {props.children}
       {props.help && <span class="labelled-help">{props.help}</span>}
     </label>
+  );
+}
+
+/** Something to be pasted elsewhere. A `secret` is hidden until it is wanted. */
+export function CopyLine({ text, label, secret }: { text: string; label: string; secret?: boolean }): JSX.Element {
+  const [shown, setShown] = useState(!secret);
+  const copy = async (): Promise<void> => {
+    try {
+      await navigator.clipboard.writeText(text);
+      toast(t("console.copied"), "good");
+    } catch {
+      setShown(true);
+      toast(t("console.copy_by_hand"));
+    }
+  };
+  return (
+    <p class="copy-line">
+      <input
+        class="input"
+        readOnly
+        type={(shown ? "text" : "password") as "text"}
+        autocomplete="off"
+        value={text}
+        aria-label={label}
+        onFocus={(event) => {
+          setShown(true);
+          event.currentTarget.select();
+        }}
+      />
+      <IconButton icon="link" label={`${t("console.copy")}: ${label}`} onClick={() => void copy()} />
+    </p>
   );
 }

@@ -5,7 +5,9 @@
 import { signal } from "@preact/signals";
 import { api } from "../shared/api";
 import type { CardFacts, ClaimRules, DealFacts, HostCommand, OfferFacts, OrderFacts, PrivateQuestion, ShowFacts } from "../shared/protocol";
+import type { PictureFacts } from "./interruption";
 import { staffRequest } from "./session";
+import { upload, type Upload } from "./upload";
 
 const at = (showId: string, rest = ""): string => `/api/staff/shows/${encodeURIComponent(showId)}${rest}`;
 
@@ -50,6 +52,7 @@ export interface StaffCard extends CardFacts {
 export interface StaffShow {
   show: ShowFacts;
   cards: StaffCard[];
+  picture: PictureFacts | null;
 }
 
 export interface ShowDraft {
@@ -60,7 +63,8 @@ export interface ShowDraft {
   scheduled_at_ms: number | null;
   launch_at_ms: number | null;
   limit_per_person: number;
-  video: Pick<ShowFacts["video"], "kind" | "url" | "alternates" | "poster" | "loop">;
+  video: Pick<ShowFacts["video"], "kind" | "url" | "alternates" | "poster" | "loop"> &
+    Partial<Pick<ShowFacts["video"], "source" | "clock" | "delay_ms" | "by_hand">> & { restart?: boolean };
 }
 
 export interface DealDraft {
@@ -192,11 +196,63 @@ export interface CameraLink {
   qr_svg: string;
 }
 
+/** An encoder's line over SRT; `server` is empty until a port was opened for the show. */
+export interface SrtFacts {
+  server: string;
+  passphrase: string;
+  said: string;
+}
+
+/** One way to send to another server. */
+export interface Ingest {
+  protocol: "page" | "rtmp" | "srt" | "whip";
+  server: string;
+  key: string;
+}
+
 export interface EncoderFacts {
   server: string;
   key: string;
   films: boolean;
+  srt: SrtFacts | null;
+  ways: Ingest[];
 }
+
+export interface Sources {
+  sources: { name: string; asks: "nothing" | "address" | "film" }[];
+  films: boolean;
+  film_mb_max: number;
+}
+
+export interface FilmFacts {
+  film_id: string;
+  name: string;
+  bytes: number;
+  duration_ms: number;
+  width: number;
+  height: number;
+  made_anew: boolean;
+  sound: boolean;
+  trouble: string;
+}
+
+export const videoSources = (): Promise<Sources> => staffRequest("GET", "/api/staff/video/sources");
+export const openSrt = (showId: string): Promise<SrtFacts> => staffRequest("POST", at(showId, "/srt"), {});
+export const filmOf = (showId: string): Promise<FilmFacts> => staffRequest("GET", at(showId, "/film"));
+export const removeFilm = (showId: string): Promise<unknown> => staffRequest("DELETE", at(showId, "/film"));
+export const uploadFilm = (showId: string, file: File, onProgress: (share: number) => void): Upload<FilmFacts> =>
+  upload(at(showId, `/film?name=${encodeURIComponent(file.name)}`), file, onProgress);
+
+export interface RecordingFacts {
+  state: "" | "kept" | "removed";
+  bytes: number;
+  length_ms: number;
+  until_ms: number | null;
+}
+
+export const recordingOf = (showId: string): Promise<RecordingFacts> => staffRequest("GET", at(showId, "/recording"));
+export const keepRecording = (showId: string, keep: boolean): Promise<RecordingFacts> =>
+  staffRequest("PUT", at(showId, "/recording"), { keep });
 
 export const encoderOf = (showId: string): Promise<EncoderFacts> => staffRequest("GET", at(showId, "/encoder"));
 export const cameraLink = (showId: string): Promise<CameraLink> => staffRequest("POST", at(showId, "/camera"), {});

@@ -32,6 +32,7 @@ export interface ReplayFacts {
   captions: CaptionTrack[];
   begins_at_ms: number | null;
   length_ms: number;
+  removed: boolean;
 }
 
 const LOOK_EVERY_MS = 250;
@@ -90,7 +91,7 @@ export function ReplayPage({ replay }: { replay: ReplayFacts }): JSX.Element {
             onTime={(ms) => (nowMs.value = ms)}
           />
         ) : (
-          <p class="replay-none">{t("replay.not_filmed")}</p>
+          <p class="replay-none">{t(replay.removed ? "replay.removed" : "replay.not_filmed")}</p>
         )}
       </section>
       <Chapters replay={replay} begins={begins} nowMs={nowMs.value} onGo={go} />

@@ -53,6 +53,9 @@ function headers(hasBody: boolean, bearer: string): Headers {
   return all;
 }
 
+/** The headers that prove who asks, for whoever sends by other means than `api`. */
+export const proof = (): Headers => headers(false, token());
+
 async function refusalOf(response: Response): Promise<Refusal> {
   try {
     return new Refusal((await response.json()) as RefusalBody);

@@ -231,7 +231,8 @@ function applyEvent(state: RoomState, stamped: Stamped): RoomState {
   const event = stamped.event;
   switch (event.kind) {
     case "show_changed":
-      return { ...state, show: event.show, note: event.show.status === "interrupted" ? event.reason || state.note : "" };
+      // The words of a slate go with it: another one, or another's, begins without.
+      return { ...state, show: event.show, note: sameSlate(state.show, event.show) ? state.note : "" };
     case "card_shown":
       return { ...withCard(state, event.card), onAir: event.card.card_id };
     case "card_hidden":
@@ -281,7 +282,15 @@ function applyEvent(state: RoomState, stamped: Stamped): RoomState {
       const later = state.later.filter(({ event: one }) => one.kind !== "caption_said" || stays(one.caption));
       return { ...state, captions: state.captions.filter(stays), later };
     }
+    case "holds_lengthened":
+      return state; // each holder hears her own new end
   }
+}
+
+function sameSlate(before: ShowFacts | null, now: ShowFacts): boolean {
+  const was = before?.interruption ?? null;
+  const is = now.interruption;
+  return now.status === "interrupted" && before?.status === "interrupted" && was?.number === is?.number && was?.by === is?.by;
 }
 
 function withCard(state: RoomState, card: CardFacts): RoomState {

@@ -41,6 +41,7 @@ function byLibrary(video: HTMLVideoElement, from: From): Player {
   return {
     programmeMs: () => hls.playingDate?.getTime() ?? null,
     behindSeconds: () => (hls.liveSyncPosition === null ? null : Math.max(0, hls.liveSyncPosition - video.currentTime)),
+    latencySeconds: () => (hls.latency > 0 ? hls.latency : null),
     goLive: () => {
       if (hls.liveSyncPosition !== null) video.currentTime = hls.liveSyncPosition;
       void video.play().catch(() => undefined);

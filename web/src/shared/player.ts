@@ -2,6 +2,7 @@
  * The picture, whatever it comes from: one object that mounts into a video element, tells its programme clock and goes
  * to the live edge. Nothing on the page waits for it. The streaming library is fetched only when a show needs it.
  */
+import { programmeMs } from "./programme";
 import type { VideoFacts } from "./protocol";
 import { serverClock } from "./time";
 
@@ -10,6 +11,8 @@ export interface Player {
   programmeMs(): number | null;
   /** Seconds behind the newest picture; null where there is no such thing. */
   behindSeconds(): number | null;
+  /** Seconds behind the newest piece, what is buffered included; null where nobody knows. */
+  latencySeconds?(): number | null;
   goLive(): void;
   /** The same picture with new facts: a clip that was started over goes to its new place without loading again. */
   follow?(facts: VideoFacts): void;
@@ -18,7 +21,9 @@ export interface Player {
 
 /** `showId`: whose picture a server that films itself is asked for; `sound`: without the picture, where it can be had so. */
 export function mount(video: HTMLVideoElement, facts: VideoFacts, showId: string, sound = false): Player {
-  return facts.kind === "file" ? mountFile(video, facts) : mountHls(video, facts.kind === "own" ? { showId, sound } : { url: facts.url });
+  const asked = facts.kind === "own" || facts.signed;
+  const player = facts.kind === "file" ? mountFile(video, facts) : mountHls(video, asked ? { showId, sound } : { url: facts.url });
+  return { ...player, programmeMs: () => programmeMs(facts, player, serverClock.now()) };
 }
 
 /** Whether the sound can be fetched without its picture. */
@@ -89,6 +94,7 @@ function mountHls(video: HTMLVideoElement, from: { url: string } | { showId: str
   return {
     programmeMs: () => inner?.programmeMs() ?? null,
     behindSeconds: () => inner?.behindSeconds() ?? null,
+    latencySeconds: () => inner?.latencySeconds?.() ?? null,
     goLive: () => inner?.goLive(),
     destroy: () => {
       gone = true;

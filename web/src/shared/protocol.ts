@@ -221,16 +221,22 @@ export interface ShowFacts {
   about: string;
   limit_per_person: number;
   claims: ClaimRules;
+  interruption: Interruption | null;
 }
 
-/** Where the picture comes from: `own` is filmed by this server, at `/api/shows/{show_id}/picture`. `loop` is a clip that starts over; `started_at_ms` is its programme's zero. */
+/** Where the picture comes from: `own` is filmed by this server. A picture that is `own` or `signed` is found at `/api/shows/{show_id}/picture`. `loop` is a clip that starts over; `started_at_ms` is its programme's zero; one that starts `by_hand` waits for the host. `source`: whose picture it is ("": as `kind`). */
 export interface VideoFacts {
-  kind: "file" | "hls" | "none" | "own";
+  kind: "file" | "hls" | "none" | "own" | "youtube";
   url: string;
   alternates: string[];
   poster: string;
   loop: boolean;
   started_at_ms: number | null;
+  source: string;
+  clock: "fixed" | "latency" | "none" | "pdt";
+  delay_ms: number;
+  signed: boolean;
+  by_hand: boolean;
 }
 
 /** Whether a line of chat may claim, and with which words it begins. `lines_shown` false keeps such lines out of the chat; their author is answered all the same. */
@@ -238,6 +244,16 @@ export interface ClaimRules {
   on: boolean;
   keywords: string[];
   lines_shown: boolean;
+}
+
+/** The newest interruption of a show, the first of which has number 1. `by` says who put the slate there: the host, or the machine, since the camera was lost. `waived`: she went on without a picture. `lengthened_ms`: by so much were holds lengthened for it; 0: they were not. */
+export interface Interruption {
+  number: number;
+  by: "camera" | "host";
+  began_at_ms: number;
+  ended_at_ms: number | null;
+  waived: boolean;
+  lengthened_ms: number;
 }
 
 /** What the host puts on the picture: a product with deals, a product alone, or a bundle (all its deals or none). */
@@ -456,6 +472,13 @@ export interface CaptionHidden {
   caption_id: string;
 }
 
+/** What was held or offered ends later, by the length of this interruption. Each holder is told her own new end. */
+export interface HoldsLengthened {
+  kind: "holds_lengthened";
+  number: number;
+  break_ms: number;
+}
+
 /** Numbers that changed since the last tick; a lower version than one seen is stale. */
 export interface Levels {
   t: "levels";
@@ -559,6 +582,8 @@ export interface Desk {
   viewer_id: string;
   order: OrderFacts | null;
   text: string;
+  picture: PictureTold | null;
+  lengthened: LengthenedTold | null;
   authors: Record<string, string>;
 }
 
@@ -589,6 +614,22 @@ export interface TriageCount {
 export interface PictureDelay {
   median_ms: number;
   reports: number;
+}
+
+/** The picture was lost, or is back. `away` says why, "" where nobody knows; `said` are ffmpeg's last words. */
+export interface PictureTold {
+  word: "back" | "lost";
+  at_ms: number;
+  away: "" | "disk" | "ffmpeg" | "line" | "stopped";
+  said: string;
+}
+
+/** What lengthening did: holds that end later, and holds that a cap on the time held kept from it. */
+export interface LengthenedTold {
+  number: number;
+  break_ms: number;
+  holds: number;
+  capped: number;
 }
 
 /** What was understood of a line that claims, to its author alone. With `hold` the units of `lines` are set aside. Without it `number` and `word` are of the closed list and say why not: `choices` are the deals she may have meant, `codes` those that can be claimed now, `facts` as in `refused`. */
@@ -674,17 +715,24 @@ export type ShowEvent =
   | Note
   | LineRestored
   | CaptionSaid
-  | CaptionHidden;
+  | CaptionHidden
+  | HoldsLengthened;
 
 /** draft, scheduled or interrupted → live. */
 export interface GoLive {
   do: "go_live";
 }
 
-/** live → interrupted: a slate shows, deals go on. */
+/** live → interrupted: a slate shows, deals go on. A slate that the machine put there becomes the host's. */
 export interface Interrupt {
   do: "interrupt";
   text?: string;
+}
+
+/** Everything that is held or offered ends later by the length of this interruption, as long as it lasted until now, an hour at most. Once for each; who pays already keeps her deadline. */
+export interface LengthenHolds {
+  do: "lengthen_holds";
+  number: number;
 }
 
 /** live or interrupted → ended: closes every deal. Only a host ends a show. */
@@ -837,6 +885,7 @@ export interface HideCaption {
 export type HostCommand =
   | GoLive
   | Interrupt
+  | LengthenHolds
   | End
   | ShowCard
   | HideCard

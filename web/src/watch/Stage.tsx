@@ -3,9 +3,11 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../shared/i18n";
 import type { ShowFacts } from "../shared/protocol";
 import { Icon } from "../shared/ui";
+import { useMoved } from "../shared/moved";
 import { hasPicture, hasSoundAlone, mount } from "../shared/player";
 import { withoutPicture } from "../shared/viewing";
-import { room, setPictureClock } from "./room";
+import { Slate, YouTubePicture } from "./later";
+import { setPictureClock } from "./room";
 import { listening, muted, picture, playing } from "./seen";
 
 const BEHIND_SECONDS_MAX = 12;
@@ -17,32 +19,38 @@ export function Stage({ show }: { show: ShowFacts }) {
   const [tries, setTries] = useState(0);
   const usable = onAir && hasPicture(video);
   const saving = withoutPicture.value;
+  const moved = useMoved(video.url);
+  const framed = video.kind === "youtube";
   return (
     <div class={`stage on-video ${saving ? "is-saving" : ""}`} data-corner={show.corner}>
       <div class="stage-ground" style={posterOf(video.poster)} />
       {usable && saving && <div class="stage-poster" style={posterOf(video.poster)} />}
-      {usable && (!saving || (listening.value && hasSoundAlone(video))) && (
-        <Picture show={show} sound={saving} key={`${saving} ${video.url} ${tries}`} onFailed={() => setTries(tries + 1)} />
+      {usable && !saving && framed && (
+        <YouTubePicture key={video.url} show={show} muted={muted.value} toggleSound={toggleSound} onClock={elsewhereClock} />
       )}
-      {show.status === "interrupted" && <Slate text={room.value.note} />}
+      {moved && (
+        <div class="stage-words">
+          <button type="button" class="glass-pill" onClick={() => location.reload()}>
+            <Icon name="video" size={18} /> {t("video.moved")}
+          </button>
+        </div>
+      )}
+      {usable && !moved && !framed && (!saving || (listening.value && hasSoundAlone(video))) && (
+        <Picture show={show} sound={saving} key={`${saving} ${video.kind} ${video.url} ${tries}`} onFailed={() => setTries(tries + 1)} />
+      )}
+      {show.status === "interrupted" && <Slate show={show} />}
       <div class="stage-scrim" />
     </div>
   );
 }
 
-const posterOf = (poster: string) => (poster ? { backgroundImage: `url("${encodeURI(poster)}")` } : undefined);
-
-function Slate({ text }: { text: string }) {
-  return (
-    <div class="slate" role="status">
-      <span class="slate-mark" aria-hidden="true">
-        <Icon name="pause" size={26} />
-      </span>
-      <h2>{t("slate.title")}</h2>
-      <p dir="auto">{text || t("slate.text")}</p>
-    </div>
-  );
+/** The clock of a picture that somebody else's player shows; null once it is gone. */
+function elsewhereClock(clock: (() => number | null) | null): void {
+  playing.value = clock !== null;
+  setPictureClock(clock ?? (() => null));
 }
+
+const posterOf = (poster: string) => (poster ? { backgroundImage: `url("${encodeURI(poster)}")` } : undefined);
 
 function Picture({ show, sound, onFailed }: { show: ShowFacts; sound: boolean; onFailed: () => void }) {
   const element = useRef<HTMLVideoElement>(null);

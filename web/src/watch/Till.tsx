@@ -5,5 +5,7 @@ export { Drawer } from "./Drawer";
 export { HeartButton, Hearts } from "./Hearts";
 export { Languages } from "./Languages";
 export { Seeing } from "./Seeing";
-export { Verify } from "./Verify";
 export { Viewing } from "./Viewing";
+export { Slate } from "./Slate";
+export { Verify } from "./Verify";
+import "./longer";

@@ -17,6 +17,10 @@ const isToldSomething = (): boolean =>
 /** She asked in private before: an answer may have come while she was away. */
 const hasAsked = (): boolean => inTheRoom() && sessionStorage.getItem("lc.asked") === room.value.show?.show_id;
 
+/** Whose picture comes by a player of somebody else's. */
+const isElsewhere = (): boolean => room.value.show?.video.kind === "youtube";
+
+const elsewhere = later(isElsewhere, () => import("./YouTube"));
 const till = later(inTheRoom, () => import("./Till"));
 const own = later(isToldSomething, () => import("./Private"));
 
@@ -32,6 +36,11 @@ function later<Part>(isNeeded: () => boolean, fetch: () => Promise<Part>): Reado
       .finally(() => (fetching = false));
   });
   return part;
+}
+
+export function YouTubePicture(props: ComponentProps<typeof import("./YouTube")["YouTubePicture"]>) {
+  const Part = elsewhere.value?.YouTubePicture;
+  return Part ? <Part {...props} /> : null;
 }
 
 export function Bag(props: ComponentProps<Till["Bag"]>) {
@@ -71,6 +80,11 @@ export function Languages(props: ComponentProps<Till["Languages"]>) {
 
 export function Viewing(props: ComponentProps<Till["Viewing"]>) {
   const Part = till.value?.Viewing;
+  return Part ? <Part {...props} /> : null;
+}
+
+export function Slate(props: ComponentProps<Till["Slate"]>) {
+  const Part = till.value?.Slate;
   return Part ? <Part {...props} /> : null;
 }
 

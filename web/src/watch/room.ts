@@ -72,6 +72,10 @@ let socket: ShowSocket | null = null;
 /** The clock of the picture on the screen; null: none is known, and nothing waits for it. */
 let pictureMs: () => number | null = () => null;
 let lines: ((message: ToViewer) => void)[] = [];
+/** What she wrote before the line was there: it goes out once the line is, or is told as not sent. */
+let unsent: OwnMessage[] = [];
+
+type OwnMessage = Extract<FromViewer, { t: "say" }>;
 
 const OWN_LINE_WAIT_MS = 8000;
 const RELEASE_EVERY_MS = 250;
@@ -98,8 +102,10 @@ export function enterRoom(show: ShowFacts, cards: readonly CardFacts[] = []): vo
     onMessage: received,
     onStatus: (status) => {
       line.value = status;
-      if (status.word === "open") awaySinceMs.value = null;
-      else if (status.word === "returning") awaySinceMs.value ??= Date.now();
+      if (status.word === "open") {
+        awaySinceMs.value = null;
+        sendUnsent();
+      } else if (status.word === "returning") awaySinceMs.value ??= Date.now();
     },
   });
   socket.start();
@@ -108,6 +114,7 @@ export function enterRoom(show: ShowFacts, cards: readonly CardFacts[] = []): vo
 export function leaveRoom(): void {
   socket?.close();
   socket = null;
+  unsent = [];
 }
 
 /** Phones sleep and lose their network; the line is looked after as soon as they are back. */
@@ -282,12 +289,17 @@ export function forgetOwn(cid: string): void {
   ownLines.value = ownLines.value.filter((one) => one.cid !== cid);
 }
 
-function sendOwn(message: Extract<FromViewer, { cid: string; text: string }>): void {
-  if (!socket?.send(message)) markOwn(message.cid, "failed", t("chat.not_sent"));
+function sendOwn(message: OwnMessage): void {
+  if (!socket?.send(message)) unsent.push(message);
   setTimeout(() => {
+    unsent = unsent.filter((one) => one !== message);
     const own = ownLines.value.find((one) => one.cid === message.cid);
     if (own?.state === "sending") markOwn(own.cid, "failed", t("chat.not_sent"));
   }, OWN_LINE_WAIT_MS);
+}
+
+function sendUnsent(): void {
+  unsent = unsent.filter((message) => ownLines.value.some((own) => own.cid === message.cid) && !socket?.send(message));
 }
 
 export function vote(questionId: string): void {

@@ -1,5 +1,5 @@
-import { describe, expect, test } from "vitest";
-import { pullable } from "../../src/console/desk";
+import { describe, expect, test, vi } from "vitest";
+import { Desk, pullable } from "../../src/console/desk";
 import type { DealFacts } from "../../src/shared/protocol";
 import { aCard, aDeal } from "../facts";
 
@@ -21,4 +21,22 @@ describe("what can be pulled", () => {
     expect(ids([aDeal({ status: "closed", pulled: "honour" })], 1)).toEqual(["d1"]);
     expect(ids([aDeal({ status: "closed", pulled: "cancel" })], 1)).toEqual([]);
   });
+});
+
+test("a double click sends one command, and the same later is another", async () => {
+  vi.stubGlobal("WebSocket", class {});
+  vi.stubGlobal("location", { protocol: "http:", host: "shop.test" });
+  vi.stubGlobal("document", { cookie: "" });
+  vi.stubGlobal("sessionStorage", { getItem: () => null, setItem: () => undefined });
+  const ids: string[] = [];
+  vi.stubGlobal("fetch", (_path: string, { body }: { body: string }) => {
+    ids.push((JSON.parse(body) as { command_id: string }).command_id);
+    return Promise.resolve(Response.json({}));
+  });
+  const desk = new Desk("shw_1");
+  const hide = { do: "hide_line", line_id: "ln_1" } as const;
+  expect(await Promise.all([desk.command(hide), desk.command({ ...hide })])).toEqual([true, true]);
+  expect(ids).toHaveLength(1);
+  await desk.command(hide);
+  expect(new Set(ids).size).toBe(2);
 });

@@ -36,6 +36,14 @@ describe("keys of the live desk", () => {
     for (const key of [" ", "1", "h", "c", "b", "E", "?"]) expect(actionOf(press(key), true)).toBeNull();
   });
 
+  test("behind a sheet no key does anything but open the help", () => {
+    for (const key of [" ", "ArrowRight", "ArrowLeft", "1", "h", "c", "b", "q", "a", "p", "/"])
+      expect(actionOf(press(key), false, true)).toBeNull();
+    expect(actionOf(press("z", { ctrlKey: true }), false, true)).toBeNull();
+    expect(actionOf(press("E", { shiftKey: true }), false, true)).toBeNull();
+    expect(actionOf(press("?", { shiftKey: true }), false, true)).toEqual({ do: "help" });
+  });
+
   test("no single key without shift ends the show", () => {
     const single = "abcdefghijklmnopqrstuvwxyz0123456789".split("");
     expect(single.map((key) => actionOf(press(key), false)?.do)).not.toContain("end");

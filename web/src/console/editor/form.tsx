@@ -8,6 +8,7 @@ import { Button } from "../../shared/ui";
 import { Complaint, Field } from "../parts";
 import type { ShowDraft } from "../server";
 import { instantOf, localText } from "./dates";
+import { PictureFields, pictureOf, videoOf, wrongWith } from "./picture";
 
 const CORNERS: readonly ShowFacts["corner"][] = [
   "new_product_day",
@@ -17,8 +18,6 @@ const CORNERS: readonly ShowFacts["corner"][] = [
   "members_evening",
   "open_house",
 ];
-type PictureFrom = "own" | "url" | "none";
-const PICTURES: readonly PictureFrom[] = ["own", "url", "none"];
 const ACCESS: readonly ShowFacts["access"][] = ["public", "invited", "members"];
 
 interface Props {
@@ -34,9 +33,7 @@ export function ShowForm({ show, submit, onSubmit }: Props): JSX.Element {
   const [starts, setStarts] = useState(localText(show?.scheduled_at_ms ?? null));
   const [launch, setLaunch] = useState(localText(show?.launch_at_ms ?? null));
   const [access, setAccess] = useState<ShowFacts["access"]>(show?.access ?? "public");
-  const [picture, setPicture] = useState<PictureFrom>(pictureFrom(show));
-  const [videoUrl, setVideoUrl] = useState(show?.video.url ?? "");
-  const [loop, setLoop] = useState(show?.video.loop ?? false);
+  const [picture, setPicture] = useState(pictureOf(show?.video));
   const [limit, setLimit] = useState(show?.limit_per_person ? String(show.limit_per_person) : "");
   const [complaint, setComplaint] = useState("");
   const [busy, setBusy] = useState(false);
@@ -53,6 +50,11 @@ export function ShowForm({ show, submit, onSubmit }: Props): JSX.Element {
       document.getElementById("show-limit")?.focus();
       return;
     }
+    if (wrongWith(picture)) {
+      setComplaint(t(wrongWith(picture)));
+      document.getElementById("show-picture")?.focus();
+      return;
+    }
     setBusy(true);
     setComplaint("");
     try {
@@ -64,14 +66,7 @@ export function ShowForm({ show, submit, onSubmit }: Props): JSX.Element {
         scheduled_at_ms: instantOf(starts),
         launch_at_ms: corner === "new_product_day" ? instantOf(launch) : null,
         limit_per_person: Number(limit.trim() || 0),
-        video: {
-          kind: picture === "url" ? videoKind(videoUrl) : picture,
-          url: picture === "url" ? videoUrl.trim() : "",
-          // The other containers of a clip belong to its address: with a new address they are gone.
-          alternates: picture === "url" && videoUrl.trim() === show?.video.url ? show.video.alternates : [],
-          poster: show?.video.poster ?? "",
-          loop,
-        },
+        video: videoOf(picture, show?.video),
       });
     } catch (error) {
       setComplaint(error instanceof Refusal ? refusalText(error) : String(error));
@@ -157,39 +152,7 @@ export function ShowForm({ show, submit, onSubmit }: Props): JSX.Element {
           onInput={(event) => setLimit(event.currentTarget.value)}
         />
       </Field>
-      <fieldset class="choice-row">
-        <legend class="labelled-name">{t("console.video")}</legend>
-        {PICTURES.map((one) => (
-          <label key={one} class={`chip ${picture === one ? "chosen" : ""}`}>
-            <input
-              type="radio"
-              name="picture"
-              class="sr-only"
-              checked={picture === one}
-              onChange={() => setPicture(one)}
-            />
-            {t(`console.picture_${one}`)}
-          </label>
-        ))}
-        <p class="labelled-help">{t(`console.picture_${picture}_is`)}</p>
-      </fieldset>
-      {picture === "url" && (
-        <Field label={t("console.picture_url")} help={t("console.video_help")}>
-          <input
-            class="input"
-            inputMode="url"
-            value={videoUrl}
-            placeholder="https://…/live.m3u8"
-            onInput={(event) => setVideoUrl(event.currentTarget.value)}
-          />
-        </Field>
-      )}
-      {picture === "url" && videoKind(videoUrl) === "file" && (
-        <label class="tick">
-          <input type="checkbox" checked={loop} onChange={(event) => setLoop(event.currentTarget.checked)} />
-          {t("console.video_loop")}
-        </label>
-      )}
+      <PictureFields show={show} picture={picture} onChange={setPicture} />
       <Field label={t("console.about")}>
         <textarea
           class="input"
@@ -205,16 +168,4 @@ export function ShowForm({ show, submit, onSubmit }: Props): JSX.Element {
       </Button>
     </form>
   );
-}
-
-function pictureFrom(show: ShowFacts | undefined): PictureFrom {
-  if (!show || show.video.kind === "own") return "own";
-  return show.video.kind === "none" ? "none" : "url";
-}
-
-/** A playlist is a stream; anything else with an address is a file. */
-export function videoKind(url: string): ShowFacts["video"]["kind"] {
-  const path = url.trim().split(/[?#]/)[0]!.toLowerCase();
-  if (!path) return "none";
-  return path.endsWith(".m3u8") ? "hls" : "file";
 }

@@ -4,8 +4,8 @@ import { useEffect, useState } from "preact/hooks";
 import { Refusal } from "../../shared/api";
 import { refusalText, t } from "../../shared/i18n";
 import type { ShowFacts } from "../../shared/protocol";
-import { Button, IconButton, toast } from "../../shared/ui";
-import { Complaint, Field } from "../parts";
+import { Button } from "../../shared/ui";
+import { Complaint, CopyLine, Field } from "../parts";
 import { invitationsOf, invite, shareLink, type Invitation, type ShareLink } from "../server";
 
 export function SharePanel({ showId, access }: { showId: string; access: ShowFacts["access"] }): JSX.Element {
@@ -29,7 +29,7 @@ export function SharePanel({ showId, access }: { showId: string; access: ShowFac
               src={`data:image/svg+xml;utf8,${encodeURIComponent(link.qr_svg)}`}
               alt={t("console.qr_alt")}
             />
-            <CopyLine text={link.url} />
+            <CopyLine text={link.url} label={t("console.link")} />
           </>
         ) : (
           !complaint && <div class="qr bone" aria-busy="true" />
@@ -37,29 +37,6 @@ export function SharePanel({ showId, access }: { showId: string; access: ShowFac
       </section>
       {access === "invited" && <Invitations showId={showId} />}
     </aside>
-  );
-}
-
-function CopyLine({ text }: { text: string }): JSX.Element {
-  const copy = async (): Promise<void> => {
-    try {
-      await navigator.clipboard.writeText(text);
-      toast(t("console.copied"), "good");
-    } catch {
-      toast(t("console.copy_by_hand"));
-    }
-  };
-  return (
-    <p class="copy-line">
-      <input
-        class="input"
-        readOnly
-        value={text}
-        aria-label={t("console.link")}
-        onFocus={(event) => event.currentTarget.select()}
-      />
-      <IconButton icon="link" label={t("console.copy")} onClick={() => void copy()} />
-    </p>
   );
 }
 
@@ -104,7 +81,7 @@ function Invitations({ showId }: { showId: string }): JSX.Element {
               value={one.places_taken}
               aria-label={one.label || t("console.invitation")}
             />
-            <CopyLine text={one.url} />
+            <CopyLine text={one.url} label={t("console.link")} />
           </li>
         ))}
       </ul>

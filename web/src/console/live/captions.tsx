@@ -121,9 +121,11 @@ export function CaptionFiles({ showId }: { showId: string }): JSX.Element | null
   const upload = (input: HTMLInputElement): void => {
     const file = input.files?.[0];
     if (!file) return;
-    const kept = new Blob([file], { type: "text/vtt" });
-    input.value = ""; // so that the same file, mended, can be chosen again
-    void change(async () => t("caption.kept", { count: (await putCaptions(showId, language.value, kept)).lines }));
+    void change(async () => {
+      const kept = new Blob([await file.arrayBuffer()], { type: "text/vtt" }); // read first: it may go with the choice
+      input.value = ""; // so that the same file, mended, can be chosen again
+      return t("caption.kept", { count: (await putCaptions(showId, language.value, kept)).lines });
+    });
   };
   return (
     <section class="caption-files" aria-labelledby="caption-files">

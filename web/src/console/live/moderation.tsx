@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Refusal } from "../../shared/api";
 import { formatLocale, refusalText, t } from "../../shared/i18n";
-import type { Acted, Line } from "../../shared/protocol";
+import { REFUSAL, type Acted, type Line } from "../../shared/protocol";
 import { timeOfDay } from "../../shared/time";
 import { Avatar, Icon, Sheet } from "../../shared/ui";
 import type { Desk } from "../desk";
@@ -19,6 +19,7 @@ import {
   type StarterName,
   type TalkRules,
 } from "../server";
+import { asLines, draftOf, onTop, type ListsDraft } from "../wordlists";
 
 const REASONS = ["spam", "insult", "private_data", "off_topic"] as const;
 const SLOW_STEPS = [0, 10, 30, 60] as const;
@@ -152,6 +153,12 @@ function Inside({ desk }: { desk: Desk }): JSX.Element {
 
 function WhoMayWrite({ desk }: { desk: Desk }): JSX.Element {
   const { membersOnly, slowSeconds } = desk.room.value;
+  const [asked, setAsked] = useState<number | null>(null); // until the server has answered
+  const slow = async (seconds: number): Promise<void> => {
+    setAsked(seconds);
+    await desk.command({ do: "slow_mode", seconds });
+    setAsked((newest) => (newest === seconds ? null : newest));
+  };
   return (
     <section class="mod-part">
       <h3>{t("mod.who")}</h3>
@@ -171,15 +178,16 @@ function WhoMayWrite({ desk }: { desk: Desk }): JSX.Element {
         <strong id="slow-title">{t("console.slow_mode")}</strong>
         <div class="segments" role="radiogroup" aria-labelledby="slow-title">
           {SLOW_STEPS.map((step) => (
-            <button
-              key={step}
-              type="button"
-              role="radio"
-              aria-checked={slowSeconds === step}
-              onClick={() => void desk.command({ do: "slow_mode", seconds: step })}
-            >
+            <label key={step}>
+              <input
+                type="radio"
+                name="slow"
+                class="sr-only"
+                checked={(asked ?? slowSeconds) === step}
+                onChange={() => void slow(step)}
+              />
               {step === 0 ? t("console.slow_off") : t("mod.seconds", { count: step })}
-            </button>
+            </label>
           ))}
         </div>
         <span class="muted">{t("mod.slow_is")}</span>
@@ -190,7 +198,7 @@ function WhoMayWrite({ desk }: { desk: Desk }): JSX.Element {
 
 function SilencedPeople({ desk }: { desk: Desk }): JSX.Element {
   const [people, setPeople] = useState<readonly Silenced[]>([]);
-  const deeds = desk.acts.value.length;
+  const deeds = desk.acts.value; // the list is capped: its length says nothing
   useEffect(() => {
     silencedOf(desk.showId).then(
       (came) => setPeople(came.people),
@@ -254,21 +262,21 @@ function Deeds({ desk }: { desk: Desk }): JSX.Element {
 
 // --- word lists -------------------------------------------------------------------------------------------------------
 
-const asLines = (text: string): string[] => text.split("\n").map((one) => one.trim()).filter(Boolean);
-
 function Words(): JSX.Element {
   const [kept, setKept] = useState<TalkRules | null>(null);
   const [role, setRole] = useState<Staff["role"] | null>(null);
   const [wrong, setWrong] = useState("");
-  const [saved, setSaved] = useState(0);
-  const load = async (): Promise<void> => {
+  const [saved, setSaved] = useState<number | null>(null); // the version that she saved; lists nobody saved have 0
+  const load = async (): Promise<TalkRules | null> => {
     try {
       const [rules, { staff }] = await Promise.all([talkRules(), me()]);
       setRole(staff?.role ?? null);
       setKept(rules);
       setWrong("");
+      return rules;
     } catch (error) {
       setWrong(error instanceof Refusal ? refusalText(error) : String(error));
+      return null;
     }
   };
   useEffect(() => void load(), []);
@@ -280,7 +288,6 @@ function Words(): JSX.Element {
       {kept && <TryALine />}
       {kept && (
         <Lists
-          key={kept.rules.version}
           kept={kept}
           mayKeep={!!role && KEEPERS.includes(role)}
           isSaved={saved === kept.rules.version}
@@ -343,28 +350,39 @@ function TryALine(): JSX.Element {
   );
 }
 
+const toggled = (names: readonly StarterName[], name: StarterName): StarterName[] =>
+  names.includes(name) ? names.filter((one) => one !== name) : [...names, name];
+
 function Lists(props: {
   kept: TalkRules;
   mayKeep: boolean;
   isSaved: boolean;
   onKept: (rules: TalkRules) => void;
-  onStale: () => Promise<void>;
+  onStale: () => Promise<TalkRules | null>;
 }): JSX.Element {
   const { kept, mayKeep, isSaved } = props;
-  const [words, setWords] = useState(kept.rules.words.join("\n"));
-  const [allowed, setAllowed] = useState(kept.rules.allowed.join("\n"));
-  const [hosts, setHosts] = useState(kept.rules.link_hosts.join("\n"));
-  const [starters, setStarters] = useState<readonly StarterName[]>(kept.rules.starters);
+  const [draft, setDraft] = useState<ListsDraft>(draftOf(kept.rules));
   const [wrong, setWrong] = useState("");
+  const change = (what: Partial<ListsDraft>): void => setDraft((before) => ({ ...before, ...what }));
   const save = async (event: Event): Promise<void> => {
     event.preventDefault();
     setWrong("");
     try {
-      const lists = { version: kept.rules.version, words: asLines(words), allowed: asLines(allowed), link_hosts: asLines(hosts) };
-      props.onKept(await saveTalkRules({ ...lists, starters: [...starters] }));
+      const saved = await saveTalkRules({
+        version: kept.rules.version,
+        words: asLines(draft.words),
+        allowed: asLines(draft.allowed),
+        link_hosts: asLines(draft.hosts),
+        starters: [...draft.starters],
+      });
+      setDraft(draftOf(saved.rules));
+      props.onKept(saved);
     } catch (error) {
-      setWrong(error instanceof Refusal ? refusalText(error) : String(error));
-      if (error instanceof Refusal && error.number === 104) await props.onStale();
+      const theirs = error instanceof Refusal && error.number === REFUSAL.CONFLICT ? await props.onStale() : null;
+      if (theirs) {
+        setDraft((mine) => onTop(kept.rules, theirs.rules, mine));
+        setWrong(t("mod.lists_merged", { name: theirs.rules.changed_by }));
+      } else setWrong(error instanceof Refusal ? refusalText(error) : String(error));
     }
   };
   return (
@@ -376,8 +394,8 @@ function Lists(props: {
             <input
               type="checkbox"
               role="switch"
-              checked={starters.includes(name)}
-              onChange={() => setStarters(starters.includes(name) ? starters.filter((one) => one !== name) : [...starters, name])}
+              checked={draft.starters.includes(name)}
+              onChange={() => change({ starters: toggled(draft.starters, name) })}
             />
             <span>
               <strong>{t(`mod.starter_${name}`)}</strong>
@@ -385,9 +403,9 @@ function Lists(props: {
             </span>
           </label>
         ))}
-        <Area label={t("mod.own_words")} help={t("mod.own_words_is")} value={words} rows={6} onInput={setWords} />
-        <Area label={t("mod.allowed")} help={t("mod.allowed_is")} value={allowed} rows={2} onInput={setAllowed} />
-        <Area label={t("mod.hosts")} help={t("mod.hosts_is", { hosts: kept.own_hosts.join(", ") })} value={hosts} rows={2} onInput={setHosts} />
+        <Area label={t("mod.own_words")} help={t("mod.own_words_is")} value={draft.words} rows={6} onInput={(words) => change({ words })} />
+        <Area label={t("mod.allowed")} help={t("mod.allowed_is")} value={draft.allowed} rows={2} onInput={(allowed) => change({ allowed })} />
+        <Area label={t("mod.hosts")} help={t("mod.hosts_is", { hosts: kept.own_hosts.join(", ") })} value={draft.hosts} rows={2} onInput={(hosts) => change({ hosts })} />
         {mayKeep ? (
           <div class="row">
             <button type="submit" class="button button-primary">

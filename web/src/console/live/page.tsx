@@ -7,6 +7,7 @@ import { watchTime } from "../../shared/time";
 import { Desk } from "../desk";
 import { actionOf, keysBelongTo, type Action } from "../keymap";
 import { EmptyState } from "../../shared/ui";
+import { InterruptionNote } from "../interrupted";
 import { AlertStrip, Toasts } from "./alerts";
 import { ActionBar } from "./bar";
 import { KeysHelp } from "./keys";
@@ -70,7 +71,8 @@ export function LivePage({ showId }: { showId: string }): JSX.Element {
     };
     const pressed = (event: KeyboardEvent): void => {
       if (event.key === "Escape") helping.value = false;
-      const action = actionOf(event, keysBelongTo(event.target as HTMLElement | null, event.key));
+      const isCovered = document.querySelector('[aria-modal="true"]') !== null;
+      const action = actionOf(event, keysBelongTo(event.target as HTMLElement | null, event.key), isCovered);
       if (!action || event.repeat) return;
       event.preventDefault();
       act(action);
@@ -92,14 +94,17 @@ export function LivePage({ showId }: { showId: string }): JSX.Element {
       <DeskSkeleton />
     );
 
-  const toDo = desk.triage.value.waiting + desk.hand.value.length + desk.unanswered.value;
+  const toDo = desk.deciding.count.value.waiting + desk.deciding.items.value.length + desk.unanswered.value;
   return (
     <div class={`desk desk-side-${side.value}`}>
       <StatusBar desk={desk} ending={ending.value} onHelp={() => (helping.value = true)} />
       <RundownPane desk={desk} />
       <StagePane desk={desk} />
       <PeoplePane desk={desk} tab={tab} selected={selected} />
-      <AlertStrip desk={desk} />
+      <div class="desk-alerts-all">
+        <InterruptionNote desk={desk} />
+        <AlertStrip desk={desk} />
+      </div>
       <ActionBar desk={desk} seconds={COUNTDOWN_SECONDS} />
       <nav class="desk-sides" aria-label={t("console.parts")}>
         {(["stage", "rundown", "people"] as const).map((one) => (

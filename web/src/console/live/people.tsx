@@ -27,7 +27,7 @@ export function PeoplePane({ desk, tab, selected }: Props): JSX.Element {
   const counts: Record<PeopleTab, number> = {
     chat: 0,
     questions: desk.queue.value.length + desk.unanswered.value,
-    triage: desk.triage.value.waiting + desk.hand.value.length,
+    triage: desk.deciding.count.value.waiting + desk.deciding.items.value.length,
     pinned: desk.room.value.pinned.length,
     captions: 0,
     orders: desk.orders.value.length,
@@ -177,7 +177,8 @@ function SayAsHost({ desk }: { desk: Desk }): JSX.Element {
     const said = text.trim();
     if (!said) return;
     setText("");
-    if (!(await desk.command({ do: "announce", text: said }))) setText(said);
+    // What she has typed since then stays, behind what was not said.
+    if (!(await desk.command({ do: "announce", text: said }))) setText((typed) => [said, typed].filter(Boolean).join(" "));
   };
   return (
     <form class="say" onSubmit={(event) => void send(event)}>

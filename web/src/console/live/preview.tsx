@@ -7,7 +7,9 @@ import { formatLocale, t } from "../../shared/i18n";
 import { money, percentOff } from "../../shared/money";
 import type { VideoFacts } from "../../shared/protocol";
 import { Picture } from "../../shared/ui";
+import { YouTubeFrame } from "../../shared/youtube";
 import type { Desk } from "../desk";
+import { useMoved } from "../../shared/moved";
 import { hasPicture, mount } from "../../shared/player";
 import { currency } from "../server";
 
@@ -66,15 +68,25 @@ function OnAir({ desk }: { desk: Desk }): JSX.Element | null {
 function Moving({ video, desk }: { video: VideoFacts; desk: Desk }): JSX.Element {
   const element = useRef<HTMLVideoElement>(null);
   const moves = hasPicture(video);
+  const moved = useMoved(video.url);
   useEffect(() => {
-    if (!moves || !element.current) return;
+    if (!moves || !element.current) return; // YouTube's own player has no element of ours
     const player = mount(element.current, video, desk.showId);
     desk.pictureMs = () => player.programmeMs();
     return () => {
       desk.pictureMs = () => null;
       player.destroy();
     };
-  }, [moves, video.kind, video.url, video.started_at_ms]);
+  }, [moves, video.kind, video.url, video.source, video.started_at_ms]);
+  if (moved)
+    return (
+      <div class="preview-moving preview-none">
+        <button type="button" class="button button-quiet button-small" onClick={() => location.reload()}>
+          {t("source.moved")}
+        </button>
+      </div>
+    );
+  if (video.kind === "youtube") return <YouTubeFrame class="preview-moving" video={video} title={t("console.preview")} muted />;
   if (moves)
     return (
       <video

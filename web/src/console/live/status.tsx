@@ -5,6 +5,7 @@ import { clockText, nowMs } from "../../shared/time";
 import type { Desk } from "../desk";
 import { Status, TwoStep } from "../parts";
 import { CameraButton } from "./camera";
+import { RecordingButton } from "./recording";
 
 export function StatusBar({ desk, ending, onHelp }: { desk: Desk; ending: number; onHelp: () => void }): JSX.Element {
   const show = desk.room.value.show ?? desk.show.value!.show;
@@ -30,7 +31,8 @@ export function StatusBar({ desk, ending, onHelp }: { desk: Desk; ending: number
       <button type="button" class="button button-quiet button-small desk-help" onClick={onHelp} aria-keyshortcuts="?">
         <kbd>?</kbd> <span>{t("console.keys")}</span>
       </button>
-      {show.video.kind === "own" && status !== "ended" && <CameraButton showId={desk.showId} />}
+      {show.video.kind !== "none" && status !== "ended" && <CameraButton show={show} />}
+      {show.video.kind === "own" && status === "ended" && <RecordingButton showId={desk.showId} />}
       <a
         class="button button-quiet button-small desk-edit"
         href={`/console/shows/${encodeURIComponent(desk.showId)}?edit`}

@@ -1,11 +1,12 @@
 /** What a moderator has to decide: a few items at a time, nobody else's, each with all its copies; and the host's inbox. */
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { count, formatLocale, t } from "../../shared/i18n";
+import { count, formatLocale, refusalText, t } from "../../shared/i18n";
 import type { PrivateQuestion } from "../../shared/protocol";
 import { timeOfDay } from "../../shared/time";
 import { Avatar, EmptyState, Icon } from "../../shared/ui";
 import type { Desk } from "../desk";
+import { Complaint } from "../parts";
 import type { TriageItem } from "../server";
 import { ReasonChips } from "./moderation";
 
@@ -14,11 +15,12 @@ const TIMEOUT_MINUTES = 10;
 
 export function Triage({ desk }: { desk: Desk }): JSX.Element {
   useEffect(() => {
-    void desk.decide();
-    return () => void desk.decideLater();
+    void desk.deciding.begin();
+    return () => void desk.deciding.end();
   }, [desk]);
-  const hand = desk.hand.value;
-  const { waiting, in_hand } = desk.triage.value;
+  const hand = desk.deciding.items.value;
+  const trouble = desk.deciding.trouble.value;
+  const { waiting, in_hand } = desk.deciding.count.value;
   const others = Math.max(0, in_hand - hand.length);
   return (
     <>
@@ -27,7 +29,17 @@ export function Triage({ desk }: { desk: Desk }): JSX.Element {
         {hand.length > 0 && waiting > 0 && <span class="tabular">{t("mod.waiting", { count: waiting })}</span>}
         {others > 0 && <span>{t("mod.others", { count: others })}</span>}
       </p>
-      {hand.length === 0 ? (
+      {trouble && hand.length > 0 && <Complaint text={refusalText(trouble)} />}
+      {trouble && hand.length === 0 ? (
+        <EmptyState icon="alert" title={t("mod.trouble")}>
+          <p>
+            {refusalText(trouble)} {t("mod.trouble_text")}
+          </p>
+          <button type="button" class="button button-quiet triage-again" onClick={() => void desk.deciding.take()}>
+            {t("mod.trouble_again")}
+          </button>
+        </EmptyState>
+      ) : hand.length === 0 ? (
         <EmptyState icon="shield" title={t(waiting > 0 ? "mod.soon" : "mod.nothing")}>
           <p>{t(waiting > 0 ? "mod.soon_text" : "mod.nothing_text")}</p>
         </EmptyState>
@@ -53,6 +65,13 @@ function namesOf(item: TriageItem): string {
 
 function why(item: TriageItem): string {
   return item.why === "copies" ? t("mod.why_copies") : item.why === "judge" ? t("mod.why_judge") : item.why;
+}
+
+/** An item keeps so many lines and counts the rest: the button says how many it reaches. */
+function hideLabel(item: TriageItem): string {
+  const kept = item.lines.length;
+  if (kept < item.count) return t("mod.hide_some", { count: kept, all: item.count });
+  return item.count > 1 ? t("mod.hide_all", { count: item.count }) : t("mod.hide");
 }
 
 function HeldItem({ item, desk }: { item: TriageItem; desk: Desk }): JSX.Element {
@@ -91,7 +110,7 @@ function HeldItem({ item, desk }: { item: TriageItem; desk: Desk }): JSX.Element
       <ReasonChips value={reason} onChange={setReason} />
       <div class="row triage-acts">
         <button type="button" class="button button-primary button-small" onClick={() => hide()}>
-          {t(item.count > 1 ? "mod.hide_all" : "mod.hide", { count: item.count })}
+          {hideLabel(item)}
         </button>
         <button type="button" class="button button-soft button-small" onClick={() => void desk.settle(item, { act: "let_through", reason })}>
           {t("mod.let_through")}

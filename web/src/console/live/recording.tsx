@@ -1,0 +1,60 @@
+/** The recording of a show that is over: how long, how big, until when it stays, and whether it is kept. */
+import type { JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { Refusal } from "../../shared/api";
+import { formatLocale, refusalText, t } from "../../shared/i18n";
+import { dayAndTime } from "../../shared/time";
+import { Icon, Sheet } from "../../shared/ui";
+import { Complaint } from "../parts";
+import { keepRecording, recordingOf, type RecordingFacts } from "../server";
+
+const GIB = 2 ** 30;
+
+const sizeText = (bytes: number): string =>
+  bytes < GIB ? `${Math.max(1, Math.round(bytes / 2 ** 20))} MiB` : `${(bytes / GIB).toFixed(1)} GiB`;
+
+export function RecordingButton({ showId }: { showId: string }): JSX.Element {
+  const [open, setOpen] = useState(false);
+  return (
+    <>
+      <button type="button" class="button button-quiet button-small" onClick={() => setOpen(true)}>
+        <Icon name="video" size={18} /> <span>{t("filming.recording")}</span>
+      </button>
+      <Sheet open={open} title={t("filming.recording")} shape="centre" onClose={() => setOpen(false)}>
+        <Recording showId={showId} />
+      </Sheet>
+    </>
+  );
+}
+
+function Recording({ showId }: { showId: string }): JSX.Element {
+  const [facts, setFacts] = useState<RecordingFacts | null>(null);
+  const [complaint, setComplaint] = useState("");
+  const failed = (error: unknown): void => setComplaint(error instanceof Refusal ? refusalText(error) : String(error));
+  useEffect(() => void recordingOf(showId).then(setFacts, failed), [showId]);
+  if (!facts) return complaint ? <Complaint text={complaint} /> : <div class="bone" aria-busy="true" />;
+  if (facts.state === "removed") return <p>{t("filming.removed")}</p>;
+  if (!facts.bytes) return <p>{t("filming.none")}</p>;
+  return (
+    <div class="recording">
+      <p class="tabular">
+        {t("filming.size", { minutes: Math.max(1, Math.round(facts.length_ms / 60_000)), size: sizeText(facts.bytes) })}
+      </p>
+      <p class="muted">
+        {facts.until_ms === null ? t("filming.for_ever") : t("filming.until", { day: dayAndTime(facts.until_ms, formatLocale()) })}
+      </p>
+      <label class="check">
+        <input
+          type="checkbox"
+          checked={facts.state === "kept"}
+          onChange={(event) => void keepRecording(showId, event.currentTarget.checked).then(setFacts, failed)}
+        />
+        <span>{t("filming.keep")}</span>
+      </label>
+      <Complaint text={complaint} />
+      <a class="button button-soft" href={`/api/staff/shows/${encodeURIComponent(showId)}/recording/0.mp4`} download>
+        {t("filming.file")}
+      </a>
+    </div>
+  );
+}
