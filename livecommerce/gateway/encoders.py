@@ -13,9 +13,10 @@ import structlog
 
 from livecommerce.errors import R, Refused
 from livecommerce.gateway.feed import Feed
+from livecommerce.video import flv
 from livecommerce.video.adapters.contract import MediaRequest
 from livecommerce.video.remux import FLV_MIME
-from livecommerce.video.rtmp import FLV_HEADER, BadRtmp, Ended, Event, Publish, RtmpReceiver, Tag
+from livecommerce.video.rtmp import BadRtmp, Ended, Event, Publish, RtmpReceiver, Tag
 
 if TYPE_CHECKING:
     from livecommerce.app import Parts
@@ -79,6 +80,8 @@ class _Encoder:
         self._writer = writer
         self._receiver = RtmpReceiver()
         self._feed: Feed | None = None
+        self._descriptions = flv.Descriptions()
+        self._tags = bytearray()  # taken and not pushed yet
         self._answered = False
         self._ended = False
 
@@ -91,16 +94,15 @@ class _Encoder:
                     data = await self._reader.read(_READ_BYTES)
                 if not data:
                     return
-                tags = bytearray()
                 for event in self._receiver.feed(data):
-                    tags += await self._take(event)
+                    await self._take(event)
                 self._writer.write(self._receiver.outgoing())
                 async with asyncio.timeout_at(until):
                     await self._writer.drain()
                 if self._feed is not None:
                     # Renewed by encoders with a key alone: a stranger's bytes, one by one, keep no place for ever.
                     until = clock() + _SILENCE_SECONDS_MAX
-                    await self._feed.push(bytes(tags))
+                    await self._push(self._feed)
                     if self._ended:
                         return
                     await self._feed.look()
@@ -112,10 +114,13 @@ class _Encoder:
             if self._feed is not None:
                 await self._feed.leave("stopped" if self._ended else "line")
 
-    async def _take(self, event: Event) -> bytes:
+    async def _take(self, event: Event) -> None:
         if isinstance(event, Tag):
-            return event.data
-        if isinstance(event, Publish):
+            assert self._feed is not None, "a tag before its key was accepted"
+            if self._descriptions.changed_by(event.data):
+                await self._begin_again(self._feed, event.data)
+            self._tags += event.data
+        elif isinstance(event, Publish):
             self._answered = True
             try:
                 await self._begin(event.key)
@@ -125,7 +130,17 @@ class _Encoder:
                 self._receiver.accept()
         elif isinstance(event, Ended):
             self._ended = True
-        return b""
+
+    async def _push(self, feed: Feed) -> None:
+        await feed.push(bytes(self._tags))
+        self._tags.clear()
+
+    async def _begin_again(self, feed: Feed, tag: bytes) -> None:
+        """Another size or another sound from `tag` on: what came before it belongs to the epoch that ends here."""
+        await self._push(feed)
+        await feed.begin_again(FLV_MIME)
+        self._tags += self._descriptions.before(tag)
+        log.info("encoder_changed", show_id=feed.show_id)
 
     async def _begin(self, key: str) -> None:
         """Refuses NOT_FOUND for a wrong key, and as `Feed.begin`."""
@@ -136,5 +151,5 @@ class _Encoder:
         feed = Feed(self._parts, show_id, self._writer.close)
         await feed.begin(FLV_MIME)
         self._feed = feed
-        await feed.push(FLV_HEADER)
+        await feed.push(flv.HEADER)
         log.info("encoder_began", show_id=show_id)

@@ -38,8 +38,14 @@ class Feed:
         publisher = await self._parts.studio.publisher(self.show_id)
         publisher.take_line(self._end)
         self._publisher = publisher
+        await self.begin_again(mime)
+
+    async def begin_again(self, mime: str) -> None:
+        """The same sender goes on with another container: a new epoch. Refuses as `Publisher.begin`."""
+        assert self._publisher is not None, "began again before it began"
+        self._next = 0
         try:
-            await publisher.begin(secrets.token_hex(8), mime, None)
+            await self._publisher.begin(secrets.token_hex(8), mime, None)
         except Refused:
             await self.leave()
             raise

@@ -48,7 +48,7 @@ from livecommerce.video.keys import WORD_HOURS
 from livecommerce.video.studio import Studio
 from tests.ports import free_port
 from tests.shows.world import ANA, BEA, HOST, STRANGER, World
-from tests.video.films import MIMES, chunks, film, needs_ffmpeg
+from tests.video.films import MIMES, chunks, film, needs_ffmpeg, turned
 from tests.video.sources import adapters
 
 pytestmark = [needs_ffmpeg, pytest.mark.parametrize("database", ["sqlite"], indirect=True)]
@@ -647,6 +647,26 @@ async def test_an_encoder_with_the_shows_key_films_it(house: House) -> None:
     await nobody_films(house, show.show_id)
     screen.look()
     assert list(screen.timeline.epochs) == [0, 1]
+
+
+async def test_an_encoder_that_changes_its_size_without_a_word_begins_a_new_epoch(house: House, tmp_path: Path) -> None:
+    """Under the first header its picture would be decoded as one of another size."""
+    show = await house.show()
+    source = tmp_path / "turned.flv"
+    source.write_bytes(turned(3.0))
+    key = house.studio.keys.stream_key(show.show_id)
+    encoder = await asyncio.create_subprocess_exec(
+        "ffmpeg", "-v", "error", "-i", source, "-c", "copy", "-f", "flv",
+        f"rtmp://127.0.0.1:{house.rtmp_port}/live/{key}", stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    assert await encoder.wait() == 0
+    await nobody_films(house, show.show_id)
+
+    timeline = (await house.studio.screen(show.show_id)).timeline
+    assert [(epoch.width, epoch.height) for epoch in timeline.epochs.values()] == [(160, 284), (284, 160)]
+    for epoch in timeline.epochs:
+        filmed = sum(part.duration_ms for part in timeline.parts if part.epoch == epoch)
+        assert filmed == pytest.approx(3000, abs=200)
 
 
 async def test_a_wrong_key_films_nothing(house: House) -> None:

@@ -20,6 +20,8 @@ _CONTAINERS = {
     "ts-mpeg2": ["-c:v", "mpeg2video", "-c:a", "aac", "-f", "mpegts"],
     "rare-keys": ["-c:v", "libx264", "-preset", "ultrafast", "-g", "600", "-keyint_min", "600", "-sc_threshold", "0",
                   "-c:a", "aac", "-f", "matroska"],
+    "flv": ["-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", "-f", "flv"],
+    "h264": ["-an", "-c:v", "libx264", "-preset", "ultrafast", "-f", "h264"],
     "hevc": ["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none", "-an", "-f", "matroska"],
 }  # fmt: skip
 MIMES = {
@@ -47,3 +49,39 @@ def film(kind: str, seconds: float = 4.0, size: str = "160x284") -> bytes:
 
 def chunks(data: bytes, size: int = 20_000) -> list[bytes]:
     return [data[at : at + size] for at in range(0, len(data), size)]
+
+
+def tags(flv: bytes) -> list[bytes]:
+    """The tags of an FLV file, each with its size behind it, as RTMP hands them on."""
+    found, at = [], 13
+    while at < len(flv):
+        size = 11 + int.from_bytes(flv[at + 1 : at + 4], "big") + 4
+        found.append(flv[at : at + size])
+        at += size
+    return found
+
+
+def later(tag: bytes, by_ms: int) -> bytes:
+    """The same tag at a later time."""
+    at_ms = int.from_bytes(bytes([tag[7]]) + tag[4:7], "big") + by_ms
+    return tag[:4] + (at_ms & 0xFFFFFF).to_bytes(3, "big") + bytes([at_ms >> 24]) + tag[8:]
+
+
+@functools.cache
+def turned(seconds: float = 3.0) -> bytes:
+    """An FLV whose picture is upright, and lies on its side from the middle on, as an encoder sends it that changes its
+    size without a word."""
+    upright, lying = film("flv", seconds), film("flv", seconds, "284x160")
+    rest = [later(tag, round(seconds * 1000)) for tag in tags(lying) if tag[0] != 18]
+    return upright + b"".join(rest)
+
+
+@functools.cache
+def turned_ts(seconds: float = 2.0) -> bytes:
+    """The same as a transport stream, where each keyframe carries the description of its picture."""
+    pictures = film("h264", seconds) + film("h264", seconds, "284x160")
+    made = subprocess.run(
+        ["ffmpeg", "-v", "error", "-f", "h264", "-r", "15", "-i", "pipe:0", "-c", "copy", "-f", "mpegts", "pipe:1"],
+        input=pictures, check=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    return made.stdout

@@ -1,12 +1,13 @@
 """ffmpeg as a remuxer: real films of every kind we take, and what comes of those we do not."""
 
 import asyncio
+from collections import Counter
 
 import pytest
 
 from livecommerce.video.boxes import Fragment, Header
 from livecommerce.video.remux import NoFfmpeg, Remuxer, RemuxFailed, Source, source_of
-from tests.video.films import MIMES, chunks, film, needs_ffmpeg
+from tests.video.films import MIMES, chunks, film, needs_ffmpeg, turned_ts
 
 pytestmark = needs_ffmpeg
 
@@ -61,6 +62,19 @@ async def test_sound_alone_is_a_stream_too() -> None:
     assert header.codecs == "mp4a.40.2"
     assert header.picture is None
     assert all(each.alone for each in fragments)
+
+
+async def test_a_transport_stream_that_changes_its_size_is_decoded_as_what_it_is() -> None:
+    header, fragments = await _through(Source("mpegts"), turned_ts())
+
+    recorded = header.data + b"".join(fragment.data for fragment in fragments)
+    probe = await asyncio.create_subprocess_exec(
+        "ffprobe", "-v", "error", "-show_entries", "frame=width,height", "-of", "csv=p=0", "pipe:0",
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    said, _ = await probe.communicate(recorded)
+    sizes = Counter(line.strip(",") for line in said.decode().split())
+    assert sizes == {"160,284": 30, "284,160": 30}
 
 
 @pytest.mark.parametrize(

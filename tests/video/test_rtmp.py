@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from livecommerce.video import flv
 from livecommerce.video.boxes import Fragment, Header
 from livecommerce.video.remux import Remuxer, Source
 from livecommerce.video.rtmp import (
-    FLV_HEADER,
     HANDSHAKE_BYTES,
     BadRtmp,
     Ended,
@@ -85,7 +85,7 @@ async def test_what_an_encoder_sends_becomes_fragments() -> None:
     await remuxer.start()
 
     async def feed() -> None:
-        await remuxer.feed(FLV_HEADER)
+        await remuxer.feed(flv.HEADER)
         for event in events:
             if isinstance(event, Tag):
                 await remuxer.feed(event.data)
