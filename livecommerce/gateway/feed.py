@@ -8,7 +8,8 @@ import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from livecommerce.errors import R, Refused
+from livecommerce.errors import Refused
+from livecommerce.gateway.looking import refuse_over
 from livecommerce.protocol.facts import PictureAway
 from livecommerce.video.publisher import CHUNK_BYTES_MAX, Publisher
 
@@ -65,8 +66,8 @@ class Feed:
             await self.refuse_over()
 
     async def refuse_over(self) -> None:
-        if (await self._parts.shows.facts(self.show_id)).status in ("ended", "cancelled"):
-            raise Refused(R.SHOW_OVER)
+        """Refuses SHOW_OVER, NOT_FOUND; nothing where the ledger is away."""
+        await refuse_over(self._parts.shows, self.show_id)
 
     async def leave(self, why: PictureAway = "line") -> None:
         """Whoever comes back begins anew, so nobody waits for the rest of this epoch. Calling it twice does nothing.

@@ -173,6 +173,10 @@ class Shows:
             kept.facts, kept.facts_at = facts, asked_at
         return kept.facts
 
+    def facts_before(self, show_id: str) -> ShowFacts | None:
+        """The show's facts as they were last read here, however long ago."""
+        return self._keep(show_id).facts
+
     async def _read_facts(self, show_ids: Sequence[str]) -> dict[str, ShowFacts | None]:
         async with self.database.read() as connection:
             rows = await read_shows(connection, shows.c.id.in_(show_ids))

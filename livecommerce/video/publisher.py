@@ -220,9 +220,12 @@ class Publisher:
         """An encoder begins an epoch, or comes back to it with the same `key`. Returns the chunk that is missing.
 
         Refuses VIDEO_FORMAT, VIDEO_TRANSCODES, NO_FFMPEG, VIDEO_QUOTA; where it does, what ran before has ended.
+        UNAVAILABLE once it is over: the show's next publisher is another.
         """
         self._stay()
         async with self._changing:
+            if self.state == "over":
+                raise Refused(R.UNAVAILABLE, after_ms=1000)
             epoch = self._epoch
             if epoch is not None and epoch.key == key and epoch.broke is None:
                 self._move("sending")
@@ -425,8 +428,9 @@ class Publisher:
             return f"a show may film {limits.hours_max:g} hours (VIDEO_HOURS)"
         if self._used.bytes > limits.show_bytes_max:
             return f"the recording of a show may take {limits.show_bytes_max / (1 << 30):g} GiB (VIDEO_SHOW_GIB)"
-        if shutil.disk_usage(self._folder).free < limits.disk_free_bytes_min:
-            return "the disk is nearly full; remove something, or older recordings"
+        with contextlib.suppress(OSError):  # a disk that cannot be asked: what cannot be written is told by the writer
+            if shutil.disk_usage(self._folder).free < limits.disk_free_bytes_min:
+                return "the disk is nearly full; remove something, or older recordings"
         return None
 
 
