@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from livecommerce.errors import Refused
 from livecommerce.gateway.looking import refuse_over
-from livecommerce.video.publisher import CHUNK_BYTES_MAX, Away, Publisher
+from livecommerce.protocol.facts import PictureAway
+from livecommerce.video.publisher import CHUNK_BYTES_MAX, Publisher
 
 if TYPE_CHECKING:
     from livecommerce.app import Parts
@@ -68,7 +69,7 @@ class Feed:
         """Refuses SHOW_OVER, NOT_FOUND; nothing where the ledger is away."""
         await refuse_over(self._parts.shows, self.show_id)
 
-    async def leave(self, why: Away = "line") -> None:
+    async def leave(self, why: PictureAway = "line") -> None:
         """Whoever comes back begins anew, so nobody waits for the rest of this epoch. Calling it twice does nothing.
         `why` the picture is gone: "stopped" where the sender said so."""
         publisher, self._publisher = self._publisher, None

@@ -27,6 +27,7 @@ import structlog
 
 from livecommerce.clock import Clock
 from livecommerce.errors import R, Refused
+from livecommerce.protocol.facts import PictureAway
 from livecommerce.video.boxes import Header
 from livecommerce.video.programme_clock import ProgrammeClock
 from livecommerce.video.recording import SomebodyElse, Used, Writer, open_writer, used_by
@@ -67,16 +68,13 @@ class Limits:
     transcodes_max: int = 2
 
 
-Away = Literal["", "line", "stopped", "ffmpeg", "disk"]
-
-
 @dataclass(slots=True)
 class Picture:
     """How many pieces of a show's picture came in this process, and why none comes now, "" where nobody knows. It
     outlives the publishers of its show."""
 
     pieces: int = 0
-    away: Away = ""
+    away: PictureAway = ""
     said: str = ""
 
     def came(self, late: bool) -> None:
@@ -275,7 +273,7 @@ class Publisher:
         self._recent.append((now, len(data)))
         return epoch.next_chunk
 
-    async def finish(self, why: Away = "stopped") -> None:
+    async def finish(self, why: PictureAway = "stopped") -> None:
         """The encoder has ended this epoch: what is inside comes out. Without one, nothing happens."""
         self._stay()
         async with self._changing:

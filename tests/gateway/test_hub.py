@@ -332,6 +332,52 @@ class TestTalk:
         assert sorted(lines) == [f"line {number}" for number in range(6)]
         assert frames <= 3
 
+    async def test_talk_goes_in_slices_and_a_card_overtakes_it(
+        self, one: Live, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        raws = [(await seat(one, name))[0] for name in "abc"]
+        await one.clock.advance(2)  # the head-count has been told
+        room = one.hub.rooms[SHOW]
+        written: list[Lane] = []
+
+        def write(outboxes: Collection[Outbox], frame: bytes, lane: Lane) -> None:
+            if not written:
+                asyncio.get_running_loop().call_soon(room.act, [ToAll(Relay(True))])
+            written.append(lane)
+            send_to_all(outboxes, frame, lane)
+
+        monkeypatch.setattr(hall, "SLICE", 1)
+        monkeypatch.setattr(hall, "send_to_all", write)
+        raws[0].send(Say("c1", "hello"))
+        for raw in raws:
+            await raw.read_until(Talk)
+
+        assert written == [Lane.TALK, Lane.STATE, Lane.TALK, Lane.TALK]
+
+    async def test_a_talk_pass_that_took_long_is_followed_by_as_much_rest(
+        self, one: Live, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """So that talk takes half of the core at most; without that the next pass would come with the next tick."""
+        raw, _ = await seat(one, "a")
+        await one.clock.advance(2)
+        told: list[float] = []
+
+        def write(outboxes: Collection[Outbox], frame: bytes, lane: Lane) -> None:
+            if lane is Lane.TALK:
+                told.append(one.clock.monotonic())
+                one.clock.spend(0.4)
+            send_to_all(outboxes, frame, lane)
+
+        monkeypatch.setattr(hall, "send_to_all", write)
+        raw.send(Say("c1", "hello"))
+        await raw.read_until(Talk)
+        raw.send(Say("c2", "and once more"))
+        await raw.read_until(Said)
+        while len(told) < 2:
+            await one.clock.advance(0.05)
+
+        assert 0.8 <= told[1] - told[0] < 0.95
+
     async def test_a_loud_room_is_thinned_the_same_for_all_and_the_author_is_told(
         self, redis: Redis, settings: Settings, clock: TestClock
     ) -> None:

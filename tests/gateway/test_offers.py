@@ -17,9 +17,10 @@ from livecommerce.gateway import offers as offers_module
 from livecommerce.ledger.tables import locations
 from livecommerce.people.identity import ViewerIdentity
 from livecommerce.protocol import from_host as c
-from livecommerce.protocol.facts import Level, OfferFacts
+from livecommerce.protocol.facts import Hold, Level, OfferFacts
 from livecommerce.protocol.from_viewer import OfferSeen, Release, Reserve, WantLine
-from livecommerce.protocol.to_viewer import Answer, OfferMade, RefusedMessage
+from livecommerce.protocol.to_viewer import Answer, OfferMade, Own, RefusedMessage
+from livecommerce.reservations import keys
 from livecommerce.settings import Settings
 from livecommerce.shows.offer_books import OfferBooks, OfferCount
 from livecommerce.shows.offers import NewOfferRule
@@ -53,6 +54,13 @@ def reserve(raw: Raw, *deal_ids: str, **more: Any) -> str:
 async def offered(raw: Raw) -> OfferFacts:
     message: OfferMade = await raw.read_until(OfferMade)
     return message.offer
+
+
+async def own_hold(raw: Raw, state: str) -> Hold:
+    """What she is told of a hold of hers once it is in this state."""
+    while (hold := (await raw.read_until(Own)).hold) is None or hold.state != state:
+        pass
+    return hold
 
 
 async def counts(house: House, show_id: str) -> tuple[OfferCount, ...]:
@@ -170,6 +178,45 @@ async def test_what_she_gives_back_is_answered_by_a_cheaper_one_once(house: Hous
     await settled(house, facts.show_id)
     await until(lambda: not house.one.hub.rooms[facts.show_id].offers._waiting)
     await counted(house, facts.show_id, OfferCount(kept.rule_id, "released", "cheaper", 1, 1, 1, 0))
+
+
+async def test_a_hold_that_ran_out_is_a_moment_as_one_that_was_given_back(house: House) -> None:
+    facts = await house.world.show()
+    dear = await house.on_air(facts.show_id, 5)
+    cheap = await house.on_air(facts.show_id, 5, price_minor=900)
+    await house.offers.add(HOST, facts.show_id, NewOfferRule("released", "cheaper"))
+    ana, _ = await house.seat(facts.show_id, ANA)
+    reserve(ana, dear.deals[0].deal_id)
+    hold = (await ana.read_until(Answer)).hold
+    await house.world.redis.hincrby(keys.meta(facts.show_id), "clk", hold.due_at_ms - house.world.clock.now_ms())
+    assert (await house.one.engine.heartbeat(facts.show_id)).expired == 1
+    offer = await offered(ana)
+    assert (offer.moment, offer.kind, offer.about_deal_id, offer.deal_ids) == (
+        "released", "cheaper", dear.deals[0].deal_id, (cheap.deals[0].deal_id,),
+    )  # fmt: skip
+
+
+async def test_an_offer_of_a_freed_unit_that_she_let_pass_is_no_moment(house: House) -> None:
+    """She had nothing that she lost, and showed that she does not want it."""
+    facts = await house.world.show()
+    dear = await house.on_air(facts.show_id, 1)
+    await house.on_air(facts.show_id, 5, price_minor=900)
+    await house.offers.add(HOST, facts.show_id, NewOfferRule("released", "cheaper"))
+    ana, _ = await house.seat(facts.show_id, ANA)
+    bea, _ = await house.seat(facts.show_id, BEA)
+    rid = reserve(bea, dear.deals[0].deal_id)
+    await bea.read_until(Answer)
+    reserve(ana, dear.deals[0].deal_id, wait=True)
+    await ana.read_until(Answer)
+    await house.one.engine.release(facts.show_id, BEA.viewer_id, rid)
+    hers = await own_hold(ana, "offered")
+    await house.world.redis.hincrby(keys.meta(facts.show_id), "clk", hers.due_at_ms - house.world.clock.now_ms())
+    assert (await house.one.engine.heartbeat(facts.show_id)).lapsed == 1
+    await own_hold(ana, "lapsed")
+    moments = {
+        moment for moment, viewer_id, _ in house.one.hub.rooms[facts.show_id].offers._seen if viewer_id == ANA.viewer_id
+    }
+    assert "released" not in moments
 
 
 async def test_after_paying_one_offer_is_made_and_near_the_closing_buyers_hear_what_is_left(house: House) -> None:

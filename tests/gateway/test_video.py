@@ -462,7 +462,7 @@ async def test_a_pass_is_renewed_on_the_live_line(house: House, monkeypatch: pyt
 async def standing(house: House, show_id: str) -> tuple[str, str]:
     """The show's status, and why its picture is away as the desk sees it."""
     await house.pictures.tell()
-    await house.world.shows.watch_pictures()
+    await house.world.shows.filmed.watch()
     show = await house.world.shows.for_staff(HOST, show_id)
     assert show.picture is not None
     return show.show.status, show.picture.away
@@ -478,7 +478,7 @@ async def slated(house: House, clock: TestClock, show_id: str) -> str:
 
 async def own_show(house: House) -> ShowFacts:
     show = await house.show()
-    await house.world.shows.edit(HOST, show.show_id, EditShow(video=NewVideo("own")))
+    await house.world.shows.planning.edit(HOST, show.show_id, EditShow(video=NewVideo("own")))
     return show
 
 
@@ -537,7 +537,7 @@ async def test_what_was_told_is_not_told_again_and_a_ledger_that_is_away_hears_i
         raise Refused(R.BUSY)
 
     with monkeypatch.context() as patched:
-        patched.setattr(house.world.shows, "report_pictures", away)
+        patched.setattr(house.world.shows.filmed, "report", away)
         with pytest.raises(Refused):
             await house.pictures.tell()
     assert await house.pictures.tell() == 1
@@ -559,9 +559,9 @@ async def test_a_recording_that_was_removed_is_said_to_be_gone_and_the_rest_of_t
     assert facts["length_ms"] == pytest.approx(4000, abs=150)
     kept = await house.http.put(recording, headers=staff, json={"keep": True})
     assert (kept.status_code, kept.json()["state"]) == (200, "kept")
-    assert not await house.world.shows.recording_removed(show.show_id, 1)
+    assert not await house.world.shows.recordings.removed(show.show_id, 1)
     assert (await house.http.put(recording, headers=staff, json={"keep": False})).json()["state"] == ""
-    assert await house.world.shows.recording_removed(show.show_id, 1)
+    assert await house.world.shows.recordings.removed(show.show_id, 1)
 
     told = (await house.http.get(path)).json()
     assert (told["picture"], told["removed"]) == ("", True)
@@ -803,7 +803,7 @@ async def test_a_show_that_never_filmed_has_no_picture(house: House) -> None:
 
 async def test_a_show_may_be_planned_with_a_picture_of_our_own(house: House) -> None:
     show = await house.show()
-    facts = await house.world.shows.edit(HOST, show.show_id, EditShow(video=NewVideo("own")))
+    facts = await house.world.shows.planning.edit(HOST, show.show_id, EditShow(video=NewVideo("own")))
     assert facts.video.kind == "own"
 
 
@@ -1206,7 +1206,7 @@ async def test_a_film_that_waits_for_the_host_begins_with_her_tap_and_ends_with_
         await running.look()
         assert house.studio.publishing(show.show_id) is None
         tap = NewVideo("own", source="film", by_hand=True, loop=True, restart=True)
-        await house.world.shows.edit(HOST, show.show_id, EditShow(video=tap))
+        await house.world.shows.planning.edit(HOST, show.show_id, EditShow(video=tap))
         await running.look()
         await recorded(house, show.show_id, 500)
         await house.world.do(show.show_id, c.End())

@@ -13,8 +13,9 @@ from livecommerce.gateway.http.video import address_of, view_of, watchable
 from livecommerce.protocol.facts import Line, ShowFacts, Stamped
 from livecommerce.shows import captions, replay
 from livecommerce.shows.captions import CaptionTrack
+from livecommerce.shows.recordings import recording_ends_ms
 from livecommerce.shows.replay import LINES_MAX, Chapter
-from livecommerce.shows.state import RecordingState, recording_ends_ms
+from livecommerce.shows.state import RecordingState
 from livecommerce.video.timeline import Stretch
 
 table = Table()
@@ -74,7 +75,7 @@ async def replay_of_show(call: Call) -> Replay:
     facts = await over(call)
     database = call.parts.database
     told, chapters = await replay.events_of(database, facts.show_id), await replay.chapters_of(database, facts.show_id)
-    removed = await call.parts.shows.recording_of(facts.show_id) == "removed"
+    removed = await call.parts.shows.recordings.state_of(facts.show_id) == "removed"
     recorded = None if removed else await recording_of(call, facts)
     if recorded is None:
         return Replay(facts, told.events, told.next, chapters, "", "", None, 0, (), removed)
@@ -169,7 +170,7 @@ async def recording_facts(call: Call) -> RecordingFacts:
 async def keep_recording(call: Call, body: KeepRecording) -> RecordingFacts:
     """Keep the recording however old it is, or no longer than others."""
     staff, show_id = call.the_staff(), call.path("show_id")
-    state = await call.parts.shows.keep_recording(staff, show_id, body.keep)
+    state = await call.parts.shows.recordings.keep(staff, show_id, body.keep)
     return await _facts(call, (await call.parts.shows.for_staff(staff, show_id)).show, state)
 
 
