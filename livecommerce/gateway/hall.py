@@ -550,6 +550,7 @@ class Hall:
             for subprotocol in (MSGPACK, JSON):
                 seats = list(self._groups[subprotocol, "desk" if stream == "desk" else "phone"])
                 spent += await self._send_in_slices(seats, shared.frame(subprotocol), Lane.TALK)
+        FAN_OUT.observe(spent)
         self._talk_not_before = started + max(self._tick_seconds, TALK_SHARE * spent)
 
     async def _levels_pass(self, message: Levels) -> None:
