@@ -354,10 +354,10 @@ class TestTalk:
 
         assert written == [Lane.TALK, Lane.STATE, Lane.TALK, Lane.TALK]
 
-    async def test_a_talk_pass_that_took_long_is_followed_by_as_much_rest(
+    async def test_a_talk_pass_that_took_long_is_followed_by_more_rest_than_it_took(
         self, one: Live, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """So that talk takes half of the core at most; without that the next pass would come with the next tick."""
+        """So that talk takes half of the core at most, with all that its lines cost beside the writing."""
         raw, _ = await seat(one, "a")
         await one.clock.advance(2)
         told: list[float] = []
@@ -376,7 +376,7 @@ class TestTalk:
         while len(told) < 2:
             await one.clock.advance(0.05)
 
-        assert 0.8 <= told[1] - told[0] < 0.95
+        assert 1.08 <= told[1] - told[0] < 1.25
 
     async def test_a_loud_room_is_thinned_the_same_for_all_and_the_author_is_told(
         self, redis: Redis, settings: Settings, clock: TestClock
