@@ -555,6 +555,19 @@ class TestDelays:
         assert one.hub.rooms[SHOW].room.delays.median(one.clock.monotonic()).reports == 3
 
 
+class TestPings:
+    async def test_the_first_ping_comes_at_a_random_moment_for_each(self, one: Live) -> None:
+        """A storm of joins at one instant is not followed by a storm of pings."""
+        raws = [raw for raw, _ in await asyncio.gather(*(seat(one, f"v{n}") for n in range(50)))]
+        ping_seconds, now = one.hub.settings.ping_seconds, one.clock.monotonic()
+        first = [socket._ping_at - now for n in range(50) for socket in one.hub.rooms[SHOW].sockets_of(f"v{n}")]
+        assert len(first) == len(set(first)) == len(raws)
+        assert all(0.2 * ping_seconds <= seconds <= ping_seconds for seconds in first)
+        # Fifty even draws leave no half of the time empty, but for once in 10^15.
+        middle = 0.6 * ping_seconds
+        assert min(first) < middle < max(first)
+
+
 class TestGoing:
     async def test_a_ban_closes_every_window_of_that_viewer_only(self, one: Live) -> None:
         a, _ = await seat(one, "a")
