@@ -4,6 +4,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .stamps
+# Most of the tests' time is waiting for servers of their own: two workers a core keep both cores busy.
+WORKERS ?= 4
 # Where this is set, as containers like to, each of the hundreds of processes that the tests start would compile all it
 # imports anew. Empty is as if it were not set.
 export PYTHONDONTWRITEBYTECODE =
@@ -59,7 +61,7 @@ test-web: $(STAMP)/web
 
 test-python: setup
 	@echo "— pytest"
-	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 bench: setup  ## measure, beside the comparators; writes docs/benchmarks.md
 	@$(BIN)/python -m loadtest bench

@@ -100,19 +100,6 @@ async def open_parts(settings: Settings, clock: Clock | None = None) -> AsyncIte
         await redis.aclose()
 
 
-@contextlib.asynccontextmanager
-async def open_people(settings: Settings) -> AsyncIterator[tuple[Database, People]]:
-    """The ledger and the people alone, for commands that need no hot state."""
-    redis = connect(settings.redis_url or "redis://127.0.0.1:1")  # never connected: nobody signs in here
-    database = Database(settings.sql_url)
-    await database.start()
-    try:
-        yield database, People(database, redis, settings, RealClock())
-    finally:
-        await database.aclose()
-        await redis.aclose()
-
-
 def _own_url(settings: Settings) -> str:
     """Where this server hears itself. On one machine that is loopback: the public address may be a proxy's, or one
     that only phones can reach."""

@@ -254,7 +254,7 @@ class Auditor:
         """What the worker does anyway, where one runs: journal, events, errands, payments that were never written."""
         parts = self.parts
         await JournalToLedger(parts.redis, parts.database, parts.engine, parts.clock).drain(show_id)
-        await parts.shows.catch_up(show_id)
+        await parts.shows.outbox.catch_up(show_id)
         await parts.orders.run_outbox()
         await parts.orders.sweep_unwritten()
         await JournalToLedger(parts.redis, parts.database, parts.engine, parts.clock).drain(show_id)

@@ -83,7 +83,7 @@ def serve(**given: Any) -> None:
     livecommerce serve --data /srv/shop --port 9000
     REDIS_URL=redis://10.0.0.5 DATABASE_URL=postgresql+asyncpg://… livecommerce serve --processes 4
     """
-    from livecommerce.run import serve as run
+    from livecommerce.serve import serve as run
 
     settings = with_secrets(_settings(**given))
     # By itself: the log masks addresses, its own too.
@@ -206,7 +206,7 @@ def import_products(file: Path, **given: Any) -> None:
     livecommerce import products products_export.csv
     livecommerce import products products_export.csv --data /srv/shop
     """
-    from livecommerce.run import import_products as run
+    from livecommerce.jobs import import_products as run
 
     sys.exit(asyncio.run(run(with_secrets(_settings(**given)), file, click.echo)))
 
@@ -235,7 +235,7 @@ def user_add(email: str, name: str, role: StaffRole, unit: str, password: str, *
     \b
     livecommerce user add mei@example.com --name "Mei Lin" --role advisor
     """
-    from livecommerce.run import add_user
+    from livecommerce.jobs import add_user
 
     asyncio.run(add_user(with_secrets(_settings(**given)), email, name, role, unit, password))
     click.echo(f"Added {email} as {role}. Sign in at /login.")
@@ -252,7 +252,7 @@ def user_reset(email: str, password: str, **given: Any) -> None:
     \b
     livecommerce user reset mei@example.com
     """
-    from livecommerce.run import reset_user
+    from livecommerce.jobs import reset_user
 
     asyncio.run(reset_user(with_secrets(_settings(**given)), email, password))
     click.echo(f"New password set for {email}; all its sessions have ended.")
@@ -273,7 +273,7 @@ def token(kind: str, name: str, location: str, **given: Any) -> None:
     livecommerce token api-key --name "our web shop"
     livecommerce token till-key --name "till 2" --location loc_…
     """
-    from livecommerce.run import make_token
+    from livecommerce.jobs import make_token
 
     click.echo(asyncio.run(make_token(with_secrets(_settings(**given)), kind, name, location)))
 

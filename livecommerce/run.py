@@ -1,7 +1,7 @@
-"""Starting processes and one-off jobs: what each command of the command line does, in a line or two of its own.
+"""One web process and one worker: what `livecommerce web` and `livecommerce worker` are.
 
-What arrives: checked settings. What leaves: a served process, or the result of a job. Sockets, signals and the event
-loop are settled here; what the parts do is theirs.
+What arrives: checked settings, and perhaps a socket to listen on. What leaves: a served process. Sockets, signals and
+the event loop are settled here; what the parts do is theirs.
 """
 
 import asyncio
@@ -11,53 +11,29 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Callable, Generator
-from pathlib import Path
+from collections.abc import Generator
 
 import structlog
 import uvicorn
 import uvloop
 
-from livecommerce.app import open_parts, open_people
+from livecommerce.app import open_parts
 from livecommerce.background.duties import duties_of
 from livecommerce.background.worker import Worker
-from livecommerce.catalogue.importer import import_bytes
 from livecommerce.certificate import certificate_for
-from livecommerce.clock import RealClock
 from livecommerce.gateway import fan_out, seats
 from livecommerce.gateway.callers import Callers
 from livecommerce.gateway.encoders import Encoders
-from livecommerce.gateway.judge import refuse_unknown_judge
 from livecommerce.gateway.pictures import PictureReports
 from livecommerce.gateway.showings import Showings
 from livecommerce.gateway.web import build_app
 from livecommerce.host_measures import HostMeasures
-from livecommerce.ledger.migrate import migrate
 from livecommerce.logs import set_up_logs
-from livecommerce.orders.payments.registry import refuse_unknown_provider
-from livecommerce.people.identity import StaffRole
-from livecommerce.settings import Settings, lost_without_tls
-from livecommerce.supervisor import Supervisor, listen
+from livecommerce.settings import Settings
+from livecommerce.supervisor import listen, say_what_is_lost
 from livecommerce.video.publisher import CHUNK_BYTES_MAX
 
 log = structlog.get_logger(__name__)
-
-
-def serve(settings: Settings) -> int:
-    """Everything on this machine, until SIGINT or SIGTERM. Raises as `Supervisor.run`, and `SettingsError` for a
-    payment provider or a judge of lines that is not installed: told once and here, not by children that are started
-    again and again."""
-    refuse_unknown_provider(settings.payment_provider)
-    refuse_unknown_judge(settings)
-    set_up_logs(settings)
-    _say_what_is_lost(settings)
-    asyncio.run(migrate(settings.sql_url))
-    return Supervisor(settings).run()
-
-
-def _say_what_is_lost(settings: Settings) -> None:
-    if words := lost_without_tls(settings):
-        log.warning("insecure", what=words)
 
 
 def web(settings: Settings, descriptor: int | None) -> None:
@@ -68,7 +44,7 @@ def web(settings: Settings, descriptor: int | None) -> None:
     log.info("fan_out_loop", compiled=not why_in_python, why=why_in_python)
     _raise_descriptor_limit(settings.sockets_max + settings.http_lines_max)
     if descriptor is None:  # else the supervisor has said it
-        _say_what_is_lost(settings)
+        say_what_is_lost(settings)
     listener = listen(settings.host, settings.port) if descriptor is None else socket.socket(fileno=descriptor)
     uvloop.run(_web(settings, listener))
 
@@ -175,41 +151,6 @@ async def _worker(settings: Settings) -> None:
         await stop.wait()
         await measures.aclose()
         await running.aclose()
-
-
-async def import_products(settings: Settings, file: Path, say: Callable[[str], None]) -> int:
-    """Import a product CSV and say what became of it. Returns 1 where lines were refused, else 0."""
-    await migrate(settings.sql_url)
-    async with open_people(settings) as (database, _):
-        report = await import_bytes(database, await asyncio.to_thread(file.read_bytes), settings, None, RealClock())
-    say(f"{report.added} added, {report.changed} changed, {report.unchanged} unchanged, {len(report.refused)} refused.")
-    for row in report.refused:
-        say(f"  line {row.line}, {row.column_name or row.column}: {row.why} {row.what_to_do}")
-    return 1 if report.refused else 0
-
-
-async def add_user(settings: Settings, email: str, name: str, role: StaffRole, unit: str, password: str) -> None:
-    """A new staff account. Refuses as `People.add_account`."""
-    await migrate(settings.sql_url)
-    async with open_people(settings) as (_, people):
-        await people.add_account(email, name, role, unit, password)
-
-
-async def reset_user(settings: Settings, email: str, password: str) -> None:
-    """A new password for an account. Refuses as `People.reset_password`."""
-    async with open_people(settings) as (_, people):
-        await people.reset_password(email, password)
-
-
-async def make_token(settings: Settings, kind: str, name: str, location_id: str = "") -> str:
-    """A viewer's socket token, or a new API key; either is shown once and not kept in the clear."""
-    await migrate(settings.sql_url)
-    async with open_people(settings) as (_, people):
-        if kind == "api-key":
-            return await people.api_keys.make(name)
-        if kind == "till-key":
-            return await people.api_keys.make_for_till(name, location_id)
-        return people.tokens.for_viewer(await people.new_viewer(name)).token
 
 
 def _raise_descriptor_limit(connections_max: int) -> None:

@@ -28,7 +28,7 @@ import structlog
 from livecommerce.certificate import certificate_for
 from livecommerce.children import end_with_parent
 from livecommerce.reload import Fate, Note, write_note
-from livecommerce.settings import Settings, settings_environ
+from livecommerce.settings import Settings, lost_without_tls, settings_environ
 from livecommerce.valkey_child import ValkeyChild, lock_data_folder
 
 log = structlog.get_logger(__name__)
@@ -331,3 +331,9 @@ def listen(host: str, port: int) -> socket.socket:
     listener.listen(_BACKLOG)
     listener.set_inheritable(True)
     return listener
+
+
+def say_what_is_lost(settings: Settings) -> None:
+    """Loudly, in the log, where a network address is listened on without TLS."""
+    if words := lost_without_tls(settings):
+        log.warning("insecure", what=words)

@@ -117,10 +117,13 @@ async def _command(host: Api, at: str, what: dict[str, Any]) -> None:
 
 
 def _spread(ledger: Path, show_id: str, hours: float) -> None:
-    """The evening took minutes to make: its log is stretched to its hours, in its order."""
+    """The evening took minutes to make: its log and its end are stretched to its hours, in their order."""
     with sqlite3.connect(ledger, timeout=30) as connection:
         rows = connection.execute("SELECT id, at_ms FROM show_log WHERE show_id = ? ORDER BY id", (show_id,)).fetchall()
         begins_ms, step_ms = rows[0][1], hours * 3_600_000 / len(rows)
+        connection.execute(
+            "UPDATE shows SET ended_at_ms = started_at_ms + ? WHERE id = ?", (round(hours * 3_600_000), show_id)
+        )
         for place, (log_id, _) in enumerate(rows):
             at_ms = round(begins_ms + place * step_ms)
             connection.execute(
@@ -167,7 +170,6 @@ def _record(folder: Path, film: tuple[Header, list[Fragment]], begins_ms: float,
                 data = _later(each.data, turn * length_ms, scales)
                 writer.add(Fragment(data, each.at_ms + turn * length_ms, each.duration_ms, each.alone))
                 parts += 1
-        writer.end(round(begins_ms + hours * 3_600_000))
     finally:
         writer.close()
     return parts

@@ -16,7 +16,7 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 class Cutter:
     """`cut` breaks every connection; `cut_at` breaks the one on which the n-th next piece in a direction comes, before
-    that piece is passed on."""
+    that piece is passed on. Whoever says what is `refused` is cut before it is passed on, and the others are not."""
 
     def __init__(self, connect: Callable[[], Awaitable[Streams]]) -> None:
         self._connect = connect
@@ -28,6 +28,7 @@ class Cutter:
         self.cuts = 0
         self.port = 0
         self.is_away = False
+        self.refused = b""
 
     def listen(self, path: Path | None = None) -> None:
         """On a port of its own, or on a unix socket."""
@@ -83,6 +84,8 @@ class Cutter:
                     self._left[way] -= 1
                     if self._left[way] == 0:
                         break
+                if self.refused and way == "there" and self.refused in piece:
+                    break
                 writer.write(piece)
                 await writer.drain()
         self._break(both)

@@ -65,8 +65,8 @@ def duties_of(parts: PartsOfAWorker) -> list[Duty]:
     return [
         Repeated("heartbeat", heartbeats.beat_due, BEAT_SECONDS, deadline_seconds=5.0),
         Repeated("journal", journal.drain_all, PERIOD_SECONDS),
-        ProgrammeDuty(parts.shows, parts.clock),
-        Repeated("pictures", parts.shows.watch_pictures, 0.47),
+        ProgrammeDuty(parts.shows.programme, parts.clock),
+        Repeated("pictures", parts.shows.filmed.watch, 0.47),
         TicketListDuty(parts.shows.tickets, journal, parts.engine),
         Repeated("outbox", parts.orders.run_outbox, 0.53),
         Repeated("deadlines", parts.orders.sweep_deadlines, 1.07),
@@ -76,6 +76,6 @@ def duties_of(parts: PartsOfAWorker) -> list[Duty]:
         Repeated("pulled", parts.orders.sweep_pulled, 1.13),
         Repeated("shelves", parts.shelves.sweep, 1.51),
         ForgetDuty(parts.redis, parts.database, parts.clock),
-        RecordingsDuty(parts.shows, parts.database, parts.settings, parts.clock),
+        RecordingsDuty(parts.shows.recordings, parts.database, parts.settings, parts.clock),
         Repeated("try-ons", parts.channels.try_ons.sweep, 7.3),
     ]

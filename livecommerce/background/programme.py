@@ -1,13 +1,13 @@
 """The programme's clock: deals open and close, products launch, at their instants.
 
-What arrives: nothing but time. What leaves: whatever `Shows.due_changes` finds to do, a quarter of a second late at
+What arrives: nothing but time. What leaves: whatever `shows/programme.py` finds to do, a quarter of a second late at
 most, and not late at all where the instant was known before: the turn then waits for it. It decides nothing.
 """
 
 from dataclasses import dataclass
 
 from livecommerce.clock import Clock
-from livecommerce.shows.service import Shows
+from livecommerce.shows.programme import Programme
 
 # Longer than a turn's pause, so that an instant between two turns is waited for by the first of them.
 AHEAD_SECONDS = 0.5
@@ -17,7 +17,7 @@ AHEAD_SECONDS = 0.5
 class ProgrammeDuty:
     """One leader's duty."""
 
-    shows: Shows
+    programme: Programme
     clock: Clock
     name: str = "programme"
     every_seconds: float = 0.25
@@ -25,10 +25,10 @@ class ProgrammeDuty:
 
     async def run(self, lease_epoch: int) -> None:
         """One look at all shows, and a second one at the next instant where that is near."""
-        next_at_ms = await self.shows.due_changes()
+        next_at_ms = await self.programme.due_changes()
         if next_at_ms is None:
             return
         wait_seconds = (next_at_ms - self.clock.now_ms()) / 1000
         if wait_seconds <= AHEAD_SECONDS:
             await self.clock.sleep(max(0.0, wait_seconds))
-            await self.shows.due_changes()
+            await self.programme.due_changes()

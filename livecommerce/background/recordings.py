@@ -19,8 +19,7 @@ from livecommerce.ids import is_id
 from livecommerce.ledger.database import Database
 from livecommerce.ledger.tables import shows
 from livecommerce.settings import Settings
-from livecommerce.shows.service import Shows
-from livecommerce.shows.state import recording_ends_ms
+from livecommerce.shows.recordings import Recordings, recording_ends_ms
 from livecommerce.video.recording import Removal, SomebodyElse, used_by, watched_at_ms
 
 log = structlog.get_logger(__name__)
@@ -34,7 +33,7 @@ _TOGETHER = 500
 class RecordingsDuty:
     """One leader's duty, over the data folder of its machine."""
 
-    shows: Shows
+    recordings: Recordings
     database: Database
     settings: Settings
     clock: Clock
@@ -68,7 +67,7 @@ class RecordingsDuty:
             return  # it is being filmed
         try:
             used = await asyncio.to_thread(used_by, folder)
-            if await self.shows.recording_removed(show_id, used.bytes):
+            if await self.recordings.removed(show_id, used.bytes):
                 await asyncio.to_thread(removal.remove)
                 log.info("recording_removed", show_id=show_id, bytes=used.bytes)
         except OSError as error:

@@ -8,8 +8,10 @@ import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from livecommerce.errors import R, Refused
-from livecommerce.video.publisher import CHUNK_BYTES_MAX, Away, Publisher
+from livecommerce.errors import Refused
+from livecommerce.gateway.looking import refuse_over
+from livecommerce.protocol.facts import PictureAway
+from livecommerce.video.publisher import CHUNK_BYTES_MAX, Publisher
 
 if TYPE_CHECKING:
     from livecommerce.app import Parts
@@ -64,10 +66,10 @@ class Feed:
             await self.refuse_over()
 
     async def refuse_over(self) -> None:
-        if (await self._parts.shows.facts(self.show_id)).status in ("ended", "cancelled"):
-            raise Refused(R.SHOW_OVER)
+        """Refuses SHOW_OVER, NOT_FOUND; nothing where the ledger is away."""
+        await refuse_over(self._parts.shows, self.show_id)
 
-    async def leave(self, why: Away = "line") -> None:
+    async def leave(self, why: PictureAway = "line") -> None:
         """Whoever comes back begins anew, so nobody waits for the rest of this epoch. Calling it twice does nothing.
         `why` the picture is gone: "stopped" where the sender said so."""
         publisher, self._publisher = self._publisher, None

@@ -135,7 +135,7 @@ class Hall:
         shown = await hub.shows.snapshot(self.show_id)
         self._start_at(shown)
         self.room.hear_levels(*await self._levels())
-        for viewer_id, until_ms in (await hub.shows.mutes(self.show_id)).items():
+        for viewer_id, until_ms in (await hub.shows.silence.mutes(self.show_id)).items():
             self.room.mute(viewer_id, until_ms, self._clock.now_ms(), self._clock.monotonic())
         for line in await hub.shows.news.recent_talk(self.show_id):
             self.room.talk.history.append(line)

@@ -230,7 +230,7 @@ class Hub:
         """Follow the merchant's word lists; made anew only where they changed. While the ledger is away, the last ones
         stand."""
         try:
-            kept = await self.shows.talk_rules()
+            kept = await self.shows.talk_rules.get()
         except Refused:
             return
         if kept.version != self._talk_rules_version:

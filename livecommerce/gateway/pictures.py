@@ -43,7 +43,7 @@ class PictureReports:
         if not news:
             return 0
         reports = [PictureReport(show_id, came, each.away, each.said[:400]) for show_id, (came, each) in news.items()]
-        await self._parts.shows.report_pictures(reports)
+        await self._parts.shows.filmed.report(reports)
         self._parts.studio.pictures_told({show_id: each for show_id, (_, each) in news.items()})
         return len(reports)
 

@@ -24,11 +24,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from livecommerce.errors import Close, R, Refused
 from livecommerce.gateway.admission import tokens_in
 from livecommerce.gateway.door import Admitted
+from livecommerce.gateway.looking import refuse_over
 from livecommerce.video.publisher import Health, Publisher
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ SUBPROTOCOL = "livecommerce.camera.v1"
 _ROLES = ("host", "manager", "admin")
 _HEALTH_SECONDS = 1.0
 _RENEW_BEFORE_MS = 60_000
+_ASKED_AGAIN_MS = 5_000
 HEAD = struct.Struct(">Id")
 _Short = Annotated[str, msgspec.Meta(max_length=120)]
 
@@ -106,6 +109,8 @@ def publish_endpoint(parts: "Parts") -> Callable[[WebSocket], Awaitable[None]]:
 class _Line:
     """One camera's connection, from its proof of who it is to its end."""
 
+    _publisher: Publisher  # the show's, as soon as it has proved who it is
+
     def __init__(self, parts: "Parts", socket: WebSocket, token: str) -> None:
         self._parts = parts
         self._socket = socket
@@ -121,8 +126,8 @@ class _Line:
         """Until the camera goes. Raises `Refused` where it may not be here, `WebSocketDisconnect` where it left."""
         self._until_ms = (await self._prove()).until_ms
         studio = self._parts.studio
-        publisher = await studio.publisher(self._show_id)
-        telling = asyncio.create_task(self._tell_health(publisher), name="camera-health")
+        self._publisher = await studio.publisher(self._show_id)
+        telling = asyncio.create_task(self._tell_health(), name="camera-health")
         try:
             while True:
                 message = await self._socket.receive()
@@ -131,15 +136,15 @@ class _Line:
                 if self._closing is not None:
                     return  # its camera has come back on another line
                 if self._parts.clock.now_ms() >= self._until_ms:
-                    self._until_ms = (await self._prove()).until_ms
+                    await self._prove_again()
                 if self._over:
-                    await publisher.finish()
+                    await self._publisher.finish()
                     raise Refused(R.SHOW_OVER)
-                await self._answer(publisher, message.get("bytes"), message.get("text"))
+                await self._answer(message.get("bytes"), message.get("text"))
         finally:
             telling.cancel()
-            if publisher.leave_line(self._replaced):
-                publisher.lost()
+            if self._publisher.leave_line(self._replaced):
+                self._publisher.lost()
             await studio.let_go(self._show_id)
             if self._closing is not None:
                 await asyncio.gather(self._closing, return_exceptions=True)
@@ -157,14 +162,22 @@ class _Line:
         )
         if admitted.role not in _ROLES:
             raise Refused(R.FORBIDDEN)
-        await self._refuse_over()
+        await refuse_over(self._parts.shows, self._show_id)
         return admitted
 
-    async def _refuse_over(self) -> None:
-        if (await self._parts.shows.facts(self._show_id)).status in ("ended", "cancelled"):
-            raise Refused(R.SHOW_OVER)
+    async def _prove_again(self) -> None:
+        """Where the ledger is away nobody can say who may film: whoever was let in is asked again a little later."""
+        try:
+            self._until_ms = (await self._prove()).until_ms
+            return
+        except Refused as refused:
+            if refused.why not in (R.BUSY, R.UNAVAILABLE):
+                raise
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("camera_not_proved_again", show_id=self._show_id, error=repr(error))
+        self._until_ms = max(self._until_ms, self._parts.clock.now_ms() + _ASKED_AGAIN_MS)
 
-    async def _answer(self, publisher: Publisher, data: bytes | None, text: str | None) -> None:
+    async def _answer(self, data: bytes | None, text: str | None) -> None:
         try:
             if data is not None:
                 if len(data) <= HEAD.size:
@@ -172,34 +185,36 @@ class _Line:
                 if not self._mine:
                     raise Refused(R.MALFORMED, expected="an epoch that has begun")
                 number, made_ms = HEAD.unpack_from(data)
-                await self._send(Ack(await publisher.push(number, data[HEAD.size :], made_ms or None)))
+                await self._send(Ack(await self._publisher.push(number, data[HEAD.size :], made_ms or None)))
             elif text is not None:
-                await self._obey(publisher, text)
+                await self._obey(text)
         except Refused as refused:
             row = refused.why.value
             await self._send(RefusedTold(row.number, row.word, refused.text, row.again, refused.after_ms))
 
-    async def _obey(self, publisher: Publisher, text: str) -> None:
+    async def _obey(self, text: str) -> None:
         try:
             wish = _decode(text)
         except msgspec.DecodeError as error:
             raise Refused(R.MALFORMED, expected=str(error)[:200]) from None
         if isinstance(wish, Begin):
             if not self._mine:
-                publisher.take_line(self._replaced, wish.epoch)
+                # The one from the beginning may be over: another line that left has let the show go.
+                self._publisher = await self._parts.studio.publisher(self._show_id)
+                self._publisher.take_line(self._replaced, wish.epoch)
                 self._mine = True
-            await self._send(Ready(await publisher.begin(wish.epoch, wish.mime, wish.t0_ms)))
+            await self._send(Ready(await self._publisher.begin(wish.epoch, wish.mime, wish.t0_ms)))
         elif isinstance(wish, Renewed):
             self._token, self._asked_to_renew = wish.token, False
-            self._until_ms = (await self._prove()).until_ms
+            await self._prove_again()
         elif self._mine:
-            await publisher.finish()
+            await self._publisher.finish()
 
-    async def _tell_health(self, publisher: Publisher) -> None:
+    async def _tell_health(self) -> None:
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):
             while True:
                 await self._parts.clock.sleep(_HEALTH_SECONDS)
-                await self._send(HealthTold(publisher.health))
+                await self._send(HealthTold(self._publisher.health))
                 self._over = await self._is_over()
                 await self._ask_to_renew()
 
@@ -214,7 +229,7 @@ class _Line:
     async def _is_over(self) -> bool:
         """Nobody films on after the end. Where the ledger is away, nobody knows, and filming goes on."""
         try:
-            await self._refuse_over()
+            await refuse_over(self._parts.shows, self._show_id)
         except Refused as refused:
             return refused.why is R.SHOW_OVER
         return False

@@ -16,6 +16,7 @@ import structlog
 
 from livecommerce.errors import R, Refused
 from livecommerce.gateway.feed import Feed
+from livecommerce.gateway.looking import facts_if_known
 from livecommerce.protocol.facts import ShowFacts
 from livecommerce.video.film import FILM_MIME, FilmFacts, Showing, not_taken
 
@@ -143,9 +144,9 @@ class Showings:
             raise not_taken("unreadable")
 
     async def _still(self, show_id: str, running: Running) -> bool:
-        """Whether the same is still wanted; the facts are at most a second old."""
-        facts = await self._parts.shows.facts(show_id)
-        return should_run(facts, self._films.film(show_id)) == running
+        """Whether the same is still wanted, as far as anybody knows; the facts are at most a second old."""
+        facts = await facts_if_known(self._parts.shows, show_id)
+        return facts is None or should_run(facts, self._films.film(show_id)) == running
 
     async def _tell(self, show_id: str, trouble: str) -> None:
         with contextlib.suppress(OSError):

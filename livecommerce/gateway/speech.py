@@ -158,7 +158,7 @@ class Speech:
 
     async def _private(self, socket: LiveSocket, cid: str, text: str) -> None:
         assert socket.identity is not None
-        asked = await self._hub.shows.ask_privately(socket.show_id, socket.identity, text)
+        asked = await self._hub.shows.private.ask(socket.show_id, socket.identity, text)
         socket.tell(Said(cid, False, self._line(socket, text, "question", asked.at_ms)))
         socket.tell(Own(private=asked))
 

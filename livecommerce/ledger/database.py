@@ -4,12 +4,15 @@ What arrives: functions over a connection. What leaves: their results, after the
 `write` queues the function; while one transaction commits, the next ones gather, and all of them go into one
 transaction, each in its own savepoint: a refusal rolls back its own writes and nobody else's. A function may run again
 where the database ended its transaction (a deadlock with another process), so it must change nothing but the database.
+Where the store itself is in trouble (a full disk), its caller reads "unavailable", and so do all whose writes went with
+it.
 SQLite: WAL, `synchronous=FULL`, `BEGIN IMMEDIATE`; several processes on one host are serialised by SQLite itself.
 It knows no table.
 """
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -31,6 +34,9 @@ QUEUE_MAX = 4096
 BUSY_TIMEOUT_MS = 10_000
 DEADLOCK_TRIES = 5
 _DEADLOCK_DETECTED = "40P01"  # PostgreSQL, appendix A
+# The store's own trouble, whatever was asked of it: no room, no memory, a disk that fails.
+_SQLITE_TROUBLE = frozenset((sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM))
+_POSTGRES_TROUBLE = ("53", "58")  # classes of appendix A
 
 
 @dataclass(slots=True)
@@ -76,8 +82,8 @@ class Database:
         """Run `work` in the next batch and return its result once the commit is durable.
 
         Raises what `work` raises (its own writes are rolled back, nobody else's), `Refused(UNAVAILABLE)` where the
-        commit failed or the writer is not running, `Refused(BUSY)` where the queue is full. Cancelling the caller
-        does not take the write back: whether it was committed is asked for again by its id.
+        commit failed, the store has no room or the writer is not running, `Refused(BUSY)` where the queue is full.
+        Cancelling the caller does not take the write back: whether it was committed is asked for again by its id.
         """
         if self._writer is None or self._writer.done():
             raise Refused(R.UNAVAILABLE)
@@ -128,13 +134,28 @@ async def _attempt(connection: AsyncConnection, work: Work[Any]) -> tuple[Any, B
         async with connection.begin_nested():
             return await work(connection), None
     except Exception as error:
-        if connection.closed or connection.invalidated or _is_deadlock(error):
+        if connection.closed or connection.invalidated or _is_deadlock(error) or await _has_ended(connection):
             raise
-        return None, error
+        return None, _unavailable(error) if _is_trouble(error) else error
+
+
+async def _has_ended(connection: AsyncConnection) -> bool:
+    """True where SQLite took the whole transaction back by itself, as it may on a full disk: what was done in it for
+    others is gone too, and whatever came next would be committed statement by statement."""
+    if connection.dialect.name != "sqlite":
+        return False
+    return not (await connection.get_raw_connection()).driver_connection.in_transaction  # type: ignore[union-attr]
 
 
 def _is_deadlock(error: BaseException) -> bool:
     return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == _DEADLOCK_DETECTED
+
+
+def _is_trouble(error: BaseException) -> bool:
+    if not isinstance(error, DBAPIError):
+        return False
+    code, state = getattr(error.orig, "sqlite_errorcode", 0), getattr(error.orig, "sqlstate", None) or ""
+    return code & 0xFF in _SQLITE_TROUBLE or state.startswith(_POSTGRES_TROUBLE)
 
 
 def _settle(done: asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:

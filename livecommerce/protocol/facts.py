@@ -82,6 +82,9 @@ class CardFacts(msgspec.Struct, frozen=True):
 # the player's distance to the newest piece, by a delay that the host measured, or not at all.
 PictureKind = Literal["none", "hls", "file", "own", "youtube"]
 PictureClock = Literal["pdt", "latency", "fixed", "none"]
+# Why no picture comes: its line broke, the camera was stopped, ffmpeg could not go on, the disk could not; "" nobody
+# said so: the camera sends nothing, or the process that filmed is gone.
+PictureAway = Literal["", "line", "stopped", "ffmpeg", "disk"]
 
 
 class VideoFacts(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ from livecommerce.protocol.facts import (
     Line,
     OfferFacts,
     OrderFacts,
+    PictureAway,
     PictureDelay,
     Presence,
     PrivateQuestion,
@@ -174,7 +175,7 @@ class PictureTold(msgspec.Struct, frozen=True):
 
     word: Literal["lost", "back"]
     at_ms: int
-    away: Literal["", "line", "stopped", "ffmpeg", "disk"] = ""
+    away: PictureAway = ""
     said: str = ""
 
 

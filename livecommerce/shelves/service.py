@@ -11,9 +11,9 @@ and no HTTP.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 import structlog
 from sqlalchemy import select
@@ -35,12 +35,13 @@ from livecommerce.shelves.forgotten import is_forgotten
 from livecommerce.shelves.goods import Goods, goods_at
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 Channel = Literal["web", "till", "basket", "try_on"]
 Lines = Sequence[tuple[str, int]]  # (variant_id, qty)
 
 # A show's deal or a stock edit may meet shoppers who take what was just brought home; then it is asked for again.
-BRING_HOME_TRIES = 3
+_BRING_HOME_TRIES = 3
 # A move that is still open after this long has lost its process. Finishing it twice does no harm; this spares the work.
 MOVE_SECONDS = 5
 ROUND_MAX = 200
@@ -129,7 +130,18 @@ class Shelves:
         )
         return 0 if move is None else await self._finish(move)
 
-    async def make_room(self, refused: Refused) -> bool:
+    async def with_room(self, change: Callable[[], Awaitable[T]]) -> T:
+        """Run a change that may need more units of a pool than lie there: what is missing comes from its shelf first.
+        Shoppers may be faster; then it is asked for again, and in the end refused with what is really left."""
+        for _ in range(_BRING_HOME_TRIES):
+            try:
+                return await change()
+            except Refused as refused:
+                if not await self._make_room(refused):
+                    raise
+        return await change()
+
+    async def _make_room(self, refused: Refused) -> bool:
         """After `STOCK_SHORT`: bring what is missing home from the shelf. True where it is worth to try again."""
         facts = refused.facts
         if refused.why is not R.STOCK_SHORT or not facts.get("short"):
@@ -138,13 +150,7 @@ class Shelves:
 
     async def change_stock(self, move_id: str, variant_id: str, location_id: str, delta: int) -> Pool:
         """As `Catalogue.change_stock`; units that lie on the shelf can be taken away too."""
-        for _ in range(BRING_HOME_TRIES):
-            try:
-                return await self._catalogue.change_stock(move_id, variant_id, location_id, delta)
-            except Refused as refused:
-                if not await self.make_room(refused):
-                    raise
-        return await self._catalogue.change_stock(move_id, variant_id, location_id, delta)
+        return await self.with_room(lambda: self._catalogue.change_stock(move_id, variant_id, location_id, delta))
 
     async def clear(self, location_id: str) -> int:
         """All that nobody holds goes from this location's shelves to its pools: before an import counts them anew."""

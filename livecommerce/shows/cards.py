@@ -33,6 +33,7 @@ from livecommerce.shows.plans import (
     EditDeal,
     NewCard,
     NewDeal,
+    StaffCard,
 )
 from livecommerce.shows.state import PlannedCard, ShowState
 
@@ -158,6 +159,11 @@ def card_of(state: ShowState, card_id: str) -> PlannedCard:
     if card is None:
         raise Refused(R.NOT_FOUND, what="card")
     return card
+
+
+def staff_card(card: PlannedCard) -> StaffCard:
+    public = {name: getattr(card.facts, name) for name in card.facts.__struct_fields__}
+    return StaffCard(**public, notes=card.notes, state=card.state, hidden_until_launch=card.hidden_until_launch)
 
 
 def refuse_over(state: ShowState) -> None:

@@ -16,10 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from livecommerce.catalogue.pools import insert_new
 from livecommerce.ledger.tables import pictures
+from livecommerce.protocol.facts import PictureAway
 
-# Why no picture comes: its line broke, the camera was stopped, ffmpeg could not go on, the disk could not; "" nobody
-# said so: the camera sends nothing, or the process that filmed is gone.
-Away = Literal["", "line", "stopped", "ffmpeg", "disk"]
 # One piece may be the last of a flapping line: the picture is back with the second beat.
 BACK_BEATS = 2
 
@@ -30,7 +28,7 @@ class PictureReport:
 
     show_id: str
     came: bool
-    away: Away = ""
+    away: PictureAway = ""
     said: str = ""
 
 
@@ -39,7 +37,7 @@ class PictureFacts(msgspec.Struct, frozen=True):
     while it does or where nobody knows; `said`: ffmpeg's last words then."""
 
     seen_at_ms: int | None
-    away: Away
+    away: PictureAway
     said: str
 
 

@@ -1,10 +1,12 @@
 """Questions to one advisor: hers are the inbox and the answer, and nobody else sees either.
 
-What arrives: a viewer and her words, or an advisor and her answer. What leaves: the question as it stands, for the two
-of them. It goes to the advisor through whom the viewer came, else to the host of the show. An answer can be written
-once again, which replaces it. It knows no sockets; whoever calls tells both.
+What arrives: a viewer and her words, or an advisor and her answer. What leaves: the question as it stands, told to the
+two of them. It goes to the advisor through whom the viewer came, else to the host of the show. An answer can be written
+once again, which replaces it. It knows neither sockets nor the public queue.
 """
 
+import contextlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +14,18 @@ import msgspec
 from sqlalchemy import Row, Select, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from livecommerce.clock import Clock
 from livecommerce.errors import R, Refused
 from livecommerce.ids import new_id
+from livecommerce.ledger.database import Database
 from livecommerce.ledger.tables import accounts, private_questions
-from livecommerce.people.identity import ViewerIdentity
-from livecommerce.protocol.facts import PrivateQuestion
+from livecommerce.people.identity import StaffIdentity, ViewerIdentity
+from livecommerce.protocol.facts import PrivateQuestion, ShowFacts
+from livecommerce.protocol.to_viewer import Desk, Own
+from livecommerce.shows import lifecycle
+from livecommerce.shows import log as show_log
+from livecommerce.shows.news import News
+from livecommerce.shows.reading import read_show
 
 UNANSWERED_MAX = 20  # of one viewer in one show: more would be a chat, and nobody answers it
 INBOX_SHOWN_MAX = 200
@@ -30,7 +39,7 @@ class Inbox(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class _Asked:
     """A question with those whom it concerns."""
 
     question: PrivateQuestion
@@ -38,9 +47,72 @@ class Asked:
     advisor_id: str
 
 
-async def ask(
+class PrivateQuestions:
+    """One per process; keeps nothing. `facts` are a show's, as `Shows.facts` gives them."""
+
+    def __init__(
+        self, database: Database, news: News, clock: Clock, facts: Callable[[str], Awaitable[ShowFacts]]
+    ) -> None:
+        self._database = database
+        self._news = news
+        self._clock = clock
+        self._facts = facts
+
+    async def ask(self, show_id: str, viewer: ViewerIdentity, text: str) -> PrivateQuestion:
+        """A question into the inbox of her advisor, or of the host; nobody else sees it. Refuses EMPTY, TOO_MANY,
+        SHOW_NOT_LIVE and SHOW_OVER."""
+        lifecycle.refuse_talk((await self._facts(show_id)).status)
+
+        async def work(connection: AsyncConnection) -> _Asked:
+            host_id = (await read_show(connection, show_id)).host_account_id
+            return await _ask(connection, show_id, host_id, viewer, text, self._clock.now_ms())
+
+        asked = await self._database.write(work)
+        with contextlib.suppress(Refused):
+            await self._news.tell_desk(show_id, Desk(private=asked.question, to_account=asked.advisor_id))
+        return asked.question
+
+    async def answer(self, staff: StaffIdentity, question_id: str, text: str) -> PrivateQuestion:
+        """Her answer, to the one who asked. Refuses EMPTY, and NOT_FOUND for a question that is not hers to answer."""
+
+        async def work(connection: AsyncConnection) -> _Asked:
+            now_ms = self._clock.now_ms()
+            answered = await _answer(connection, staff.account_id, question_id, text, now_ms)
+            body = {"do": "answer_privately", "question_id": question_id}
+            show_id = answered.question.show_id
+            await show_log.append_action(connection, show_id, "command", body, now_ms, staff.account_id)
+            return answered
+
+        answered = await self._database.write(work)
+        show_id = answered.question.show_id
+        with contextlib.suppress(Refused):  # her page asks for it when she comes back
+            await self._news.tell(show_id, answered.viewer_id, Own(private=answered.question))
+            await self._news.tell_desk(show_id, Desk(private=answered.question, to_account=staff.account_id))
+        return answered.question
+
+    async def inbox(self, staff: StaffIdentity, show_id: str = "") -> Inbox:
+        """What this member of staff was asked in private, over all shows or in one."""
+        mine = [private_questions.c.advisor_id == staff.account_id]
+        if show_id:
+            mine.append(private_questions.c.show_id == show_id)
+        newest = (private_questions.c.answered_at_ms.is_(None).desc(), private_questions.c.at_ms.desc())
+        shown = _query().where(*mine).order_by(*newest).limit(INBOX_SHOWN_MAX)
+        count = select(func.count()).where(*mine, private_questions.c.answered_at_ms.is_(None))
+        async with self._database.read() as connection:
+            rows = await connection.execute(shown)
+            return Inbox(tuple(_facts(row) for row in rows), (await connection.execute(count)).scalar_one())
+
+    async def of_viewer(self, show_id: str, viewer_id: str) -> tuple[PrivateQuestion, ...]:
+        """What she asked in this show, with the answers, oldest first."""
+        hers = (private_questions.c.show_id == show_id, private_questions.c.viewer_id == viewer_id)
+        query = _query().where(*hers).order_by(private_questions.c.at_ms, private_questions.c.id)
+        async with self._database.read() as connection:
+            return tuple(_facts(row) for row in await connection.execute(query))
+
+
+async def _ask(
     connection: AsyncConnection, show_id: str, host_account_id: str, viewer: ViewerIdentity, text: str, at_ms: int
-) -> Asked:
+) -> _Asked:
     """A question into her advisor's inbox. Refuses EMPTY, TOO_MANY."""
     text = text.strip()
     if not text:
@@ -63,7 +135,7 @@ async def ask(
     return await _find(connection, question_id)
 
 
-async def answer(connection: AsyncConnection, account_id: str, question_id: str, text: str, at_ms: int) -> Asked:
+async def _answer(connection: AsyncConnection, account_id: str, question_id: str, text: str, at_ms: int) -> _Asked:
     """The advisor's answer. Refuses EMPTY, and NOT_FOUND also for a question that another was asked."""
     text = text.strip()
     if not text:
@@ -75,27 +147,9 @@ async def answer(connection: AsyncConnection, account_id: str, question_id: str,
     return await _find(connection, question_id)
 
 
-async def inbox(connection: AsyncConnection, account_id: str, show_id: str = "") -> Inbox:
-    """An advisor's inbox, over all shows or of one."""
-    mine = [private_questions.c.advisor_id == account_id]
-    if show_id:
-        mine.append(private_questions.c.show_id == show_id)
-    newest = (private_questions.c.answered_at_ms.is_(None).desc(), private_questions.c.at_ms.desc())
-    rows = await connection.execute(_query().where(*mine).order_by(*newest).limit(INBOX_SHOWN_MAX))
-    count = select(func.count()).where(*mine, private_questions.c.answered_at_ms.is_(None))
-    return Inbox(tuple(_facts(row) for row in rows), (await connection.execute(count)).scalar_one())
-
-
-async def of_viewer(connection: AsyncConnection, show_id: str, viewer_id: str) -> tuple[PrivateQuestion, ...]:
-    """What she asked in this show, oldest first."""
-    hers = (private_questions.c.show_id == show_id, private_questions.c.viewer_id == viewer_id)
-    rows = await connection.execute(_query().where(*hers).order_by(private_questions.c.at_ms, private_questions.c.id))
-    return tuple(_facts(row) for row in rows)
-
-
-async def _find(connection: AsyncConnection, question_id: str) -> Asked:
+async def _find(connection: AsyncConnection, question_id: str) -> _Asked:
     row = (await connection.execute(_query().where(private_questions.c.id == question_id))).one()
-    return Asked(_facts(row), row.viewer_id, row.advisor_id)
+    return _Asked(_facts(row), row.viewer_id, row.advisor_id)
 
 
 def _query() -> Select[Any]:

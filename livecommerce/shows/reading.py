@@ -41,6 +41,9 @@ class Looks:
 
 PLAIN = Looks()
 
+# What one process keeps of what it read is no older, where others may have changed it.
+FRESH_SECONDS = 1.0
+
 
 async def read_looks(database: Database, catalogue: Catalogue, show_id: str) -> Looks:
     """The looks of everything the show's cards name."""

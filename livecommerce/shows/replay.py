@@ -1,8 +1,8 @@
 """A show that is over, as it was: its public events in order, its chapters, and what was said when.
 
 What arrives: a show's id, and for talk a stretch of its time. What leaves: the records that the live room was told,
-without a line that a moderator hid, whenever she hid it. It does not know pictures: those have a clock of their own,
-which is the same as the events'.
+without a line or a question that a moderator hid, whenever she hid it. It does not know pictures: those have a clock of
+their own, which is the same as the events'.
 """
 
 import msgspec
@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from livecommerce.ledger.database import Database
-from livecommerce.ledger.tables import show_log
+from livecommerce.ledger.tables import questions, show_log
 from livecommerce.protocol import codec
 from livecommerce.protocol.facts import (
     AnyEvent,
@@ -22,6 +22,7 @@ from livecommerce.protocol.facts import (
     LinePinned,
     LineRestored,
     LineUnpinned,
+    QuestionChanged,
     Stamped,
 )
 from livecommerce.shows import webvtt
@@ -75,6 +76,8 @@ def _is_hidden(event: AnyEvent, hidden: set[str]) -> bool:
             return line.line_id in hidden
         case LineUnpinned(line_id):
             return line_id in hidden
+        case QuestionChanged(question):
+            return question.question_id in hidden
         case CaptionSaid(caption):
             return caption.caption_id in hidden
     return False
@@ -116,13 +119,14 @@ async def _said(connection: AsyncConnection, when: ColumnElement[bool], show_id:
 
 
 async def _hidden(connection: AsyncConnection, show_id: str) -> set[str]:
-    """The lines and captions that were hidden in the end: a moderator may show a line again."""
+    """The lines, questions and captions that were hidden in the end: a moderator may show a line again."""
     query = (
         select(show_log.c.body)
         .where(show_log.c.show_id == show_id, show_log.c.kind.in_(("line_hidden", "line_restored", "caption_hidden")))
         .order_by(show_log.c.id)
     )
-    hidden: set[str] = set()
+    dropped = select(questions.c.id).where(questions.c.show_id == show_id, questions.c.status == "dropped")
+    hidden = set((await connection.execute(dropped)).scalars())
     for body in (await connection.execute(query)).scalars():
         event = codec.event_from_json(body)
         if isinstance(event, LineHidden):

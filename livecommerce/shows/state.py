@@ -1,7 +1,7 @@
 """A show as decisions see it: one frozen picture of its rows, and the words in which a decision is said.
 
-What leaves: plain records. `commands.py` makes a `Decision` from a `ShowState`; `service.py` carries it out. It knows
-no storage; how the picture is read is `cards.py` and `service.py`.
+What leaves: plain records. `commands.py` makes a `Decision` from a `ShowState`; `carrying_out.py` writes it. It knows
+no storage; how the picture is read is `reading.py`.
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 CardState = Literal["planned", "on_air", "done"]
 RecordingState = Literal["", "kept", "removed"]  # kept: for as long as the merchant wants, however old
-DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,10 +214,3 @@ class Decision:
 
 
 NOTHING = Decision()
-
-
-def recording_ends_ms(recording: RecordingState, ended_at_ms: int | None, keep_days: int) -> int | None:
-    """When the recording of a show that ended then is old enough to be removed; None where nobody means to (yet)."""
-    if not keep_days or recording or ended_at_ms is None:
-        return None
-    return ended_at_ms + keep_days * DAY_MS

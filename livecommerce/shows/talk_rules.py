@@ -1,7 +1,8 @@
 """What the merchant does not want to read in any of her shows: her word lists, kept in the ledger.
 
 What arrives: lists as staff wrote them. What leaves: the same, cleaned and bounded, with a version, so that rooms make
-their own form of it once. Who changed them and when stands beside them. It judges no line.
+their own form of it once; one process reads them once a second for all its rooms. Who changed them and when stands
+beside them. It judges no line.
 """
 
 from typing import Annotated, Any
@@ -11,8 +12,12 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from livecommerce.catalogue.pools import insert_new
+from livecommerce.clock import Clock
 from livecommerce.errors import R, Refused
+from livecommerce.ledger.database import Database
 from livecommerce.ledger.tables import talk_rules
+from livecommerce.people.identity import StaffIdentity
+from livecommerce.shows.reading import FRESH_SECONDS
 from livecommerce.shows.starter_words import StarterList
 
 ENTRIES_MAX = 2000
@@ -45,7 +50,37 @@ class KeptTalkRules(msgspec.Struct, frozen=True):
     changed_by: str = ""
 
 
-async def read(connection: AsyncConnection) -> KeptTalkRules:
+class TalkRules:
+    """One per process; what it keeps can be read again."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._kept: KeptTalkRules | None = None
+        self._kept_at = float("-inf")
+
+    async def get(self, *, fresh: bool = False) -> KeptTalkRules:
+        """The merchant's word lists, at most a second old; `fresh` for whoever is about to edit them."""
+        now = self._clock.monotonic()
+        if fresh or self._kept is None or now - self._kept_at >= FRESH_SECONDS:
+            async with self._database.read() as connection:
+                self._kept = await _read(connection)
+            self._kept_at = now
+        return self._kept
+
+    async def edit(self, staff: StaffIdentity, edit: EditTalkRules) -> KeptTalkRules:
+        """The lists anew; every room follows within seconds. Refuses CONFLICT where they have another version than the
+        one that was read, and MALFORMED for a host with blanks in it."""
+
+        async def work(connection: AsyncConnection) -> KeptTalkRules:
+            return await _write(connection, edit, staff.name, self._clock.now_ms())
+
+        self._kept = await self._database.write(work)
+        self._kept_at = self._clock.monotonic()
+        return self._kept
+
+
+async def _read(connection: AsyncConnection) -> KeptTalkRules:
     row = (await connection.execute(select(talk_rules).where(talk_rules.c.id == _ROW))).first()
     if row is None:
         return KeptTalkRules()
@@ -54,9 +89,7 @@ async def read(connection: AsyncConnection) -> KeptTalkRules:
     return msgspec.convert({**lists, **made}, KeptTalkRules)
 
 
-async def write(connection: AsyncConnection, edit: EditTalkRules, by: str, now_ms: int) -> KeptTalkRules:
-    """Refuses CONFLICT where the lists have another version than the one that was read, and MALFORMED for a host
-    with blanks in it."""
+async def _write(connection: AsyncConnection, edit: EditTalkRules, by: str, now_ms: int) -> KeptTalkRules:
     if any(len(host.split()) != 1 for host in edit.link_hosts):
         raise Refused(R.MALFORMED, expected="hosts such as shop.example, one each", facts={"field": "link_hosts"})
     lists = {
@@ -71,7 +104,7 @@ async def write(connection: AsyncConnection, edit: EditTalkRules, by: str, now_m
         same = (talk_rules.c.id == _ROW, talk_rules.c.version == edit.version)
         if (await connection.execute(update(talk_rules).where(*same).values(values))).rowcount == 0:
             raise Refused(R.CONFLICT)
-    return await read(connection)
+    return await _read(connection)
 
 
 def _clean(entries: tuple[str, ...]) -> list[str]:

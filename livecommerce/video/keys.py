@@ -21,20 +21,23 @@ class Keys:
         self._key = hmac.digest(settings.secret.encode(), b"video", "sha256")
         self._clock = clock
 
-    def word(self, show_id: str) -> str:
-        """A word that opens this show's picture for some hours."""
+    def word(self, show_id: str, *, staff: bool = False) -> str:
+        """A word that opens this show's picture for some hours; with `staff` also what was filmed before the show."""
         until = (self._clock.now_ms() // 1000 + WORD_HOURS * 3600) // 3600 * 3600
-        return f"{until:x}-{self._signed(f'{show_id}:{until}')[:32]}"
+        return f"{until:x}-{self._signature(show_id, until, staff)}"
 
-    def opens(self, word: str, show_id: str) -> bool:
-        """Whether a signed word opens this show now."""
+    def opens(self, word: str, show_id: str, *, staff: bool = False) -> bool:
+        """Whether a signed word opens this show now. One for staff is none for viewers, nor the other way round."""
         until, _, signature = word.partition("-")
         try:
             until_s = int(until, 16)
         except ValueError:
             return False
-        wanted = self._signed(f"{show_id}:{until_s}")[:32]
+        wanted = self._signature(show_id, until_s, staff)
         return hmac.compare_digest(wanted.encode(), signature.encode()) and until_s * 1000 > self._clock.now_ms()
+
+    def _signature(self, show_id: str, until_s: int, staff: bool) -> str:
+        return self._signed(f"{'staff:' if staff else ''}{show_id}:{until_s}")[:32]
 
     def stream_key(self, show_id: str) -> str:
         """What an encoder is told to open this show with."""

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from livecommerce.video.timeline import Part, Segment, Timeline
+from livecommerce.video.timeline import Part, Segment, Stretch, Timeline
 
 LIVE_WINDOW_MS = 60_000
 REPLAY_SEGMENT_MS = 6000
@@ -22,9 +22,10 @@ HOLD_BACK_PARTS = 3
 _PARTS_TOLD_MS = 12_000
 
 
-def live_playlist(timeline: Timeline) -> str:
-    """The newest minute, parts and all. Empty of segments before anything was filmed."""
-    shown = _newest(timeline, LIVE_WINDOW_MS)
+def live_playlist(timeline: Timeline, from_ms: float = -math.inf, *, over: bool = False) -> str:
+    """The newest minute, parts and all, without segments that begin before `from_ms` of the programme. `over`: nothing
+    more will come. Empty of segments before anything was filmed."""
+    shown = _newest(timeline.segments[timeline.first_from(from_ms) :], LIVE_WINDOW_MS)
     part_target = max(0.1, timeline.part_ms_max / 1000)
     target = max(1, math.ceil(max(timeline.segment_ms_max, *(segment.duration_ms for segment in shown), 0, 0) / 1000))
     lines = [
@@ -41,19 +42,19 @@ def live_playlist(timeline: Timeline) -> str:
         lines += _opening(segment, shown[index - 1] if index else None)
         if segment.programme_ms >= parts_from_ms:
             lines += map(_part, segment.parts)
-        if segment.whole:
+        if segment.whole or over:
             lines += [f"#EXTINF:{segment.duration_ms / 1000:.5f},", _address(segment.parts)]
-    if timeline.ended:
+    if over:
         lines.append("#EXT-X-ENDLIST")
     elif shown:
         lines.append(f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="{len(timeline.parts)}.m4s"')
     return "\n".join(lines) + "\n"
 
 
-def replay_playlist(timeline: Timeline, from_ms: float = -math.inf, to_ms: float = math.inf) -> str:
-    """All of it, or the stretch between two programme times, in segments of some six seconds. What is still open is
-    told as it stands: a show whose server died is a whole replay up to its last part."""
-    groups = list(_grouped(timeline, from_ms, to_ms))
+def replay_playlist(stretch: Stretch, from_ms: float = -math.inf, to_ms: float = math.inf) -> str:
+    """All of it, or a clip between two programme times, in segments of some six seconds. What is still open is told as
+    it stands: a show whose server died is a whole replay up to its last part."""
+    groups = list(_grouped(stretch, from_ms, to_ms))
     longest = max((_seconds(parts) for _, parts in groups), default=1.0)
     lines = [
         "#EXTM3U",
@@ -71,20 +72,20 @@ def replay_playlist(timeline: Timeline, from_ms: float = -math.inf, to_ms: float
     return "\n".join(lines) + "\n"
 
 
-def _newest(timeline: Timeline, window_ms: float) -> list[Segment]:
+def _newest(segments: list[Segment], window_ms: float) -> list[Segment]:
     shown, total = 0, 0.0
-    for segment in reversed(timeline.segments):
+    for segment in reversed(segments):
         if total >= window_ms:
             break
         shown += 1
         total += segment.duration_ms
-    return timeline.segments[len(timeline.segments) - shown :]
+    return segments[len(segments) - shown :]
 
 
-def _grouped(timeline: Timeline, from_ms: float, to_ms: float) -> Iterator[tuple[Segment, list[Part]]]:
+def _grouped(stretch: Stretch, from_ms: float, to_ms: float) -> Iterator[tuple[Segment, list[Part]]]:
     first: Segment | None = None
     parts: list[Part] = []
-    for segment in timeline.segments:
+    for segment in stretch.segments:
         wanted = [each for each in segment.parts if _touches(each, from_ms, to_ms)]
         if not wanted:
             continue

@@ -11,6 +11,9 @@ in the stream) over a while is zero's place plus a delay that hardly changes:
     after some seconds   that least, where it is far from what was told
     it shrinks           the encoder's clock is fast, for a delay cannot shrink below what it was
     it grows             slow clock, or a slower line: believed only as far as a bad quartz could explain
+
+By a camera's own word a delay can shrink, too: where somebody sets its clock. So that word is believed either way only
+as far as a bad quartz could explain, and what goes beyond is where it counts from, from then on.
 """
 
 from collections import deque
@@ -52,18 +55,23 @@ class ProgrammeClock:
         self._remember(now_ms, delay)
         if made and self._seen == SETTLED_AFTER:
             return self._settle()
-        moved = self._delays[0][1] - self._base
+        return self._follow(self._delays[0][1] - self._base, now_ms, made)
+
+    def _follow(self, moved: float, now_ms: float, made: bool) -> bool:
+        assert self._base is not None, "followed before it began"
         explained = (now_ms - self._began_ms) * QUARTZ_PPM_MAX / 1e6
-        if moved <= -STEP_MS or STEP_MS <= moved <= explained:
-            self._base += moved
-            self.t0_ms += moved
-            self._began_ms = now_ms if moved > 0 else self._began_ms
-            return True
-        return False
+        if abs(moved) < STEP_MS or (moved > explained and not made):
+            return False
+        self._base += moved
+        if made and abs(moved) > explained:
+            return False  # its clock was set: nothing of what is filmed has moved
+        self.t0_ms += moved
+        self._began_ms = now_ms if moved > 0 or made else self._began_ms
+        return True
 
     def _settle(self) -> bool:
         self._base = self._delays[0][1]
-        if abs(self._base - self.t0_ms) < TOLD_STEP_MS:
+        if not TOLD_STEP_MS <= abs(self._base - self.t0_ms) <= TOLD_OFF_MS_MAX:
             return False
         self.t0_ms = self._base
         return True

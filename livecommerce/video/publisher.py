@@ -27,6 +27,7 @@ import structlog
 
 from livecommerce.clock import Clock
 from livecommerce.errors import R, Refused
+from livecommerce.protocol.facts import PictureAway
 from livecommerce.video.boxes import Header
 from livecommerce.video.programme_clock import ProgrammeClock
 from livecommerce.video.recording import SomebodyElse, Used, Writer, open_writer, used_by
@@ -67,16 +68,13 @@ class Limits:
     transcodes_max: int = 2
 
 
-Away = Literal["", "line", "stopped", "ffmpeg", "disk"]
-
-
 @dataclass(slots=True)
 class Picture:
     """How many pieces of a show's picture came in this process, and why none comes now, "" where nobody knows. It
     outlives the publishers of its show."""
 
     pieces: int = 0
-    away: Away = ""
+    away: PictureAway = ""
     said: str = ""
 
     def came(self, late: bool) -> None:
@@ -222,9 +220,12 @@ class Publisher:
         """An encoder begins an epoch, or comes back to it with the same `key`. Returns the chunk that is missing.
 
         Refuses VIDEO_FORMAT, VIDEO_TRANSCODES, NO_FFMPEG, VIDEO_QUOTA; where it does, what ran before has ended.
+        UNAVAILABLE once it is over: the show's next publisher is another.
         """
         self._stay()
         async with self._changing:
+            if self.state == "over":
+                raise Refused(R.UNAVAILABLE, after_ms=1000)
             epoch = self._epoch
             if epoch is not None and epoch.key == key and epoch.broke is None:
                 self._move("sending")
@@ -272,7 +273,7 @@ class Publisher:
         self._recent.append((now, len(data)))
         return epoch.next_chunk
 
-    async def finish(self, why: Away = "stopped") -> None:
+    async def finish(self, why: PictureAway = "stopped") -> None:
         """The encoder has ended this epoch: what is inside comes out. Without one, nothing happens."""
         self._stay()
         async with self._changing:
@@ -427,8 +428,9 @@ class Publisher:
             return f"a show may film {limits.hours_max:g} hours (VIDEO_HOURS)"
         if self._used.bytes > limits.show_bytes_max:
             return f"the recording of a show may take {limits.show_bytes_max / (1 << 30):g} GiB (VIDEO_SHOW_GIB)"
-        if shutil.disk_usage(self._folder).free < limits.disk_free_bytes_min:
-            return "the disk is nearly full; remove something, or older recordings"
+        with contextlib.suppress(OSError):  # a disk that cannot be asked: what cannot be written is told by the writer
+            if shutil.disk_usage(self._folder).free < limits.disk_free_bytes_min:
+                return "the disk is nearly full; remove something, or older recordings"
         return None
 
 

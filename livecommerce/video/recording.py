@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 
 from livecommerce.video.boxes import Fragment, Header
-from livecommerce.video.timeline import ClockStep, EpochBegins, FragmentAdded, RecordingEnds, Row, Timeline
+from livecommerce.video.timeline import ClockStep, EpochBegins, FragmentAdded, Row, Timeline
 
 _INDEX = "index.ndjson"
 _LOCK = "lock"
@@ -87,10 +87,6 @@ class Writer:
     def step(self, t0_ms: float) -> None:
         """The newest epoch's zero has moved."""
         self._tell(ClockStep(self._epoch, t0_ms))
-
-    def end(self, at_ms: int) -> None:
-        """Nothing more will come."""
-        self._tell(RecordingEnds(at_ms))
 
     def close(self) -> None:
         """Let go of the show; the next writer begins a new epoch."""

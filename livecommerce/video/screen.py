@@ -27,6 +27,10 @@ NOTE_SECONDS = 60.0
 AHEAD_SEGMENTS_MAX = 2
 # A thousand players want the same part within a tenth of a second: it is read once. Some 25 s of a show.
 KEPT_BYTES_MAX = 8_000_000
+# The public's and the staff's; another one only where a show begins or ends.
+VIEWS_MAX = 4
+# Texts of replays, 100 KB for an evening: the whole one, and clips that people pass on to each other.
+REPLAYS_MAX = 8
 
 
 class TooFarAhead(Exception):
@@ -39,6 +43,28 @@ class _Wanted(NamedTuple):
     first: int
     last: int
     sound: bool
+
+
+class _Clip(NamedTuple):
+    """What is asked of a replay of so many parts, and what of it who asks may see."""
+
+    parts: int
+    from_ms: float
+    to_ms: float
+    seen_from_ms: float
+    seen_to_ms: float
+
+
+class View(NamedTuple):
+    """What of a recording somebody may see: of the programme's time from `from_ms` on, a replay until `to_ms`. What is
+    live is seen up to its newest part. `over`: nothing more will come."""
+
+    from_ms: float = -math.inf
+    to_ms: float = math.inf
+    over: bool = False
+
+
+WHOLE = View()
 
 
 class Playlist(NamedTuple):
@@ -57,8 +83,9 @@ class Screen:
         self._wait_seconds_max = wait_seconds_max
         self._waiting: dict[asyncio.Future[None], Callable[[Timeline], bool]] = {}
         self._looking: asyncio.Task[None] | None = None
-        self._live: tuple[tuple[int, int, bool], Playlist] | None = None
-        self._whole: tuple[int, Playlist] | None = None
+        self._live: dict[View, tuple[tuple[int, int], Playlist]] = {}
+        self._replays: OrderedDict[_Clip, asyncio.Future[Playlist]] = OrderedDict()
+        self._writing = asyncio.Lock()
         self._kept: OrderedDict[_Wanted, asyncio.Future[bytes | None]] = OrderedDict()
         self._kept_bytes = 0
         self.used_at = clock.monotonic()
@@ -76,42 +103,60 @@ class Screen:
     def close(self) -> None:
         self._recording.close()
 
-    async def live(self, segment: int | None = None, part: int | None = None) -> Playlist:
-        """The live playlist; with `segment` (and `part`) as soon as it has that, or after a while as it is.
-        Raises `TooFarAhead`."""
+    async def live(self, segment: int | None = None, part: int | None = None, view: View = WHOLE) -> Playlist:
+        """The live playlist; with `segment` (and `part`) as soon as it has that, else as soon as there is anything for
+        this view of what is being filmed; after a while as it is. Raises `TooFarAhead`."""
         self.look()
         if segment is not None:
             if segment > len(self.timeline.segments) + AHEAD_SEGMENTS_MAX:
                 raise TooFarAhead
-            await self._until(lambda timeline: timeline.ended or timeline.has(segment, part))
+            await self._until(lambda timeline: view.over or timeline.has(segment, part))
+        elif self.timeline.parts:
+            await self._until(lambda timeline: view.over or _begun(timeline, view))
         timeline = self.timeline
-        state = (len(timeline.parts), len(timeline.segments), timeline.ended)
-        if self._live is None or self._live[0] != state:
-            self._live = state, _playlist(live_playlist(timeline))
-        return self._live[1]
+        state = (len(timeline.parts), len(timeline.segments))
+        known = self._live.get(view)
+        if known is None or known[0] != state:
+            if known is None and len(self._live) >= VIEWS_MAX:
+                self._live.clear()
+            known = self._live[view] = state, _playlist(live_playlist(timeline, view.from_ms, over=view.over))
+        return known[1]
 
-    async def replay(self, from_ms: float | None = None, to_ms: float | None = None) -> Playlist:
+    async def replay(self, from_ms: float | None = None, to_ms: float | None = None, view: View = WHOLE) -> Playlist:
         """All of it as it stands, or the stretch between two programme times."""
         self.look()
-        if from_ms is not None or to_ms is not None:
-            begin, end = -math.inf if from_ms is None else from_ms, math.inf if to_ms is None else to_ms
-            return _playlist(replay_playlist(self.timeline, begin, end))
-        if self._whole is None or self._whole[0] != len(self.timeline.parts):
-            self._whole = len(self.timeline.parts), _playlist(replay_playlist(self.timeline))
-        return self._whole[1]
+        begin, end = -math.inf if from_ms is None else from_ms, math.inf if to_ms is None else to_ms
+        wanted = _Clip(len(self.timeline.parts), begin, end, view.from_ms, view.to_ms)
+        written = self._replays.get(wanted)
+        if written is None:
+            written = self._replays[wanted] = asyncio.ensure_future(self._write(wanted))
+            if len(self._replays) > REPLAYS_MAX:
+                self._replays.popitem(last=False)
+        self._replays.move_to_end(wanted)
+        # Nobody who leaves takes it away from the others.
+        return await asyncio.shield(written)
+
+    async def _write(self, wanted: _Clip) -> Playlist:
+        """One after the other: whoever asks for a thousand clips leaves threads for what others fetch."""
+        try:
+            async with self._writing:
+                return await asyncio.to_thread(_replay, self.timeline, wanted)
+        except BaseException:
+            self._replays.pop(wanted, None)  # the next time it may go well
+            raise
 
     async def header(self, epoch: int, *, sound: bool = False) -> bytes | None:
         """With `sound` of the sound alone. None for an epoch that is not there, or has no sound."""
         self.look()
         return await asyncio.to_thread(self._header, epoch, sound)
 
-    async def parts(self, first: int, last: int, *, sound: bool = False) -> bytes | None:
+    async def parts(self, first: int, last: int, *, sound: bool = False, view: View = WHOLE) -> bytes | None:
         """Bytes of these parts, with `sound` of the sound alone; of the one that comes next as soon as it is there.
-        None for others."""
+        None for others, and for what was filmed before the view begins."""
         self.look()
-        if first == last == len(self.timeline.parts) and not self.timeline.ended:
-            await self._until(lambda timeline: timeline.ended or len(timeline.parts) > first)
-        if self.timeline.span(first, last) is None:
+        if first == last == len(self.timeline.parts) and not view.over:
+            await self._until(lambda timeline: len(timeline.parts) > first)
+        if self.timeline.span(first, last) is None or not self._is_seen(first, view):
             return None
         wanted = _Wanted(first, last, sound)
         reading = self._kept.get(wanted)
@@ -120,6 +165,11 @@ class Screen:
             self._keep(wanted, reading)
         # Nobody who leaves takes it away from the others.
         return await asyncio.shield(reading)
+
+    def _is_seen(self, part: int, view: View) -> bool:
+        segments = self.timeline.segments
+        first = self.timeline.first_from(view.from_ms)
+        return first < len(segments) and part >= segments[first].parts[0].number
 
     def _header(self, epoch: int, sound: bool) -> bytes | None:
         data = self._recording.header(epoch)
@@ -190,6 +240,15 @@ class Screen:
         while self._waiting:
             await self._clock.sleep(LOOK_SECONDS)
             self.look()
+
+
+def _begun(timeline: Timeline, view: View) -> bool:
+    return timeline.first_from(view.from_ms) < len(timeline.segments)
+
+
+def _replay(timeline: Timeline, wanted: _Clip) -> Playlist:
+    stretch = timeline.between(wanted.seen_from_ms, wanted.seen_to_ms)
+    return _playlist(replay_playlist(stretch, wanted.from_ms, wanted.to_ms))
 
 
 def _playlist(text: str) -> Playlist:

@@ -53,6 +53,7 @@ class Studio:
         self._opening = asyncio.Lock()
         self._screens: dict[str, Screen] = {}
         self._leaving: set[asyncio.Task[None]] = set()
+        self._forgetting: asyncio.Task[None] | None = None
 
     # --- publishing -------------------------------------------------------------------------------------------------
 
@@ -116,12 +117,13 @@ class Studio:
         if found is None:
             if not is_id(show_id) or not is_recorded(self.folder_of(show_id)):
                 raise Refused(R.NOT_FOUND, what="picture")
-            self._forget_unused()
             opened = Screen(self.folder_of(show_id), self._clock, _WAIT_SECONDS_MAX)
             await opened.open()
             found = self._screens.setdefault(show_id, opened)
             if found is not opened:
                 opened.close()
+            if self._forgetting is None or self._forgetting.done():
+                self._forgetting = asyncio.create_task(self._forget_unused(), name="screens")
         return found
 
     async def used(self, show_id: str) -> Used:
@@ -138,7 +140,10 @@ class Studio:
         publishers, self._publishers = list(self._publishers.values()), {}
         for publisher in publishers:
             await publisher.aclose()
-        await asyncio.gather(*self._leaving, return_exceptions=True)
+        if self._forgetting is not None:
+            self._forgetting.cancel()
+        ending = [*self._leaving, self._forgetting] if self._forgetting is not None else self._leaving
+        await asyncio.gather(*ending, return_exceptions=True)
         for screen in self._screens.values():
             screen.close()
         self._screens.clear()
@@ -148,7 +153,11 @@ class Studio:
         assert is_id(show_id), "a show's id names its folder"
         return self._folder / show_id
 
-    def _forget_unused(self) -> None:
-        since = self._clock.monotonic() - _UNUSED_SECONDS_MAX
-        for show_id in [each for each, screen in self._screens.items() if screen.used_at < since]:
-            self._screens.pop(show_id).close()
+    async def _forget_unused(self) -> None:
+        """As long as there are any: each goes when nobody has looked for a while."""
+        while self._screens:
+            longest_unused = min(screen.used_at for screen in self._screens.values())
+            await self._clock.sleep(longest_unused + _UNUSED_SECONDS_MAX - self._clock.monotonic())
+            since = self._clock.monotonic() - _UNUSED_SECONDS_MAX
+            for show_id in [each for each, screen in self._screens.items() if screen.used_at <= since]:
+                self._screens.pop(show_id).close()

@@ -12,8 +12,9 @@ stream. Where the encoder's clock drifts, a `ClockStep` moves t0 for what comes 
 """
 
 import bisect
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -51,13 +52,7 @@ class ClockStep(msgspec.Struct, frozen=True, tag="clock", tag_field="row"):
     t0_ms: float
 
 
-class RecordingEnds(msgspec.Struct, frozen=True, tag="end", tag_field="row"):
-    """Nothing more will come: the show is over."""
-
-    at_ms: int
-
-
-Row = EpochBegins | FragmentAdded | ClockStep | RecordingEnds
+Row = EpochBegins | FragmentAdded | ClockStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +102,11 @@ class Timeline:
         self.segments: list[Segment] = []
         self.parts: list[Part] = []
         self.epochs: dict[int, EpochBegins] = {}
-        self.ended = False
         self.segment_ms_max = 0.0  # of those that are whole
         self.part_ms_max = 0.0
 
     def add(self, row: Row) -> None:
-        """Rows that contradict what is known (a part of no epoch, anything after the end) are left out."""
-        if self.ended:
-            return
+        """Rows that contradict what is known (a part of no epoch) are left out."""
         match row:
             case EpochBegins():
                 self._close()
@@ -124,9 +116,6 @@ class Timeline:
                 self._t0_ms = row.t0_ms
             case FragmentAdded() if self._epoch and row.epoch == self._epoch.epoch:
                 self._add_part(self._epoch, row)
-            case RecordingEnds():
-                self._close()
-                self.ended = True
             case _:
                 pass
 
@@ -179,9 +168,57 @@ class Timeline:
             return None
         return begin.epoch, begin.offset, end.ends_at - begin.offset
 
+    def first_from(self, from_ms: float) -> int:
+        """The number of the first segment that begins at an instant of the programme or behind it; that of the next
+        one where there is none yet."""
+        return bisect.bisect_left(self.segments, from_ms, key=_begins)
+
+    def between(self, from_ms: float = -math.inf, to_ms: float = math.inf) -> "Stretch":
+        """What was filmed between two instants of the programme, and nothing of before or after: it begins with the
+        first segment that begins there, since a picture must stand alone, and ends with the last part."""
+        first = self.first_from(from_ms)
+        segments = self.segments[first : bisect.bisect_left(self.segments, to_ms, lo=first, key=_begins)]
+        if segments:
+            last = segments[-1]
+            parts = [part for part in last.parts if part.programme_ms < to_ms]
+            segments[-1] = replace(last, parts=parts, duration_ms=sum(part.duration_ms for part in parts))
+        return Stretch(tuple(segments))
+
+    @property
+    def duration_ms(self) -> float:
+        """What can be played, gaps left out."""
+        return sum(segment.duration_ms for segment in self.segments)
+
+
+def _begins(segment: Segment) -> float:
+    return segment.programme_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Segments of a recording as they are played, one after the other and without gaps. May be empty."""
+
+    segments: tuple[Segment, ...]
+
+    @property
+    def duration_ms(self) -> float:
+        """What can be played, gaps left out."""
+        return sum(segment.duration_ms for segment in self.segments)
+
+    @property
+    def begins_ms(self) -> float:
+        """The programme's time at its first picture. There must be one."""
+        return self.segments[0].programme_ms
+
+    @property
+    def ends_ms(self) -> float:
+        """The programme's time behind its last picture. There must be one."""
+        last = self.segments[-1].parts[-1]
+        return last.programme_ms + last.duration_ms
+
     def placer(self) -> Callable[[float], float | None]:
-        """Where a player of the whole recording is at an instant of the programme, in milliseconds from its beginning:
-        in a gap, where it goes on; None before the first picture and after the last."""
+        """Where a player is at an instant of the programme, in milliseconds from the beginning: in a gap, where it goes
+        on; None before the first picture and after the last."""
         begins, places, total = [], [], 0.0
         for segment in self.segments:
             begins.append(segment.programme_ms)
@@ -196,8 +233,3 @@ class Timeline:
             return places[index] + min(programme_ms - begins[index], self.segments[index].duration_ms)
 
         return place
-
-    @property
-    def duration_ms(self) -> float:
-        """What can be played, gaps left out."""
-        return sum(segment.duration_ms for segment in self.segments)

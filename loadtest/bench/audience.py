@@ -343,13 +343,13 @@ class Audience:
         taken = self._receiver.take()
         return Heard(dict(taken.latencies["state"]), dict(taken.latencies["talk"]))
 
-    def until(self, enough: Callable[[list[Single]], bool], what: str) -> None:
-        """Listen until it is so; `enough` gets what has come for single viewers. Raises `LabFailed` where that takes
-        too long."""
+    def until(self, enough: Callable[[list[Single]], bool], what: str, seconds: float = 0.005) -> None:
+        """Listen until it is so; `enough` gets what has come for single viewers, every `seconds` at least. Raises
+        `LabFailed` where that takes too long."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
         singles: list[Single] = []
         while not enough(singles):
-            singles = self.listen()
+            singles = self.listen(seconds)
             if time.monotonic() > deadline:
                 raise LabFailed(f"{what} did not come within {_PATIENCE_SECONDS:.0f} s")
 

@@ -39,6 +39,7 @@ class Bench:
     full: Amount
     quick: Amount | None = None  # None: too large for a quick look
     apart: bool = False  # takes minutes and has a page of its own: measured where it is named, not with all others
+    on_disk: bool = False  # what a disk costs is part of the question
 
 
 def scaled(amount: Amount, scale: float) -> Amount:

@@ -73,9 +73,17 @@ class Stagehand:
         """A new show on air with so many open deals of that many units; its id."""
         return str(self._ask(do="show", quota=quota, level=level, deals=deals)["show_id"])
 
-    def hammer(self, show_id: str, askers: int, each: int, core: int) -> tuple[float, float]:
-        """Engine calls in that process, from that core: the seconds they took, and the process's own of them."""
-        done = self._ask(do="hammer", show_id=show_id, askers=askers, each=each, core=core)
+    def small_shows(self, count: int, quota: int) -> list[str]:
+        """So many shows with an open deal of that many units each, in the engine's books alone; their ids."""
+        ids: list[str] = self._ask(do="small_shows", count=count, quota=quota)["show_ids"]
+        return ids
+
+    def hammer(
+        self, show_ids: Sequence[str], askers: int, each: int, core: int, together: int = 0
+    ) -> tuple[float, float]:
+        """Engine calls in that process, from that core, the askers over the shows in turn, `together` at most in a call
+        of the script (0: as the product has it): the seconds they took, and the process's own of them."""
+        done = self._ask(do="hammer", show_ids=list(show_ids), askers=askers, each=each, core=core, together=together)
         return done["seconds"], done["cpu_seconds"]
 
     def camera(self, show_id: str) -> tuple[str, str]:
@@ -224,10 +232,11 @@ def end(process: "subprocess.Popen[bytes]") -> None:
 
 
 @contextlib.contextmanager
-def open_lab(tree: Path = OUR_TREE) -> Iterator[Lab]:
-    """Valkey, the stagehand and this process, the generator, share a core; the server has the other."""
+def open_lab(tree: Path = OUR_TREE, *, on_disk: bool = False) -> Iterator[Lab]:
+    """Valkey, the stagehand and this process, the generator, share a core; the server has the other. `on_disk`: what
+    Valkey and the ledger write lies where temporary files lie, and not in memory."""
     _raise_descriptor_limit()
-    folder = Path(tempfile.mkdtemp(prefix="lc-bench-", dir=_MEMORY if _MEMORY.is_dir() else None))
+    folder = Path(tempfile.mkdtemp(prefix="lc-bench-", dir=None if on_disk or not _MEMORY.is_dir() else _MEMORY))
     place = cores()
     before = os.sched_getaffinity(0)
     lock = lock_data_folder(folder)

@@ -87,7 +87,7 @@ def _measure_all(
 
 def _measure(bench: Bench, side: Side, amount: Amount) -> Mapping[str, float]:
     try:
-        with open_lab(side.tree or OUR_TREE) as lab:
+        with open_lab(side.tree or OUR_TREE, on_disk=bench.on_disk) as lab:
             return bench.measure(lab, side, amount)
     except LabFailed as error:
         raise LabFailed(f"{bench.name}, {side.title}: {error}") from error

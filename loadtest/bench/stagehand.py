@@ -56,7 +56,9 @@ class Stagehand:
         self._made += 1
         email = f"host{self._made}@bench.example"
         staff = await parts.people.add_account(email, "Host", "admin", "", "a long bench password 7")
-        show = await parts.shows.create(staff, NewShow("Bench", "open_house", scheduled_at_ms=parts.clock.now_ms()))
+        new = NewShow("Bench", "open_house", scheduled_at_ms=parts.clock.now_ms())
+        planning: Any = getattr(parts.shows, "planning", parts.shows)  # an older version's shows plan themselves
+        show = await planning.create(staff, new)
         await parts.shows.command(staff, show.show_id, "bench-go-live", GoLive())
         self._hosts[show.show_id] = staff.account_id
         await parts.engine.open_show(show.show_id)
@@ -70,16 +72,30 @@ class Stagehand:
         token = self._parts.people.tokens.for_staff(self._hosts[show_id], 1).token
         return {"token": token, "key": self._parts.studio.keys.stream_key(show_id)}
 
-    async def hammer(self, show_id: str, askers: int, each: int, core: int) -> dict[str, Any]:
-        """Engine calls without sockets: so many ask, each for one unit and then for the next, from that core. The
-        seconds it took, and this process's own of them."""
+    async def small_shows(self, count: int, quota: int) -> dict[str, Any]:
+        """So many shows in the engine's books alone: the ledger has no row of them, and at level `soft` none is asked
+        for."""
+        engine = self._parts.engine
+        self._made += 1
+        show_ids = [f"shw_small{self._made}x{number:05d}" for number in range(count)]
+        for show_id in show_ids:
+            await engine.open_show(show_id)
+            await engine.put_deal(show_id, DealStock(DEAL, quota, LIMIT, 300_000, 600_000, status="open"))
+        return {"show_ids": show_ids}
+
+    async def hammer(self, show_ids: list[str], askers: int, each: int, core: int, together: int = 0) -> dict[str, Any]:
+        """Engine calls without sockets: so many ask, over the shows in turn, each for one unit and then for the next,
+        from that core; `together` at most in a call of the script, 0: as the engine has it. The seconds it took, and
+        this process's own of them."""
         engine, before = self._parts.engine, os.sched_getaffinity(0)
         self._made += 1
+        if together:
+            engine._batcher.batch_max = together  # type: ignore[union-attr]  # one server: one batcher
 
         async def ask(number: int) -> None:
             viewer = ViewerIdentity(f"vwr_asks{self._made}x{number:05d}", "A viewer")
             for turn in range(each):
-                await engine.reserve(show_id, viewer, f"rid-asks-{turn:04d}", [(DEAL, 1)])
+                await engine.reserve(show_ids[number % len(show_ids)], viewer, f"rid-asks-{turn:04d}", [(DEAL, 1)])
 
         os.sched_setaffinity(0, {core})
         try:
@@ -112,7 +128,7 @@ async def _main(answer: Callable[[dict[str, Any]], None]) -> None:
         stagehand = Stagehand(parts)
         questions: dict[str, Callable[..., Awaitable[dict[str, Any]]]] = {
             "show": stagehand.show, "tokens": stagehand.tokens, "card": stagehand.card, "hammer": stagehand.hammer,
-            "script": stagehand.script, "camera": stagehand.camera,
+            "small_shows": stagehand.small_shows, "script": stagehand.script, "camera": stagehand.camera,
         }  # fmt: skip
         reader = asyncio.StreamReader()
         await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

@@ -134,7 +134,7 @@ class AuditWorld:
         await self.orders.sweep_deadlines()
         await self.orders.sweep_unwritten()
         await self.orders.run_outbox()
-        await self.house.shows.due_changes()
+        await self.house.shows.programme.due_changes()
         await self.drain()
 
     # --- the audit --------------------------------------------------------------------------------------------------

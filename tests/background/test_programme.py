@@ -32,7 +32,7 @@ async def test_an_instant_that_is_near_is_waited_for_to_the_millisecond(world: W
     opens_at_ms = world.clock.now_ms() + 10_000
     await world.clock.advance(10 - AHEAD_SECONDS)
 
-    turn = asyncio.create_task(ProgrammeDuty(world.shows, world.clock).run(1))
+    turn = asyncio.create_task(ProgrammeDuty(world.shows.programme, world.clock).run(1))
     while not world.clock._sleepers:  # noqa: ASYNC110  its real I/O comes to the wait
         await asyncio.sleep(0.005)
     assert [world.clock._start_ms + round(at * 1000) for at, _, _ in world.clock._sleepers] == [opens_at_ms]
@@ -48,12 +48,12 @@ async def test_an_instant_that_is_far_ends_the_turn(world: World) -> None:
     card = await world.card(show.show_id, 10)
     await world.do(show.show_id, c.OpenDeal(card.deals[0].deal_id, in_seconds=10))
 
-    await ProgrammeDuty(world.shows, world.clock).run(1)
+    await ProgrammeDuty(world.shows.programme, world.clock).run(1)
 
     assert (await world.deal(card.deals[0].deal_id)).status == "announced"
 
 
 async def test_a_quiet_house_costs_a_look(world: World) -> None:
-    await ProgrammeDuty(world.shows, world.clock).run(1)
+    await ProgrammeDuty(world.shows.programme, world.clock).run(1)
 
-    assert await world.shows.due_changes() is None
+    assert await world.shows.programme.due_changes() is None

@@ -13,7 +13,7 @@ from livecommerce.errors import R, Refused
 from livecommerce.ledger.tables import show_log, shows
 from livecommerce.protocol import from_host as c
 from livecommerce.settings import Settings
-from livecommerce.shows.state import DAY_MS
+from livecommerce.shows.recordings import DAY_MS
 from livecommerce.video.recording import open_writer, used_by
 from livecommerce.video.screen import Screen
 from tests.shows.conftest import world
@@ -27,7 +27,8 @@ DAYS = 30
 
 
 def duty(world: World, settings: Settings, clock: TestClock, days: int = DAYS) -> RecordingsDuty:
-    return RecordingsDuty(world.shows, world.database, dataclasses.replace(settings, video_keep_days=days), clock)
+    kept = dataclasses.replace(settings, video_keep_days=days)
+    return RecordingsDuty(world.shows.recordings, world.database, kept, clock)
 
 
 def filmed(settings: Settings, show_id: str) -> Path:
@@ -81,15 +82,15 @@ async def test_what_the_merchant_keeps_stays_until_she_lets_it_go(
     world: World, settings: Settings, clock: TestClock
 ) -> None:
     show_id, folder = await over(world, settings)
-    assert await world.shows.keep_recording(HOST, show_id, True) == "kept"
+    assert await world.shows.recordings.keep(HOST, show_id, True) == "kept"
     await clock.advance(DAYS * DAY_MS / 1000)
     await duty(world, settings, clock).run(1)
     assert folder.exists()
-    assert await world.shows.keep_recording(HOST, show_id, False) == ""
+    assert await world.shows.recordings.keep(HOST, show_id, False) == ""
     await duty(world, settings, clock).run(1)
     assert not folder.exists()
     with pytest.raises(Refused) as refused:
-        await world.shows.keep_recording(HOST, show_id, True)
+        await world.shows.recordings.keep(HOST, show_id, True)
     assert refused.value.why is R.GONE
     assert await state_of(world, show_id) == "removed"
 
@@ -125,7 +126,7 @@ async def test_what_a_death_left_of_a_removed_recording_goes_with_the_next_turn(
     world: World, settings: Settings, clock: TestClock
 ) -> None:
     show_id, folder = await over(world, settings)
-    await world.shows.recording_removed(show_id, 1006)  # and then the worker died
+    await world.shows.recordings.removed(show_id, 1006)  # and then the worker died
     await duty(world, settings, clock, 0).run(1)
     assert not folder.exists()
 

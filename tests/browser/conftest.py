@@ -1,8 +1,9 @@
 """A real Chromium, a real server, and people who tap: what the browser tests share.
 
-One Chromium and one `livecommerce serve` serve the whole session; each person has a browser context of her own, which
-is what a phone or a desk of her own is. Where there is no Chromium, or the pages were not built, these tests are left
-out, loudly. With LIVECOMMERCE_SCREENSHOTS set, `Person.photograph` keeps what she saw in that folder.
+One Chromium and one `livecommerce serve` serve the tests of this folder and end with them; each person has a browser
+context of her own, which is what a phone or a desk of her own is. Where there is no Chromium, or the pages were not
+built, these tests are left out, loudly. With LIVECOMMERCE_SCREENSHOTS set, `Person.photograph` keeps what she saw in
+that folder.
 """
 
 import os
@@ -63,7 +64,7 @@ def chromium_path() -> str:
     return path
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def browser(chromium_path: str) -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium_path, args=list(CHROMIUM_ARGUMENTS))
@@ -71,7 +72,7 @@ async def browser(chromium_path: str) -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(chromium_path: str, merchant_folder: Path) -> Iterator[LiveServer]:
     """The shop of all browser tests; each test has a show of its own on it."""
     with live_server(merchant_folder, SHOP_NAME="Maison Rose") as running:
@@ -221,9 +222,9 @@ async def sign_in(host: Person) -> None:
     await host.page.wait_for_url("**/console")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def demo_url(chromium_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a running demo, with its shop, its players and its story."""
+    """The address of a running demo, with its shop, its players and its story; they are busy until its test ends."""
     folder = tmp_path_factory.mktemp("demo")
     port = str(free_port())
     base = f"http://127.0.0.1:{port}"

@@ -1,9 +1,9 @@
-"""Real processes, really killed: each arrow of a story gets a process of its own that dies at it by kill -9.
+"""Real processes, really killed: each arrow of a tale gets a process of its own that dies at it by kill -9.
 
-Run as `python -m tests.faults.doomed SOCKET LEDGER STORY EVERY`, because it forks: the test's own process has threads.
-For each k a fresh shop is made, a child tells the story and kills itself right before its k-th call outside (or its
-k-th SQL statement, in the middle of a transaction), and a new process then does what a worker does. The checks are
-those of `test_order_crash_points`; the history checker has the last word.
+Run as `python -m tests.faults.doomed SOCKET LEDGER EVERY TALE:FIRST:STEP …`, because it forks: the test's own
+process has threads. For each k a fresh shop is made, a child tells the tale and kills itself right before its k-th call
+outside (or its k-th SQL statement or commit, in the middle of a transaction), and a new process then does what a
+successor does. What there is to tell, and what must stand afterwards, is in `tales`.
 """
 
 import asyncio
@@ -11,27 +11,24 @@ import os
 import shutil
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 from redis.asyncio import Redis
 from sqlalchemy import event
 
-from livecommerce.audit.books import Books, BooksReader
-from livecommerce.audit.breaches import breaches
-from livecommerce.background.journal import JournalToLedger
 from livecommerce.clock import TestClock
 from livecommerce.ledger.database import Database
 from livecommerce.reservations import ReservationEngine
 from livecommerce.settings import read_settings, with_secrets
-from tests.faults import test_order_crash_points as crash_points
-from tests.orders.world import PAY_SECONDS, SHOW, World, seed
+from tests.faults.tales import TALES, Parts, Tale
+from tests.faults.test_order_crash_points import Fuse
+from tests.orders.world import PAY_SECONDS
 
-STORIES = {story.__name__: story for story in crash_points.STORIES}
 ARROWS_MAX = 400
 
 
-class LastFuse(crash_points.Fuse):
+class LastFuse(Fuse):
     """Where it burns out, the process is gone: no exception, no handler, no goodbye."""
 
     def cross(self) -> None:
@@ -49,54 +46,43 @@ class Shop:
         self.ledger = template.with_name("doomed.sqlite3")
         self.settings = with_secrets(read_settings({}, data=template.parent / "data", mode="development"))
 
-    async def process(self, live: Any, elapsed: float = 0.0) -> None:
+    async def process(self, live: Callable[[Parts], Awaitable[None]], elapsed: float = 0.0) -> None:
         database = Database(f"sqlite+aiosqlite:///{self.ledger}")
         await database.start()
         redis, clock = Redis(unix_socket_path=self.socket), TestClock()
         clock.spend(elapsed)
-        engine = ReservationEngine(redis, self.settings, clock)
+        engine = ReservationEngine(redis, self.settings, clock, database)
         await engine.start()
-        world = World(database, engine, redis, self.settings, clock)
-        await live(world)
-        await world.aclose()
+        await live(Parts(database, engine, redis, self.settings, clock))
         await engine.aclose()
         await database.aclose()
         await redis.aclose()
 
-    async def begin(self, world: World) -> None:
-        await world.redis.flushall()
-        await seed(world)
-        await world.hold()
+    def begin(self, tale: Tale) -> None:
+        """Stores that are empty, and what the tale begins with."""
+        for end in ("", "-wal", "-shm"):
+            Path(f"{self.ledger}{end}").unlink(missing_ok=True)
+        shutil.copyfile(self.template, self.ledger)
 
-    async def heal_and_check(self, world: World) -> None:
-        await world.assert_conserved()
-        await world.assert_redis_never_above_sql()
-        await crash_points._come_back(world)
-        await crash_points._work_as_a_worker(world)
-        await world.assert_conserved()
-        await world.assert_healed()
-        await crash_points._assert_money_and_units_agree(world)
-        await JournalToLedger(world.redis, world.database, world.engine, world.clock).drain(SHOW)
-        books = Books()
-        async for piece in BooksReader(world.database, world.redis, world.engine, world.clock).pieces(SHOW):
-            for row in piece:
-                books.take(row)
-        found = breaches(books)
-        assert not found, "\n".join(found)
+        async def live(parts: Parts) -> None:
+            await parts.redis.flushall()
+            await tale.begin(parts)
+
+        asyncio.run(self.process(live))
 
 
-def killed(shop: Shop, story: str, arrows: int, statements: bool) -> bool:
-    """True where the child died by our signal; False where the story has fewer arrows."""
+def killed(shop: Shop, tale: Tale, arrows: int, statements: bool) -> bool:
+    """True where the child died by our signal; False where the tale has fewer arrows."""
     child = os.fork()
     if child == 0:
         fuse = LastFuse(arrows)
 
-        async def live(world: World) -> None:
+        async def live(parts: Parts) -> None:
             if statements:
-                event.listen(world.database._engine.sync_engine, "before_cursor_execute", lambda *_: fuse.cross())
-            crash_points.doom(world, fuse)
-            await STORIES[story](world)
-            await world.orders.aclose()
+                writer = parts.database._engine.sync_engine
+                event.listen(writer, "before_cursor_execute", lambda *_: fuse.cross())
+                event.listen(writer, "commit", lambda *_: fuse.cross())
+            await tale.tell(parts, fuse)
 
         code = 1
         try:
@@ -109,25 +95,30 @@ def killed(shop: Shop, story: str, arrows: int, statements: bool) -> bool:
     return status != 0
 
 
-def main(socket: str, template: str, story: str, every: str) -> None:
-    """`every` is `calls`, or `statements`: then in the middle of transactions too."""
-    shop = Shop(socket, Path(template))
-    for arrows in range(ARROWS_MAX):
-        for end in ("", "-wal", "-shm"):
-            Path(f"{shop.ledger}{end}").unlink(missing_ok=True)
-        shutil.copyfile(shop.template, shop.ledger)
-        asyncio.run(shop.process(shop.begin))
-        died = killed(shop, story, arrows, every == "statements")
+def tell(shop: Shop, name: str, every: str, points: range) -> None:
+    tale = TALES[name]
+    for arrows in points:
+        shop.begin(tale)
+        died = killed(shop, tale, arrows, every == "statements")
         try:
-            asyncio.run(shop.process(shop.heal_and_check, elapsed=0.0 if died else 3 * PAY_SECONDS))
+            asyncio.run(shop.process(tale.heal_and_check, elapsed=0.0 if died else 3 * PAY_SECONDS))
         except BaseException:
-            print(f"{story}: killed at arrow {arrows} ({every})")
+            print(f"{name}: killed at arrow {arrows} ({every})")
             raise
         if not died:
-            assert arrows > 5, "the story crossed no arrows"
-            print(f"{story}: {arrows} processes were killed")
+            assert arrows > 5, "the tale crossed no arrows"
+            print(f"{name}: killed at {len(range(points.start, arrows, points.step))} of less than {arrows + 1} arrows")
             return
-    raise AssertionError(f"{story} has more than {ARROWS_MAX} arrows")
+    raise AssertionError(f"{name} has more than {ARROWS_MAX} arrows")
+
+
+def main(socket: str, template: str, every: str, *tales: str) -> None:
+    """`every` is `calls`, or `statements`: then in the middle of transactions too. Of these the first that is met, and
+    the step to the next, stand behind each tale's name."""
+    shop = Shop(socket, Path(template))
+    for each in tales:
+        name, first, step = each.split(":")
+        tell(shop, name, every, range(int(first), ARROWS_MAX, int(step)))
 
 
 if __name__ == "__main__":

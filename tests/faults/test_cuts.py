@@ -4,14 +4,11 @@ import asyncio
 import contextlib
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from sqlalchemy.exc import DBAPIError
 
 from livecommerce.clock import TestClock
@@ -23,8 +20,7 @@ from livecommerce.settings import Settings
 from tests.conftest import _empty_tables
 from tests.conservation import check_conservation
 from tests.cutter import Cutter, cutter
-from tests.faults.test_whole_server import _take_and_give_back
-from tests.live_server import Deal, LiveServer, Show, Watcher, insist, live_server, live_show, merchant_folder, until
+from tests.live_server import Deal, Show, Watcher, insist, live_server, live_show, merchant_folder
 from tests.orders.world import World, request, seed, viewer
 
 __all__ = ["merchant_folder"]
@@ -66,61 +62,6 @@ async def test_tcp_cut_between_a_viewer_and_the_gateway(merchant_folder: Path) -
                     await ada.until(lambda before=before: ada.socket.connections > before, "her return")
                 tickets = [answer.ticket for answer in answers.values() if isinstance(answer, Hold)]
                 assert len(set(tickets)) == 6
-            await check_conservation(server, show.show_id, answers)
-
-
-class ServerWithRedisElsewhere(LiveServer):
-    socket = ""
-
-    @contextlib.asynccontextmanager
-    async def redis(self) -> AsyncIterator[Redis]:
-        client = Redis(unix_socket_path=self.socket, retry=Retry(NoBackoff(), 0))
-        try:
-            yield client
-        finally:
-            await client.aclose()
-
-
-@contextlib.contextmanager
-def _server_over(line: Cutter, merchant_folder: Path, socket: str) -> Iterator[LiveServer]:
-    folder = Path(tempfile.mkdtemp(prefix="lc-cut-"))
-    shutil.copytree(merchant_folder, folder / "data")
-    server = ServerWithRedisElsewhere(folder, (), {"REDIS_URL": f"redis://127.0.0.1:{line.port}"})
-    server.socket = socket
-    try:
-        server.start()
-        yield server
-    finally:
-        server.end()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-async def test_tcp_cut_between_our_processes_and_redis(merchant_folder: Path, valkey_socket: str, redis: Redis) -> None:
-    """In a rush, every line of gateway and worker, again and again: what was answered stands, nothing happens twice."""
-    with (
-        cutter(lambda: asyncio.open_unix_connection(valkey_socket)) as line,
-        _server_over(line, merchant_folder, valkey_socket) as server,
-    ):
-        async with live_show(server, Deal(3)) as show, contextlib.AsyncExitStack() as room:
-            crowd = [
-                await room.enter_async_context(Watcher(show, *each))
-                for each in await server.viewers(["Ada", "Ben", "Cleo", "Dora", "Eve"])
-            ]
-            answers: dict[tuple[str, str], Hold | Refused] = {}
-            over = asyncio.Event()
-            async with asyncio.TaskGroup() as rush:
-                for each in crowd:
-                    rush.create_task(_take_and_give_back(each, show.deals[0], answers, over))
-                for _ in range(6):
-                    answered = len(answers)
-                    await until(lambda answered=answered: len(answers) > answered + 3, "the rush to go on")
-                    await asyncio.to_thread(line.cut)
-                over.set()
-            held = [
-                answer for (_, rid), answer in answers.items() if rid == "rid-the-last" and isinstance(answer, Hold)
-            ]
-            assert len(held) == 3
-            assert line.cuts >= 6
             await check_conservation(server, show.show_id, answers)
 
 

@@ -79,6 +79,11 @@ async def nothing_was_missed(show: Show, crowd: list[Watcher]) -> None:
         assert len(each.seen) == 1, "she had to begin anew at a snapshot: whatever was told before it is lost to her"
 
 
+def relay_says(each: Watcher) -> list[bool]:
+    """What she was told of the news: late, heard again, …"""
+    return [message.up for message in each.messages if isinstance(message, Relay)]
+
+
 async def measured(server: LiveServer, name: str, label: str = "") -> list[float]:
     """What one scrape tells of all processes."""
     async with httpx.AsyncClient(base_url=server.base_url) as client:
@@ -145,6 +150,40 @@ async def test_sigstop_of_one_of_two_processes(server: LiveServer, monkeypatch: 
         await check_conservation(server, show.show_id)
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("role", ["web", "worker", "valkey"])
+async def test_sigstop_for_thirty_seconds(merchant_folder: Path, role: str) -> None:
+    """At the heartbeat of a shop, with a rush and an event each second: shorter than a viewer's patience, so that all
+    keep their lines, hear all of it in the end, and nothing was done twice."""
+    environ = {"WEB_PROCESSES": str(PROCESSES), "SOCKETS_PER_ADDRESS": "0"}
+    with live_server(merchant_folder, **environ) as server:
+        async with live_show(server, Deal(8)) as show, room(show, 24) as crowd:
+            pid = server.process_of(crowd[0].local_port()) if role == "web" else server.pids(role)[0]
+            answers: dict[tuple[str, str], Hold | Refused] = {}
+            rid = "rid-held-before"
+            answers[crowd[-1].viewer_id, rid] = await crowd[-1].tap(show.deals[0], rid=rid)
+            over = asyncio.Event()
+            async with asyncio.TaskGroup() as rush:
+                for each in crowd[:6]:
+                    rush.create_task(_take_and_give_back(each, show.deals[0], answers, over, pause_seconds=0.5))
+                await until(lambda: len(answers) > 10, "the rush")
+                os.kill(pid, signal.SIGSTOP)
+                try:
+                    for second in range(30):  # what the one that stands still has taken comes once it goes on
+                        rush.create_task(tell(show, f"second {second}"))
+                        await asyncio.sleep(1)
+                finally:
+                    os.kill(pid, signal.SIGCONT)
+                before = len(answers)
+                await until(lambda: len(answers) > before + 10, "the rush to go on")
+                over.set()
+            await nothing_was_missed(show, crowd)
+            assert all(each.socket.connections == 1 for each in crowd)
+            assert pid in server.pids(role), "it was not replaced: it went on"
+            assert crowd[-1].holds[rid].state == "held"
+            await check_conservation(server, show.show_id, answers)
+
+
 async def test_redis_killed_under_a_room(server: LiveServer) -> None:
     """Everybody is told that news are late, and that they are not any more; what was told meanwhile comes, in order."""
     async with live_show(server, Deal(4)) as show, room(show, 20) as crowd:
@@ -154,10 +193,8 @@ async def test_redis_killed_under_a_room(server: LiveServer) -> None:
             await tell(show, f"meanwhile {number}")
         await server.until_replaced("valkey", killed)
         for each in crowd:
-            await each.until(
-                lambda each=each: [m.up for m in each.messages if isinstance(m, Relay)][-1:] == [True], "news again"
-            )
-            assert next(m.up for m in each.messages if isinstance(m, Relay)) is False
+            await each.until(lambda each=each: relay_says(each)[-1:] == [True], "news again")
+            assert relay_says(each)[0] is False
         await nothing_was_missed(show, crowd)
         assert all(each.socket.connections == 1 for each in crowd)
 

@@ -19,11 +19,10 @@ from sqlalchemy.engine import make_url
 from livecommerce.client.socket import new_rid
 from livecommerce.errors import R, Refused
 from livecommerce.protocol.facts import Level
-from livecommerce.protocol.to_viewer import Relay
 from tests.conftest import _make_database, _run
 from tests.conservation import check_conservation
 from tests.cutter import Cutter, cutter
-from tests.faults.test_hub_faults import nothing_was_missed, tell
+from tests.faults.test_hub_faults import nothing_was_missed, relay_says, tell
 from tests.live_server import (
     CATALOGUE,
     EMAIL,
@@ -152,7 +151,7 @@ async def test_a_host_that_is_cut_off_says_so_talks_on_and_misses_nothing(hosts:
             held = await ada_too.tap(deal)
             hosts.line.go_away()
             try:
-                await ben.until(lambda: _relay_says(ben) == [False], "the note that news are late")
+                await ben.until(lambda: relay_says(ben) == [False], "the note that news are late")
                 for number in range(5):
                     await tell(here, f"meanwhile {number}")
                 await ada.until(lambda: len(ada.saw("promise_made")) == 5, "the news at the other host")
@@ -166,7 +165,7 @@ async def test_a_host_that_is_cut_off_says_so_talks_on_and_misses_nothing(hosts:
                 assert no.value.why is R.BUSY
             finally:
                 hosts.line.come_back()
-            await ben.until(lambda: _relay_says(ben) == [False, True], "the note that it hears again")
+            await ben.until(lambda: relay_says(ben) == [False, True], "the note that it hears again")
             await ben.until(lambda: len(ben.saw("promise_made")) == 5, "what was told meanwhile")
             await ada_too.until(
                 lambda: held.rid not in ada_too.holds or ada_too.holds[held.rid].state == "released", ""
@@ -203,7 +202,3 @@ async def test_a_host_that_dies_is_followed_by_the_other(hosts: Hosts) -> None:
         for each in crowd:
             await each.until_level(deal, Level(9, 11, 0, 0, 0))
         await check_conservation(hosts.one, here.show_id)
-
-
-def _relay_says(each: Watcher) -> list[bool]:
-    return [message.up for message in each.messages if isinstance(message, Relay)]

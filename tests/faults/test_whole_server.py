@@ -297,9 +297,14 @@ RID, LAST_RID = "rid-of-mine", "rid-the-last"
 
 
 async def _take_and_give_back(
-    each: Watcher, deal: str, answers: dict[tuple[str, str], Hold | Refused], over: asyncio.Event
+    each: Watcher,
+    deal: str,
+    answers: dict[tuple[str, str], Hold | Refused],
+    over: asyncio.Event,
+    pause_seconds: float = 0.0,
 ) -> None:
-    """Tap and release under ever new rids; once it is over, tap once more and keep what that gives."""
+    """Tap and release under ever new rids; once it is over, tap once more and keep what that gives. Whoever does so for
+    long needs pauses: the flood rule sends away whoever never rests."""
     number = 0
     while not over.is_set():
         rid = f"rid-{number:06}"
@@ -307,6 +312,7 @@ async def _take_and_give_back(
         if isinstance(answer, Hold):
             answers[each.viewer_id, rid] = await insist(lambda rid=rid: each.socket.release(rid))
         number += 1
+        await asyncio.sleep(pause_seconds)
     answers[each.viewer_id, LAST_RID] = await insist(lambda: each.tap(deal, rid=LAST_RID))
 
 

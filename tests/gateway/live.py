@@ -52,16 +52,37 @@ class Shown:
     members_only: bool = False
 
 
+class StandInSilence:
+    async def mutes(self, show_id: str) -> dict[str, int]:
+        return {}
+
+
+class StandInPrivateQuestions:
+    def __init__(self, news: News) -> None:
+        self._news = news
+
+    async def ask(self, show_id: str, viewer: ViewerIdentity, text: str) -> PrivateQuestion:
+        asked = PrivateQuestion("prq_1", show_id, 0, viewer.name, "Clara", text)
+        await self._news.tell_desk(show_id, Desk(private=asked, to_account=viewer.advisor_id or "clara"))
+        return asked
+
+
+class StandInTalkRules:
+    async def get(self) -> KeptTalkRules:
+        return KeptTalkRules()
+
+
 class StandInShows:
     def __init__(self, redis: Redis, clock: Clock) -> None:
         self.news = News(redis)
         self.refuse_entry: Refused | None = None
         self.slow_seconds = 0
         self.snapshots = 0
-        self.muted: dict[str, int] = {}
+        self.silence = StandInSilence()
+        self.private = StandInPrivateQuestions(self.news)
+        self.talk_rules = StandInTalkRules()
         self.recorded: list[TalkLine] = []
         self.voted: list[tuple[str, str]] = []
-        self.kept_rules = KeptTalkRules()
         self.triage = Triage(redis, clock)
 
     async def snapshot(self, show_id: str) -> Shown:
@@ -78,22 +99,11 @@ class StandInShows:
         if self.refuse_entry:
             raise self.refuse_entry
 
-    async def mutes(self, show_id: str) -> dict[str, int]:
-        return self.muted
-
     async def say_record(self, show_id: str, lines: Sequence[TalkLine]) -> None:
         self.recorded += lines
 
     async def ask(self, show_id: str, viewer: ViewerIdentity, text: str) -> Question:
         return Question("qst_1", viewer.name, text, 0, "queued")
-
-    async def ask_privately(self, show_id: str, viewer: ViewerIdentity, text: str) -> PrivateQuestion:
-        asked = PrivateQuestion("prq_1", show_id, 0, viewer.name, "Clara", text)
-        await self.news.tell_desk(show_id, Desk(private=asked, to_account=viewer.advisor_id or "clara"))
-        return asked
-
-    async def talk_rules(self) -> KeptTalkRules:
-        return self.kept_rules
 
     async def tell_triage(self, show_id: str) -> None:
         await self.news.tell_desk(show_id, Desk(triage=await self.triage.count(show_id)))

@@ -35,7 +35,7 @@ async def house(
 async def claims_on(house: House, lines_shown: bool = True) -> str:
     facts = await house.world.show()
     rules = EditClaims(True, ("SOLD", "我要"), lines_shown)
-    await house.world.shows.edit(HOST, facts.show_id, EditShow(claims=rules))
+    await house.world.shows.planning.edit(HOST, facts.show_id, EditShow(claims=rules))
     return facts.show_id
 
 
@@ -109,7 +109,7 @@ async def test_claims_are_off_until_the_show_says_so_and_talk_stays_talk(house: 
     ana, _ = await house.seat(facts.show_id, ANA)
     say(ana, "SOLD AA")
     assert (await ana.read_until(Said)).shown
-    await house.world.shows.edit(HOST, facts.show_id, EditShow(claims=EditClaims(True)))
+    await house.world.shows.planning.edit(HOST, facts.show_id, EditShow(claims=EditClaims(True)))
     await until(lambda: house.one.hub.rooms[facts.show_id].room.shelf.rules.on)
     await house.one.clock.advance(1)
     say(ana, "Sold out already?", "say_2")
@@ -242,11 +242,11 @@ async def test_keywords_are_checked_and_only_planners_may_change_them(house: Hou
     shows = house.world.shows
     for rules in (EditClaims(True, ()), EditClaims(False, ("  ",))):
         with pytest.raises(Refused) as refused:
-            await shows.edit(HOST, facts.show_id, EditShow(claims=rules))
+            await shows.planning.edit(HOST, facts.show_id, EditShow(claims=rules))
         assert refused.value.why is R.MALFORMED
     for who in (STRANGER, MODERATOR):
         with pytest.raises(Refused) as refused:
-            await shows.edit(who, facts.show_id, EditShow(claims=EditClaims(True)))
+            await shows.planning.edit(who, facts.show_id, EditShow(claims=EditClaims(True)))
         assert refused.value.why is R.FORBIDDEN
     assert not (await shows.for_staff(HOST, facts.show_id)).show.claims.on
 
@@ -254,9 +254,9 @@ async def test_keywords_are_checked_and_only_planners_may_change_them(house: Hou
 async def test_a_clone_keeps_codes_and_rules_and_a_code_is_never_given_twice(house: House) -> None:
     show_id = await claims_on(house)
     first, second = await house.world.card(show_id, 1), await house.world.card(show_id, 1)
-    await house.world.shows.remove_card(HOST, show_id, second.card_id)
+    await house.world.shows.planning.remove_card(HOST, show_id, second.card_id)
     third = await house.world.card(show_id, 1)
     assert (first.code, second.code, third.code) == ("AA", "AB", "AC")
-    copy = await house.world.shows.clone(HOST, show_id)
+    copy = await house.world.shows.planning.clone(HOST, show_id)
     cloned = await house.world.shows.for_staff(HOST, copy.show_id)
     assert ([card.code for card in cloned.cards], cloned.show.claims.on) == (["AA", "AC"], True)

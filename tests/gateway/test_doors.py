@@ -9,13 +9,13 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from livecommerce import run
 from livecommerce.errors import Close, R, Refused
 from livecommerce.gateway.admission import CREDITS, Credits
 from livecommerce.gateway.socket import MESSAGE_BYTES_MAX
 from livecommerce.protocol.from_viewer import Hello
 from livecommerce.protocol.to_viewer import Bye, RefusedMessage
 from livecommerce.settings import Settings, read_settings
+from livecommerce.supervisor import say_what_is_lost
 from tests.gateway.live import SHOW, connect, handshake, live, seat, until
 
 ROOT = Path(__file__).parents[2]
@@ -122,10 +122,10 @@ def test_plain_http_on_a_network_address_has_to_be_wanted_and_says_loudly_what_i
         (dataclasses.replace(plain, host="127.0.0.1"), False),
     ):
         with capture_logs() as lines:
-            run._say_what_is_lost(settings)
+            say_what_is_lost(settings)
         assert bool(lines) == loud
     with capture_logs() as lines:
-        run._say_what_is_lost(plain)
+        say_what_is_lost(plain)
     [line] = lines
     assert line["log_level"] == "warning"
     assert "secure cookies" in line["what"]

@@ -101,7 +101,7 @@ async def test_two_who_edit_at_once_do_not_undo_each_other(ask: Asks) -> None:
 
 async def test_who_opens_the_lists_sees_what_another_process_has_just_saved(ask: Asks) -> None:
     assert (await ask(MANAGER, "GET", RULES))[1]["rules"]["version"] == 0
-    await ask.world.process().edit_talk_rules(MODERATOR, EditTalkRules(0, ("new",)))
+    await ask.world.process().talk_rules.edit(MODERATOR, EditTalkRules(0, ("new",)))
     assert (await ask(MANAGER, "GET", RULES))[1]["rules"]["words"] == ["new"]
 
 
@@ -153,8 +153,8 @@ async def test_who_is_silenced_is_listed_until_it_ends(ask: Asks) -> None:
 
 async def test_a_private_question_is_answered_in_the_inbox_of_the_right_advisor(ask: Asks) -> None:
     shows = ask.world.shows
-    to_host = await shows.ask_privately(ask.show_id, ANA, " is it for dry skin? ")
-    to_mona = await shows.ask_privately(ask.show_id, CAME_BY_MONA, "and mine?")
+    to_host = await shows.private.ask(ask.show_id, ANA, " is it for dry skin? ")
+    to_mona = await shows.private.ask(ask.show_id, CAME_BY_MONA, "and mine?")
     assert (to_host.advisor_name, to_mona.advisor_name, to_host.text) == ("Clara", "Mona", "is it for dry skin?")
     status, inbox = await ask(HOST, "GET", "/api/staff/inbox")
     assert (status, inbox["unanswered"]) == (200, 1)
@@ -174,7 +174,7 @@ async def test_a_private_question_is_answered_in_the_inbox_of_the_right_advisor(
 
 async def test_a_viewer_has_so_many_open_questions_and_no_more(ask: Asks) -> None:
     for number in range(UNANSWERED_MAX):
-        await ask.world.shows.ask_privately(ask.show_id, ANA, f"question {number}")
+        await ask.world.shows.private.ask(ask.show_id, ANA, f"question {number}")
     with pytest.raises(Exception, match="too_many"):
-        await ask.world.shows.ask_privately(ask.show_id, ANA, "one more")
+        await ask.world.shows.private.ask(ask.show_id, ANA, "one more")
     assert (await ask(HOST, "GET", "/api/staff/inbox"))[1]["unanswered"] == UNANSWERED_MAX

@@ -69,7 +69,7 @@ class House:
         await world.engine.reserve(show_id, ANA, RID, [(deal_id, 1)])
         await world.engine.settle(show_id, ANA.viewer_id, RID)
         await world.do(show_id, c.CloseDeal(deal_id))
-        await world.shows.due_changes()
+        await world.shows.programme.due_changes()
         await JournalToLedger(world.redis, world.database, world.engine, world.clock).drain(show_id)
         assert await world.shows.tickets.make(deal_id)
         return show_id, deal_id

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import re
 import struct
 import subprocess
 from collections.abc import AsyncIterator
@@ -15,6 +16,8 @@ import httpx
 import pytest
 import uvicorn
 from redis.asyncio import Redis
+from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from websockets.asyncio.client import ClientConnection, connect
@@ -27,6 +30,7 @@ from livecommerce.gateway.api import routes_of
 from livecommerce.gateway.callers import Callers
 from livecommerce.gateway.door import Door
 from livecommerce.gateway.encoders import Encoders
+from livecommerce.gateway.feed import Feed
 from livecommerce.gateway.http.captions import table as captions
 from livecommerce.gateway.http.replay import table as replays
 from livecommerce.gateway.http.video import PLAYLIST_TYPE, table
@@ -36,6 +40,7 @@ from livecommerce.gateway.publish import SUBPROTOCOL, publish_endpoint
 from livecommerce.gateway.showings import Showings
 from livecommerce.gateway.wheel import Wheel
 from livecommerce.ledger.database import Database
+from livecommerce.ledger.tables import shows
 from livecommerce.people.identity import StaffIdentity
 from livecommerce.people.service import People
 from livecommerce.protocol import from_host as c
@@ -44,7 +49,10 @@ from livecommerce.reservations.engine import ReservationEngine
 from livecommerce.settings import Settings
 from livecommerce.shows.captions import LANGUAGES_MAX
 from livecommerce.shows.plans import EditShow, NewVideo
+from livecommerce.video.boxes import Fragment, Header, Reader
 from livecommerce.video.keys import WORD_HOURS
+from livecommerce.video.recording import open_writer
+from livecommerce.video.remux import Source, command
 from livecommerce.video.studio import Studio
 from tests.ports import free_port
 from tests.shows.world import ANA, BEA, HOST, STRANGER, World
@@ -85,8 +93,29 @@ class House:
         assert closed.value.rcvd is not None
         return told["number"], closed.value.rcvd.code
 
-    async def show(self, **facts: Any) -> ShowFacts:
-        return await self.world.show(**facts)
+    async def show(self, *, live: bool = True, **facts: Any) -> ShowFacts:
+        """One that went live a minute ago: a film that is sent in a moment is dated before that moment."""
+        show = await self.world.show(live=live, **facts)
+        if live:
+            await self.dated(show.show_id, started_at_ms=self.world.clock.now_ms() - 60_000)
+        return show
+
+    async def over(self, show_id: str) -> None:
+        """The show ends, a minute later."""
+        await self.world.clock.advance(60)
+        await self.world.do(show_id, c.End())
+
+    async def dated(self, show_id: str, **values: Any) -> None:
+        """Its beginning, or its end, at another instant."""
+        query = update(shows).where(shows.c.id == show_id).values(values)
+        await self.world.database.write(lambda connection: connection.execute(query))
+        self.world.shows._kept.clear()  # facts are at most a second old, and the clock stands still
+
+
+@pytest.fixture
+def clock() -> TestClock:
+    """The machine's time, standing still: what is filmed here is dated by the machine."""
+    return TestClock(RealClock().now_ms())
 
 
 @pytest.fixture
@@ -184,8 +213,9 @@ async def test_what_a_camera_sends_a_player_plays(house: House) -> None:
         assert media.content[4:8] == b"moof"
         assert media.headers["cache-control"] == "public, max-age=31536000, immutable"
         assert media.headers["content-type"] == "video/mp4"
-    replay = (await house.http.get(where["replay"])).text
-    assert replay.endswith("#EXT-X-ENDLIST\n")
+    assert (await house.http.get(where["replay"])).status_code == 404  # not before its end
+    await house.over(show.show_id)
+    assert (await house.http.get(where["replay"])).text.endswith("#EXT-X-ENDLIST\n")
 
 
 async def test_who_saves_data_fetches_the_sound_alone_by_the_same_playlist(house: House) -> None:
@@ -195,7 +225,6 @@ async def test_who_saves_data_fetches_the_sound_alone_by_the_same_playlist(house
     at = where["sound"].removesuffix("live.m3u8")
 
     assert (await house.http.get(where["sound"])).text == (await house.http.get(where["live"])).text
-    assert (await house.http.get(f"{at}replay.m3u8")).text == (await house.http.get(where["replay"])).text
     header = await house.http.get(f"{at}0.mp4")
     assert header.headers["content-type"] == "audio/mp4"
     assert b"soun" in header.content
@@ -207,6 +236,113 @@ async def test_who_saves_data_fetches_the_sound_alone_by_the_same_playlist(house
         assert 1000 < len(part.content) < len(both.content)
     missing = await house.http.get(f"{at}7.mp4")
     assert (missing.status_code, missing.headers["cache-control"]) == (404, "no-store")
+    await house.over(show.show_id)
+    whole = await house.http.get(f"{at}replay.m3u8")
+    assert whole.status_code == 200
+    assert whole.text == (await house.http.get(where["replay"])).text
+
+
+def pressed(house: House, show_id: str, t0_ms: float) -> None:
+    """A recording as if the film had been sent at its pace from `t0_ms` on."""
+    cut = subprocess.run(
+        ["ffmpeg", *command(Source("mp4"), 500)], input=film("mp4"), capture_output=True, check=True, timeout=60
+    )
+    header, *fragments = Reader().feed(cut.stdout)
+    assert isinstance(header, Header)
+    writer = open_writer(house.studio.folder_of(show_id))
+    writer.begin(header, t0_ms)
+    for each in fragments:
+        assert isinstance(each, Fragment)
+        writer.add(each)
+    writer.close()
+
+
+NAMES = ("live.m3u8", "replay.m3u8", "0.mp4", "0.m4s", "0-1.m4s", "sound/live.m3u8", "sound/0.mp4", "sound/0.m4s")
+
+
+@pytest.mark.parametrize("access", ["public", "invited"])
+async def test_before_the_show_its_own_staff_alone_sees_what_is_filmed(house: House, access: Any) -> None:
+    show = await house.show(live=False, access=access)
+    await published(house, show.show_id)
+    where, keys = f"/api/shows/{show.show_id}/picture", house.studio.keys
+    word = "open" if access == "public" else keys.word(show.show_id)
+    for name in NAMES:
+        answer = await house.http.get(f"/video/{show.show_id}/{word}/{name}")
+        assert (answer.status_code, answer.headers["cache-control"]) == (404, "no-store"), name
+    for headers in ({}, bearer(house, ANA), bearer(house, STRANGER)):
+        answer = await house.http.get(where, headers=headers)
+        word = answer.json()["live"].split("/")[3] if answer.status_code == 200 else ""
+        assert not keys.opens(word, show.show_id, staff=True)
+
+    mine = (await house.http.get(where, headers=bearer(house))).json()["live"]
+    for name in NAMES:
+        answer = await house.http.get(mine.replace("live.m3u8", name))
+        assert answer.status_code == 200, name
+        assert not answer.headers["cache-control"].startswith("public"), name
+    other = await house.show(live=False)
+    assert (await house.http.get(mine.replace(show.show_id, other.show_id))).status_code == 403
+
+
+async def test_a_show_that_was_cancelled_shows_nothing_of_what_was_filmed(house: House) -> None:
+    show = await house.show(live=False)
+    await published(house, show.show_id)
+    await house.dated(show.show_id, status="cancelled")
+    for name in NAMES:
+        assert (await house.http.get(f"/video/{show.show_id}/open/{name}")).status_code == 404, name
+
+
+async def test_viewers_see_nothing_of_before_the_beginning_and_the_replay_nothing_of_after_the_end(
+    house: House,
+) -> None:
+    """The show is the second segment, but for its last part."""
+    show = await house.show()
+    pressed(house, show.show_id, house.world.clock.now_ms() - 4000)
+    screen = await house.studio.screen(show.show_id)
+    first, second = screen.timeline.segments
+    middle = second.parts[-1]
+    at = f"/video/{show.show_id}/open"
+    await house.dated(show.show_id, started_at_ms=round(second.programme_ms))
+    names = [each for each in (await house.http.get(f"{at}/live.m3u8")).text.splitlines() if ".m4s" in each]
+    assert names
+    assert not any(re.search(rf"\b{part.number}(-\d+)?\.m4s", name) for part in first.parts for name in names)
+    for part in first.parts:
+        for name in (f"{part.number}.m4s", f"{part.number}-{second.parts[0].number}.m4s", f"sound/{part.number}.m4s"):
+            assert (await house.http.get(f"{at}/{name}")).status_code == 404, name
+    assert (await house.http.get(f"{at}/{second.parts[0].number}.m4s")).status_code == 200
+
+    await house.world.do(show.show_id, c.End())
+    await house.dated(show.show_id, ended_at_ms=round(middle.programme_ms))
+    told = (await house.http.get(f"/api/shows/{show.show_id}/replay")).json()
+    assert told["begins_at_ms"] == second.programme_ms
+    seen = f"{second.parts[0].number}-{middle.number - 1}.m4s"
+    for kind in ("picture", "sound"):
+        replay = await house.http.get(told[kind])
+        assert re.findall(r"^\d.*m4s$", replay.text, re.M) == [seen]
+        assert (await house.http.get(f"{told[kind]}?from=0&to=9999999999999")).text == replay.text
+    assert told["length_ms"] == pytest.approx(middle.programme_ms - second.programme_ms, abs=1)
+    file = await house.http.get(f"/api/staff/shows/{show.show_id}/recording/0.mp4", headers=bearer(house))
+    assert len(file.content) > screen.timeline.parts[-1].offset  # the merchant's own is whole
+
+
+async def test_who_waits_for_a_show_sees_it_as_soon_as_a_picture_stands_alone(house: House) -> None:
+    show = await house.show()
+    async with house.camera(show.show_id) as camera:
+        await begin(camera)
+        everything = list(enumerate(chunks(film("webm-h264"))))
+        for number, chunk in everything[:-4]:
+            await camera.send(struct.pack(">Id", number, 0) + chunk)
+        await heard(camera, "ack")
+        screen = await house.studio.screen(show.show_id)
+        while not screen.timeline.parts:
+            screen.look()
+            await asyncio.sleep(0.01)
+        begins_ms = screen.timeline.segments[-1].programme_ms
+        await house.dated(show.show_id, started_at_ms=round(begins_ms) + 501)
+        waiting = asyncio.create_task(house.http.get(f"/video/{show.show_id}/open/live.m3u8", timeout=30))
+        for number, chunk in everything[-4:]:
+            await camera.send(struct.pack(">Id", number, 0) + chunk)
+        await camera.send(json.dumps({"type": "finish"}))
+        assert ".m4s" in (await waiting).text
 
 
 async def test_what_is_not_there_yet_is_kept_by_no_cache(house: House) -> None:
@@ -293,6 +429,22 @@ async def test_a_camera_that_comes_back_takes_the_place_of_its_own_dead_line(hou
     assert list(screen.timeline.epochs) == [0]
 
 
+async def test_another_line_that_left_before_a_camera_began_takes_nothing_from_it(house: House) -> None:
+    """Whoever leaves last lets the show go, also while a camera is about to begin."""
+    show = await house.show()
+    async with house.camera(show.show_id) as camera:
+        await heard(camera, "health")
+        before = house.studio.publishing(show.show_id)
+        async with house.camera(show.show_id) as second:
+            await heard(second, "health")
+        await nobody_films(house, show.show_id)
+        assert (await begin(camera))["next"] == 0
+        assert await send(camera) == len(chunks(film("webm-h264")))
+        assert house.studio.publishing(show.show_id) is not before
+        await camera.send(json.dumps({"type": "finish"}))
+    await nobody_films(house, show.show_id)
+
+
 async def test_a_pass_is_renewed_on_the_live_line(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publish, "_RENEW_BEFORE_MS", 10**13)
     show = await house.show()
@@ -310,7 +462,7 @@ async def test_a_pass_is_renewed_on_the_live_line(house: House, monkeypatch: pyt
 async def standing(house: House, show_id: str) -> tuple[str, str]:
     """The show's status, and why its picture is away as the desk sees it."""
     await house.pictures.tell()
-    await house.world.shows.watch_pictures()
+    await house.world.shows.filmed.watch()
     show = await house.world.shows.for_staff(HOST, show_id)
     assert show.picture is not None
     return show.show.status, show.picture.away
@@ -326,7 +478,7 @@ async def slated(house: House, clock: TestClock, show_id: str) -> str:
 
 async def own_show(house: House) -> ShowFacts:
     show = await house.show()
-    await house.world.shows.edit(HOST, show.show_id, EditShow(video=NewVideo("own")))
+    await house.world.shows.planning.edit(HOST, show.show_id, EditShow(video=NewVideo("own")))
     return show
 
 
@@ -385,7 +537,7 @@ async def test_what_was_told_is_not_told_again_and_a_ledger_that_is_away_hears_i
         raise Refused(R.BUSY)
 
     with monkeypatch.context() as patched:
-        patched.setattr(house.world.shows, "report_pictures", away)
+        patched.setattr(house.world.shows.filmed, "report", away)
         with pytest.raises(Refused):
             await house.pictures.tell()
     assert await house.pictures.tell() == 1
@@ -397,7 +549,7 @@ async def test_a_recording_that_was_removed_is_said_to_be_gone_and_the_rest_of_t
     await published(house, show.show_id)
     card = await house.world.card(show.show_id)
     await house.world.do(show.show_id, c.ShowCard(card.card_id))
-    await house.world.do(show.show_id, c.End())
+    await house.over(show.show_id)
     path, staff = f"/api/shows/{show.show_id}/replay", {"authorization": f"Bearer {house.token(HOST)}"}
     recording = f"/api/staff/shows/{show.show_id}/recording"
     assert (await house.http.get(path)).json()["removed"] is False
@@ -407,9 +559,9 @@ async def test_a_recording_that_was_removed_is_said_to_be_gone_and_the_rest_of_t
     assert facts["length_ms"] == pytest.approx(4000, abs=150)
     kept = await house.http.put(recording, headers=staff, json={"keep": True})
     assert (kept.status_code, kept.json()["state"]) == (200, "kept")
-    assert not await house.world.shows.recording_removed(show.show_id, 1)
+    assert not await house.world.shows.recordings.removed(show.show_id, 1)
     assert (await house.http.put(recording, headers=staff, json={"keep": False})).json()["state"] == ""
-    assert await house.world.shows.recording_removed(show.show_id, 1)
+    assert await house.world.shows.recordings.removed(show.show_id, 1)
 
     told = (await house.http.get(path)).json()
     assert (told["picture"], told["removed"]) == ("", True)
@@ -468,6 +620,117 @@ async def test_nobody_films_on_after_the_end_of_the_show(house: House) -> None:
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == Close.FORBIDDEN
     assert (await house.refusal(show.show_id, HOST))[0] == R.SHOW_OVER.value.number
+
+
+AWAY = [OSError("no route to host"), OperationalError("SELECT", {}, Exception("gone")), Refused(R.UNAVAILABLE)]
+
+
+def ledger_away(house: House, monkeypatch: pytest.MonkeyPatch, error: Exception = AWAY[1]) -> None:
+    async def away(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(house.world.shows, "facts", away)
+
+
+@pytest.mark.parametrize("error", AWAY, ids=lambda error: type(error).__name__)
+async def test_a_camera_films_on_while_the_ledger_is_away_and_ends_with_its_show_when_it_is_back(
+    house: House, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish, "_HEALTH_SECONDS", 0.02)
+    show = await house.show()
+    async with house.camera(show.show_id) as camera:
+        await begin(camera)
+        with monkeypatch.context() as patched:
+            ledger_away(house, patched, error)
+            for number, chunk in enumerate(chunks(film("webm-h264"))):
+                await camera.send(struct.pack(">Id", number, 0) + chunk)
+                assert (await heard(camera, "ack"))["next"] == number + 1
+                await heard(camera, "health")
+        await house.over(show.show_id)
+        with pytest.raises(ConnectionClosed):
+            await refused_until_closed(camera)
+
+
+@pytest.mark.parametrize("access", ["public", "invited"])
+async def test_players_fetch_on_while_the_ledger_is_away(
+    house: House, access: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show = await house.show(access=access)
+    pressed(house, show.show_id, house.world.clock.now_ms())
+    word = "open" if access == "public" else house.studio.keys.word(show.show_id)
+    at = f"/video/{show.show_id}/{word}"
+    assert (await house.http.get(f"{at}/live.m3u8")).status_code == 200
+    ledger_away(house, monkeypatch)
+    for name in ("live.m3u8", "0.mp4", "1.m4s"):
+        assert (await house.http.get(f"{at}/{name}")).status_code == 200
+
+
+async def test_who_was_let_in_stays_where_the_ledger_cannot_say_who_she_is(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish, "_ASKED_AGAIN_MS", 0)
+    show = await house.show()
+    async with house.camera(show.show_id) as camera:
+        await begin(camera)
+        with monkeypatch.context() as patched:
+
+            async def away(*_: object) -> None:
+                raise AWAY[0]
+
+            patched.setattr(house.parts.door, "verify_socket", away)
+            await camera.send(json.dumps({"type": "token", "token": house.token(HOST)}))  # it was to be believed
+            for number, chunk in enumerate(chunks(film("webm-h264"))):
+                await camera.send(struct.pack(">Id", number, 0) + chunk)
+                assert (await heard(camera, "ack", "refused"))["type"] == "ack"
+        await camera.send(json.dumps({"type": "token", "token": house.token(ANA)}))
+        assert (await heard(camera, "refused"))["number"] == R.FORBIDDEN.value.number
+
+
+async def test_encoders_and_callers_stay_while_the_ledger_is_away_and_go_with_their_show(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show, clock = await house.show(), TestClock()
+    callers = Callers(SimpleNamespace(**vars(house.parts) | {"clock": clock}))
+    feed, hung_up = Feed(house.parts, show.show_id, lambda: None), asyncio.Event()
+    listener: Any = SimpleNamespace(hang_up=hung_up.set)
+    watching = asyncio.create_task(callers._hang_up_at_the_end(feed, listener))
+    await asyncio.sleep(0)
+    for error in AWAY:
+        with monkeypatch.context() as patched:
+            ledger_away(house, patched, error)
+            await feed.look()
+            feed._looked_at = 0.0
+            await clock.advance(2.0)
+    assert not watching.done()
+    assert not hung_up.is_set()
+    await house.over(show.show_id)
+    with pytest.raises(Refused, match="over"):
+        await feed.look()
+    await clock.advance(2.0)
+    await hung_up.wait()
+    watching.cancel()
+
+
+@pytest.mark.parametrize("access", ["public", "invited"])
+async def test_a_show_that_is_over_ends_its_live_playlist_whoever_filmed_it_and_however_that_ended(
+    house: House, access: Any
+) -> None:
+    """Players that are not our page know the end by nothing else; nobody need be there to write it down."""
+    show = await house.show(access=access)
+    pressed(house, show.show_id, house.world.clock.now_ms() - 4000)
+    word = "open" if access == "public" else house.studio.keys.word(show.show_id)
+    staff = house.studio.keys.word(show.show_id, staff=True)
+    at = [f"/video/{show.show_id}/{each}" for each in (word, staff)]
+    await house.world.do(show.show_id, c.End())
+    for each in at:  # what was still on its way comes within seconds
+        assert "ENDLIST" not in (await house.http.get(f"{each}/live.m3u8")).text
+    await house.dated(show.show_id, ended_at_ms=house.world.clock.now_ms() - 10_000)
+    for each in at:
+        # Another address than before: one answer is for all who ask within a tenth of a second.
+        for name in ("live.m3u8?again=1", "sound/live.m3u8", "live.m3u8?_HLS_msn=2&_HLS_part=0"):
+            told = (await house.http.get(f"{each}/{name}")).text  # at once: nothing more is waited for
+            assert told.endswith("4-7.m4s\n#EXT-X-ENDLIST\n"), name
+        assert (await house.http.get(f"{each}/8.m4s")).status_code == 404
 
 
 async def test_health_is_told_every_second(house: House) -> None:
@@ -540,7 +803,7 @@ async def test_a_show_that_never_filmed_has_no_picture(house: House) -> None:
 
 async def test_a_show_may_be_planned_with_a_picture_of_our_own(house: House) -> None:
     show = await house.show()
-    facts = await house.world.shows.edit(HOST, show.show_id, EditShow(video=NewVideo("own")))
+    facts = await house.world.shows.planning.edit(HOST, show.show_id, EditShow(video=NewVideo("own")))
     assert facts.video.kind == "own"
 
 
@@ -551,7 +814,7 @@ async def test_a_show_that_is_over_is_told_again_with_its_recording(house: House
     await house.world.do(show.show_id, c.ShowCard(card.card_id))
     path = f"/api/shows/{show.show_id}/replay"
     assert (await house.http.get(path)).json()["number"] == R.WRONG_STATE.value.number
-    await house.world.do(show.show_id, c.End())
+    await house.over(show.show_id)
 
     told = (await house.http.get(path)).json()
     assert [chapter["card_id"] for chapter in told["chapters"]] == [card.card_id]
@@ -704,7 +967,7 @@ async def test_captions_typed_or_uploaded_are_played_with_the_recording(house: H
 
     assert (await put(VTT)).json()["number"] == R.WRONG_STATE.value.number
     assert (await house.http.get(f"{public}/en.vtt")).json()["number"] == R.WRONG_STATE.value.number
-    await house.world.do(show.show_id, c.End())
+    await house.over(show.show_id)
     assert (await put(VTT, authorization=f"Bearer {house.token(ANA)}")).status_code in (401, 403)
     assert (await put(VTT, accept="*/*")).status_code == 401
     assert (await put(VTT, "English")).json()["number"] == R.MALFORMED.value.number
@@ -736,7 +999,7 @@ async def test_captions_typed_or_uploaded_are_played_with_the_recording(house: H
 async def test_a_show_has_so_many_caption_files_and_a_new_one_may_take_the_place_of_one(house: House) -> None:
     show = await house.show()
     await published(house, show.show_id)
-    await house.world.do(show.show_id, c.End())
+    await house.over(show.show_id)
     mine = {"authorization": f"Bearer {house.token(HOST)}"}
     upload = f"/api/staff/shows/{show.show_id}/captions"
     for number in range(LANGUAGES_MAX):
@@ -909,6 +1172,19 @@ async def test_a_film_goes_out_at_its_pace_as_the_picture_of_its_show(house: Hou
     assert "#EXTM3U" in (await house.http.get(where["live"])).text
 
 
+async def test_a_film_goes_on_while_the_ledger_is_away(
+    house: House, evening: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show = await film_show(house)
+    await upload(house, show.show_id, evening)
+    async with films_running(house) as running:
+        await running.look()
+        await recorded(house, show.show_id, 1)
+        ledger_away(house, monkeypatch)
+        await recorded(house, show.show_id, 3500)
+        monkeypatch.undo()
+
+
 async def test_after_a_crash_a_film_goes_on_where_viewers_expect_it(house: House, evening: bytes) -> None:
     show = await film_show(house)
     await upload(house, show.show_id, evening)
@@ -930,7 +1206,7 @@ async def test_a_film_that_waits_for_the_host_begins_with_her_tap_and_ends_with_
         await running.look()
         assert house.studio.publishing(show.show_id) is None
         tap = NewVideo("own", source="film", by_hand=True, loop=True, restart=True)
-        await house.world.shows.edit(HOST, show.show_id, EditShow(video=tap))
+        await house.world.shows.planning.edit(HOST, show.show_id, EditShow(video=tap))
         await running.look()
         await recorded(house, show.show_id, 500)
         await house.world.do(show.show_id, c.End())

@@ -61,6 +61,41 @@ async def test_a_broken_constraint_is_told_to_its_own_caller_alone(database: Dat
     assert await names(database) == ["same"]
 
 
+async def test_where_the_disk_is_full_nobody_is_told_that_it_was_written_and_it_was_not(database: Database) -> None:
+    """SQLite takes back the whole transaction then, with what others wrote in it before; PostgreSQL the statement."""
+
+    async def good(connection: AsyncConnection, name: str) -> str:
+        await connection.execute(leases.insert().values(lease(name)))
+        return name
+
+    async def big(connection: AsyncConnection) -> None:
+        if database.is_sqlite:
+            await connection.execute(leases.insert().values({**lease("big"), "holder": "x" * 1_000_000}))
+        else:  # its disk is nobody's to fill here; this is what it says then
+            await connection.execute(text("DO $$ BEGIN RAISE EXCEPTION 'full' USING ERRCODE = '53100'; END $$"))
+
+    async def pages_max(count: int) -> None:
+        if database.is_sqlite:
+            await database.write(lambda connection: connection.execute(text(f"PRAGMA max_page_count = {count}")))
+
+    async def together() -> list[object]:
+        works = [lambda c: good(c, "a"), big, lambda c: good(c, "b")]
+        return await asyncio.gather(*map(database.write, works), return_exceptions=True)
+
+    await pages_max(1)  # SQLite takes what it has for the least
+    outcomes = await together()
+
+    assert isinstance(outcomes[1], Refused)
+    assert outcomes[1].why is R.UNAVAILABLE
+    if database.is_sqlite:
+        assert [outcome.why for outcome in outcomes if isinstance(outcome, Refused)] == [R.UNAVAILABLE] * 3
+    assert await names(database) == [outcome for outcome in outcomes if isinstance(outcome, str)]
+    await database.write(lambda c: c.execute(leases.delete()))
+    await pages_max(2**30)
+    assert (await together())[::2] == ["a", "b"]
+    assert await names(database) == (["a", "b", "big"] if database.is_sqlite else ["a", "b"])
+
+
 async def test_a_cancelled_caller_does_not_take_its_write_back(database: Database) -> None:
     began = asyncio.Event()
 
@@ -142,4 +177,5 @@ async def test_batches_of_two_processes_that_cross_both_commit(database: Databas
     async with database.read() as connection:
         assert list((await connection.execute(select(leases.c.epoch))).scalars()) == [2, 2]
     if not database.is_sqlite:
-        assert len(tries_one) + len(tries_two) == 3
+        # Whoever was sent away may be back before the other has what it waited for, and cross with it once more.
+        assert len(tries_one) + len(tries_two) >= 3

@@ -79,7 +79,7 @@ class Shop(World):
 
     async def close_deal(self, deal_id: str) -> None:
         await self._command(c.CloseDeal(deal_id))
-        await self.shows.due_changes()
+        await self.shows.programme.due_changes()
 
     async def _command(self, command: Any) -> None:
         self._commands += 1

@@ -12,8 +12,7 @@ from livecommerce.protocol.facts import CornerName
 from livecommerce.shows import corners
 from livecommerce.shows.invitations import NewInvitation
 from livecommerce.shows.plans import EditShow, NewShow
-from tests.shows.test_service import refused
-from tests.shows.world import ANA, BEA, HOST, MODERATOR, STOCK, Pool, World, viewer
+from tests.shows.world import ANA, BEA, HOST, MODERATOR, STOCK, Pool, World, refused, viewer
 
 DAY_MS = 86_400_000
 
@@ -44,7 +43,7 @@ async def test_a_launch_instant_belongs_to_new_product_day_alone(world: World) -
     await refused(R.MALFORMED, world.show("open_house", live=False, launch_at_ms=soon))
     await refused(R.MALFORMED, world.show("new_product_day", live=False))
     await refused(R.MALFORMED, world.show("new_product_day", live=False, launch_at_ms=world.clock.now_ms() - 1))
-    draft = await world.shows.create(HOST, NewShow("Later", "new_product_day"))
+    draft = await world.shows.planning.create(HOST, NewShow("Later", "new_product_day"))
     await refused(R.MALFORMED, world.do(draft.show_id, c.GoLive()))
 
 
@@ -63,7 +62,7 @@ async def test_before_the_launch_the_product_is_nowhere_to_be_seen(world: World)
     await world.do(show_id, c.ShowCard(plain.card_id))
 
     await world.clock.advance(29.999)
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
 
     assert [card.card_id for card in (await world.shows.snapshot(show_id)).cards] == [plain.card_id]
     assert [card.card_id for card in await world.shows.public_cards(show_id)] == [plain.card_id]
@@ -88,10 +87,10 @@ async def test_nobody_shows_the_product_before_the_launch(world: World) -> None:
 
 async def test_at_the_launch_instant_the_product_is_listed_shown_and_open(world: World) -> None:
     show_id, hidden, _ = await launch_show(world)
-    assert await world.shows.due_changes() == world.clock.now_ms() + 30_000
+    assert await world.shows.programme.due_changes() == world.clock.now_ms() + 30_000
 
     await world.clock.advance(30)
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
 
     snapshot = await world.shows.snapshot(show_id)
     assert snapshot.on_air == hidden.card_id
@@ -105,7 +104,7 @@ async def test_a_shade_without_stock_does_not_hold_up_the_launch(world: World) -
     show_id, hidden, _ = await launch_show(world, STOCK + 1, 3)
     await world.clock.advance(30)
 
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
 
     snapshot = await world.shows.snapshot(show_id)
     assert snapshot.on_air == hidden.card_id
@@ -116,11 +115,11 @@ async def test_a_show_that_starts_late_launches_when_it_is_on_air(world: World) 
     show = await world.show("new_product_day", live=False, launch_at_ms=world.clock.now_ms() + 30_000)
     card = await world.card(show.show_id, 10, hidden=True)
     await world.clock.advance(60)
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
     assert (await world.shows.snapshot(show.show_id)).cards == ()
 
     await world.do(show.show_id, c.GoLive())
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
 
     assert (await world.shows.snapshot(show.show_id)).on_air == card.card_id
 
@@ -133,12 +132,12 @@ async def test_family_day_is_never_public(world: World) -> None:
     show = await world.show("family_day", live=False)
 
     await refused(R.NOT_INVITED, world.shows.may_enter(show.show_id, ANA))
-    await refused(R.MALFORMED, world.shows.edit(HOST, show.show_id, EditShow(access="public")))
+    await refused(R.MALFORMED, world.shows.planning.edit(HOST, show.show_id, EditShow(access="public")))
 
 
 async def test_an_invitation_has_exactly_its_places_whoever_comes_at_once(world: World) -> None:
     show = await world.show("family_day")
-    made = await world.shows.invite(HOST, show.show_id, NewInvitation(place_limit=5))
+    made = await world.shows.planning.invite(HOST, show.show_id, NewInvitation(place_limit=5))
     doors = [world.process() for _ in range(3)]
 
     came = await asyncio.gather(
@@ -149,12 +148,12 @@ async def test_an_invitation_has_exactly_its_places_whoever_comes_at_once(world:
     refusals = [why for why in came if why is not None]
     assert len(refusals) == 15
     assert all(isinstance(why, Refused) and why.why is R.PLACES_TAKEN for why in refusals)
-    assert [invitation.places_taken for invitation in await world.shows.invitations(HOST, show.show_id)] == [5]
+    assert [invitation.places_taken for invitation in await world.shows.planning.invitations(HOST, show.show_id)] == [5]
 
 
 async def test_whoever_has_a_place_keeps_it_and_takes_no_second_one(world: World) -> None:
     show = await world.show("family_day")
-    made = await world.shows.invite(HOST, show.show_id, NewInvitation(place_limit=1))
+    made = await world.shows.planning.invite(HOST, show.show_id, NewInvitation(place_limit=1))
     await refused(R.NOT_INVITED, world.shows.may_look(show.show_id, ANA))
 
     for _ in range(2):
@@ -204,7 +203,7 @@ async def test_questions_are_asked_voted_up_once_taken_and_answered(world: World
     voted = await world.shows.vote(show.show_id, BEA, second.question_id)
     assert voted.votes == 2
     heard = len(await world.heard(show.show_id))
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
     assert len(await world.heard(show.show_id)) == heard + 1  # all votes in one event
     queue = (await world.shows.snapshot(show.show_id)).questions
     assert [(asked.text, asked.votes) for asked in queue] == [("For dry skin?", 2), ("Which brush?", 0)]

@@ -72,7 +72,7 @@ async def close_all(world: World, show_id: str, deal_id: str, *buyers: int) -> N
     for number in range(1, 40):
         for hold in await world.engine.holds_of(show_id, f"vwr_{number}"):
             await world.engine.release(show_id, f"vwr_{number}", hold.rid)
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
     assert (await world.deal(deal_id)).status == "closed"
     await duty(world).run(1)
 
@@ -105,7 +105,7 @@ async def test_a_bundle_is_never_drawn(world: World) -> None:
     bundle = await world.card(show.show_id, 2, 2, kind="bundle")
     edit = EditDeal(bundle.deals[0].deal_id, fairness="draw")
     with pytest.raises(Refused) as caught:
-        await world.shows.edit_card(HOST, show.show_id, bundle.card_id, EditCard(deals=(edit,)))
+        await world.shows.planning.edit_card(HOST, show.show_id, bundle.card_id, EditCard(deals=(edit,)))
     assert caught.value.why is R.MALFORMED
 
 
@@ -116,7 +116,7 @@ async def test_a_draft_becomes_drawn_and_first_come_again(world: World) -> None:
         (EditDeal(deal_id, fairness="draw"), 10), (EditDeal(deal_id, draw_seconds=4), 4),
         (EditDeal(deal_id, fairness="first_come"), None), (EditDeal(deal_id, fairness="draw", draw_seconds=15), 15),
     ):  # fmt: skip
-        card = await world.shows.edit_card(HOST, show_id, card_id, EditCard(deals=(edit,)))
+        card = await world.shows.planning.edit_card(HOST, show_id, card_id, EditCard(deals=(edit,)))
         draw = card.deals[0].draw
         assert (draw.window_seconds if draw else None) == window
 
@@ -124,7 +124,7 @@ async def test_a_draft_becomes_drawn_and_first_come_again(world: World) -> None:
 async def test_a_copy_of_a_show_has_the_rule_and_not_the_seed(world: World) -> None:
     show_id, card_id, _ = await drawn_card(world)
     await world.do(show_id, c.ShowCard(card_id))
-    copy = await world.shows.clone(HOST, show_id)
+    copy = await world.shows.planning.clone(HOST, show_id)
     staff = await world.shows.for_staff(HOST, copy.show_id)
     assert staff.cards[0].deals[0].draw == DrawFacts(window_seconds=6)
 
@@ -148,15 +148,15 @@ async def test_a_draw_that_was_lost_with_its_books_is_told_as_one_of_nobody(worl
     await world.redis.hset(keys.deals(show_id), deal_id, msgpack.packb(msgpack.unpackb(packed)[:19]))
     assert (await world.engine.reserve(show_id, viewer(1), RID, [(deal_id, 1)])).state == "held"
     await world.clock.advance(6)
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
     draw = await facts_of(world, show_id)
     assert draw.drawn_at_ms is not None
     assert (draw.entrants, arithmetic.commitment_of(draw.seed)) == (0, draw.commitment)
     await world.clock.advance(24)
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
     assert (await world.deal(deal_id)).status == "closing"
     await world.engine.release(show_id, "vwr_1", RID)
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
     await duty(world).run(1)
     tickets, findings = await checked(world, show_id, deal_id)
     assert [finding.text for finding in findings if finding.holds is False] == []
@@ -179,7 +179,7 @@ async def test_the_seed_is_committed_to_in_the_event_that_opens_and_told_with_th
     assert await facts_of(world, show_id) == opened.draw
     await enter(world, show_id, deal_id, 1, 2, 3)
     await world.clock.advance(6)
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
     [drawn] = await events(world, show_id, "deal_drawn")
     assert isinstance(drawn, DealDrawn)
     assert (drawn.draw.seed, drawn.draw.commitment, drawn.draw.entrants) == (secret.seed, commitment, 3)
@@ -190,13 +190,13 @@ async def test_the_seed_is_committed_to_in_the_event_that_opens_and_told_with_th
 async def test_a_planned_opening_commits_when_it_is_announced_and_keeps_that(world: World) -> None:
     opens_at_ms = world.clock.now_ms() + 20_000
     show_id, _, deal_id = await drawn_card(world, opens_at_ms=opens_at_ms)
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
     [announced] = await events(world, show_id, "deal_announced")
     secret = await secret_of(world, deal_id)
     assert announced.draw == DrawFacts(6, arithmetic.commitment_of(secret.seed))
     await world.do(show_id, c.OpenDeal(deal_id, in_seconds=30))
     await world.clock.advance(31.5)
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
     assert (await secret_of(world, deal_id)).seed == secret.seed
     [opened] = await events(world, show_id, "deal_opened")
     # The clock was late: the window is as long as it was promised, from the real opening on.
@@ -224,11 +224,11 @@ async def test_the_draw_comes_at_its_instant_and_not_before(world: World) -> Non
     await world.do(show_id, c.ShowCard(card_id))
     await enter(world, show_id, deal_id, 1, 2, 3)
     await world.clock.advance(5.999)
-    assert await world.shows.due_changes() == world.clock.now_ms() + 1
+    assert await world.shows.programme.due_changes() == world.clock.now_ms() + 1
     assert await events(world, show_id, "deal_drawn") == []
     await world.clock.advance(0.001)
-    await world.shows.due_changes()
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
+    await world.shows.programme.due_changes()
     assert len(await events(world, show_id, "deal_drawn")) == 1
     states = [(await world.engine.holds_of(show_id, f"vwr_{number}"))[0].state for number in (1, 2, 3)]
     assert sorted(states) == ["held", "held", "waiting"]
@@ -242,7 +242,7 @@ async def test_a_closing_that_is_due_waits_for_the_draw(world: World) -> None:
     await world.do(show_id, c.ShowCard(card_id))
     await enter(world, show_id, deal_id, 1)
     await world.clock.advance(60)
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
     assert len(await events(world, show_id, "deal_drawn")) == 1
     assert (await world.engine.holds_of(show_id, "vwr_1"))[0].state == "held"
     assert (await world.deal(deal_id)).status == "closing"
@@ -257,7 +257,7 @@ async def test_a_worker_that_dies_between_the_draw_and_its_telling_is_followed_b
     await world.clock.advance(6)
     secret = await secret_of(world, deal_id)
     made = await world.engine.draw(show_id, deal_id, secret.seed, secret.salt)  # and then it dies
-    await world.process().due_changes()
+    await world.process().programme.due_changes()
     [drawn] = await events(world, show_id, "deal_drawn")
     assert (drawn.draw.root, drawn.draw.entrants) == (made.root, 3)
 
@@ -270,7 +270,7 @@ async def test_a_draw_that_was_made_is_told_also_where_the_show_ended_meanwhile(
     secret = await secret_of(world, deal_id)
     made = await world.engine.draw(show_id, deal_id, secret.seed, secret.salt)
     await world.do(show_id, c.End())
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
     [drawn] = await events(world, show_id, "deal_drawn")
     assert drawn.draw.root == made.root
 
@@ -281,8 +281,8 @@ async def test_two_workers_at_once_tell_one_draw(world: World) -> None:
     await enter(world, show_id, deal_id, *range(1, 20))
     await world.clock.advance(6)
     other = world.process()
-    await asyncio.gather(world.shows.due_changes(), other.due_changes())
-    await world.shows.due_changes()
+    await asyncio.gather(world.shows.programme.due_changes(), other.programme.due_changes())
+    await world.shows.programme.due_changes()
     assert len(await events(world, show_id, "deal_drawn")) == 1
     assert (await world.heard(show_id)).count("deal_drawn") == 1
 
@@ -293,7 +293,7 @@ async def test_a_deal_pulled_before_its_draw_lets_everybody_go_and_gives_all_uni
     await enter(world, show_id, deal_id, 1, 2, 3)
     await world.do(show_id, c.CloseDeal(deal_id, pulled=True))
     await world.clock.advance(10)
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
     assert await events(world, show_id, "deal_drawn") == []
     assert (await world.pool()).available == 100
     assert await world.engine.holds_of(show_id, "vwr_1") == ()
@@ -313,7 +313,7 @@ async def test_after_a_drawn_deal_its_list_proves_the_draw(world: World) -> None
     await world.engine.release(show_id, "vwr_8", RID)  # left before the draw
     commitment = (await facts_of(world, show_id)).commitment
     await world.clock.advance(6)
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
     late = await world.engine.reserve(show_id, viewer(9), RID, [(deal_id, 1)], wait=True)
     assert late.place == 5
     won = [n for n in range(1, 8) if (await world.engine.holds_of(show_id, f"vwr_{n}"))[0].state == "held"]
@@ -377,7 +377,7 @@ async def test_there_is_no_list_while_anybody_holds_and_none_of_what_never_sold(
     await world.do(show_id, c.ShowCard(card_id))
     await world.engine.reserve(show_id, viewer(1), RID, [(deal_id, 1)])
     await world.do(show_id, c.End())
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
     await duty(world).run(1)
     assert await world.shows.tickets.of_show(show_id) == ()
     for asked in (deal_id, draft):
@@ -393,7 +393,7 @@ async def test_a_long_line_is_let_go_before_the_list_is_made(world: World) -> No
     await world.do(show_id, c.ShowCard(card_id))
     await asyncio.gather(*(world.engine.reserve(show_id, viewer(number), RID, [(deal_id, 1)]) for number in range(300)))
     await world.do(show_id, c.CloseDeal(deal_id))
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
     assert (await world.deal(deal_id)).status == "closed"
     await duty(world).run(1)
     assert await world.shows.tickets.of_show(show_id) == ()
@@ -438,7 +438,7 @@ async def test_what_was_sold_before_tickets_were_copied_is_not_sworn_to(world: W
     await world.database.write(forget)
     await world.engine.release(show_id, "vwr_1", RID)
     await world.do(show_id, c.CloseDeal(deal_id))
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
     await lists.run(1)
     assert await world.shows.tickets.of_show(show_id) == ()
     assert await world.shows.tickets.to_make() == []
@@ -452,13 +452,13 @@ async def test_the_books_of_a_drawn_deal_add_up_at_every_stage(world: World) -> 
     await world.engine.release(show_id, "vwr_8", RID)
     assert await wrong_with(world, show_id) == []
     await world.clock.advance(6)
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
     assert await wrong_with(world, show_id) == []
     won = [n for n in range(1, 8) if (await world.engine.holds_of(show_id, f"vwr_{n}"))[0].state == "held"]
     await world.engine.release(show_id, f"vwr_{won[0]}", RID)
     assert await wrong_with(world, show_id) == []
     await world.do(show_id, c.End())
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
     assert await wrong_with(world, show_id) == []
 
 

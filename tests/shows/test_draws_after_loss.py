@@ -73,7 +73,7 @@ async def open_window(world: World, *quotas: int, **deal: Any) -> tuple[str, str
 
 async def end_window(world: World) -> None:
     await world.clock.advance(6)
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
 
 
 async def expected(world: World, deal_id: str) -> dict[int, str]:
@@ -146,7 +146,7 @@ async def test_a_draw_cut_off_half_way_gives_the_rest_the_places_it_would_have(
     await restarted(world)
     await rebuild(world, show_id)
     assert await states(world, show_id) == await expected(world, deal_id)
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
     [drawn] = await events(world, show_id, "deal_drawn")
     assert (drawn.draw.commitment, drawn.draw.entrants, drawn.draw.again) == (commitment, 10, 0)
     await close_all(world, show_id, deal_id)
@@ -194,7 +194,7 @@ async def test_a_window_whose_entries_may_be_lost_opens_anew_under_another_seed_
     assert told == DrawReopened(deal_id, DrawFacts(6, commitment, second.draws_at_ms, again=1))
     assert second.draws_at_ms == world.clock.now_ms() + 6000
     assert await facts_of(world, show_id) == told.draw
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
     assert (await world.heard(show_id))[-1] == "draw_reopened"
     await enter(world, show_id, deal_id, 11, 12)  # she taps again, and so may others
     await end_window(world)
@@ -233,14 +233,14 @@ async def test_a_window_that_ended_before_its_root_was_written_opens_anew(world:
 async def test_a_draw_that_was_not_opened_yet_is_still_a_draw(world: World) -> None:
     opens_at_ms = world.clock.now_ms() + 20_000
     show_id, _, deal_id = await drawn_card(world, opens_at_ms=opens_at_ms)
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
     commitment = (await facts_of(world, show_id)).commitment
     await restarted(world)
     await rebuild(world, show_id)
     assert (await facts_of(world, show_id)).commitment == commitment
     assert await events(world, show_id, "draw_reopened") == []
     await world.clock.advance(20)
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
     await enter(world, show_id, deal_id, 1)
 
 
@@ -278,7 +278,7 @@ async def test_another_history_draws_nobody_and_the_first_one_is_found_again(wor
     await enter(world, show_id, deal_id, 12)
     await duty(world).journal.drain(show_id)
     await world.clock.advance(1)
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
     assert await world.redis.hexists(keys.meta(show_id), "paused")
     await rebuild(world, show_id, world.engine)
     now = await states(world, show_id)
@@ -302,7 +302,7 @@ async def test_a_draw_that_the_ledger_does_not_prove_is_told_as_one_of_nobody(wo
     await rebuild(world, show_id, world.engine)
     after = await states(world, show_id)
     assert {number for number, state in after.items() if state == "held"} == won
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
     assert (await events(world, show_id, "deal_drawn"))[-1].draw.entrants == 0
 
 
@@ -314,7 +314,7 @@ async def test_a_worker_that_sleeps_through_a_reopening_gives_no_place_under_the
     await rebuild(world, show_id, world.engine)
 
     async def fix(root: str, entrants: int, base: int) -> None:
-        await world.shows._draws._fix(show_id, deal_id, secret.seed, root, entrants, base)
+        await world.shows.programme._draws._fix(show_id, deal_id, secret.seed, root, entrants, base)
 
     with pytest.raises(Refused):
         await world.engine.draw(show_id, deal_id, secret.seed, secret.salt, fix)

@@ -4,10 +4,10 @@ import msgspec
 import pytest
 
 from livecommerce.protocol import from_host as c
-from livecommerce.protocol.facts import CardShown, Line, LineHidden, LinePinned, Stamped
+from livecommerce.protocol.facts import CardShown, Line, LineHidden, LinePinned, QuestionChanged, Stamped
 from livecommerce.shows.news import TalkLine
 from livecommerce.shows.replay import LINES_MAX, Chapter, chapters_of, events_of, lines_of, web_vtt
-from tests.shows.world import World
+from tests.shows.world import ANA, MODERATOR, World
 
 
 def _line(number: int, at_ms: int, text: str = "hello") -> TalkLine:
@@ -77,6 +77,21 @@ async def test_what_was_hidden_stays_hidden_whenever_it_was(world: World) -> Non
     assert [each.event.line.text for each in events if isinstance(each.event, LinePinned)] == ["line 2"]
     assert not any(isinstance(each.event, LineHidden) for each in events)
     assert b"line 1" not in msgspec.json.encode(events)
+
+
+async def test_a_question_that_was_hidden_is_in_no_replay_not_even_as_it_was_asked(world: World) -> None:
+    show = await world.show()
+    hidden = await world.shows.ask(show.show_id, ANA, "what nobody should read")
+    (item,) = await world.shows.triage.take(show.show_id, MODERATOR.account_id)
+    await world.do(show.show_id, c.Settle(item.id, "hide"), MODERATOR)
+    await world.shows.ask(show.show_id, ANA, "does it last all day?")
+
+    events = (await events_of(world.database, show.show_id)).events
+
+    asked = [each.event.question for each in events if isinstance(each.event, QuestionChanged)]
+    assert [question.text for question in asked] == ["does it last all day?"]
+    assert hidden.question_id.encode() not in msgspec.json.encode(events)
+    assert b"nobody should read" not in msgspec.json.encode(events)
 
 
 async def test_talk_is_read_by_stretches_and_bounded(world: World) -> None:

@@ -6,14 +6,14 @@ from typing import Any
 import msgpack
 import pytest
 
-from livecommerce.errors import R, Refused
+from livecommerce.errors import R
 from livecommerce.people.identity import ViewerIdentity
 from livecommerce.protocol import from_host as c
 from livecommerce.protocol.facts import DealClosed
 from livecommerce.reservations import keys
 from livecommerce.shows.plans import EditCard, EditDeal, EditShow
 from livecommerce.shows.service import Shows
-from tests.shows.world import ANA, BEA, HOST, MODERATOR, STOCK, Pool, World
+from tests.shows.world import ANA, BEA, HOST, MODERATOR, STOCK, Pool, World, refused
 
 RID, RID_2 = "rid-00000001", "rid-00000002"
 RULES: dict[str, Any] = {
@@ -28,13 +28,6 @@ async def engines_rules(world: World, show_id: str, deal_id: str) -> list[int]:
     """[level, rule for the head, owed, whom it counts, cap per address, cap on the time held in ms]"""
     record: list[int] = msgpack.unpackb(await world.redis.hget(keys.deals(show_id), deal_id))
     return record[_LEVEL:_CAP]
-
-
-async def refused(why: R, doing: Any) -> Refused:
-    with pytest.raises(Refused) as caught:
-        await doing
-    assert caught.value.why is why, caught.value
-    return caught.value
 
 
 async def test_every_rule_reaches_the_engine(world: World) -> None:
@@ -62,7 +55,7 @@ async def test_the_cap_that_nobody_chose_follows_the_hold(world: World) -> None:
 
     async def edited(**changes: Any) -> tuple[int, int]:
         edit = EditCard(deals=(EditDeal(card.deals[0].deal_id, **changes),))
-        deal = (await world.shows.edit_card(HOST, show.show_id, card.card_id, edit)).deals[0]
+        deal = (await world.shows.planning.edit_card(HOST, show.show_id, card.card_id, edit)).deals[0]
         return deal.hold_seconds, deal.hold_cap_seconds
 
     assert await edited(hold_seconds=600) == (600, 1800)
@@ -95,7 +88,7 @@ async def test_a_level_that_is_not_offered_is_refused_while_the_deal_is_planned(
         assert "level" in no.text
         card = await world.card(show.show_id, 10)
         edit = EditCard(deals=(EditDeal(card.deals[0].deal_id, level="fsync"),))
-        await refused(R.MALFORMED, world.shows.edit_card(HOST, show.show_id, card.card_id, edit))
+        await refused(R.MALFORMED, world.shows.planning.edit_card(HOST, show.show_id, card.card_id, edit))
     finally:
         await world.redis.config_set("appendfsync", "always")
     assert (await world.deal(card.deals[0].deal_id)).level == "soft"
@@ -118,7 +111,7 @@ async def test_the_limit_of_a_show_holds_over_its_deals_and_may_change_while_it_
     await world.engine.reserve(show.show_id, ANA, RID, [(first, 2)])
     no = await refused(R.LIMIT, world.engine.reserve(show.show_id, ANA, RID_2, [(second, 1)]))
     assert no.facts == {"deal_id": second, "limit": 2, "of": "show", "yours": 2}
-    facts = await world.shows.edit(HOST, show.show_id, EditShow(limit_per_person=3))
+    facts = await world.shows.planning.edit(HOST, show.show_id, EditShow(limit_per_person=3))
     assert facts.limit_per_person == 3
     assert (await world.engine.reserve(show.show_id, ANA, RID_2, [(second, 1)])).state == "held"
 
@@ -128,7 +121,7 @@ async def test_a_clone_keeps_the_rules(world: World) -> None:
     card = await world.card(show.show_id, 10, limit_by="member", address_cap=4)
     await world.do(show.show_id, c.ShowCard(card.card_id))
     await world.do(show.show_id, c.CloseDeal(card.deals[0].deal_id, pulled=True, holds="cancel"))
-    copy = await world.shows.clone(HOST, show.show_id)
+    copy = await world.shows.planning.clone(HOST, show.show_id)
     [copied] = (await world.shows.for_staff(HOST, copy.show_id)).cards
     assert copy.limit_per_person == 4
     assert (copied.deals[0].limit_by, copied.deals[0].address_cap, copied.deals[0].pulled) == ("member", 4, "")
@@ -174,7 +167,7 @@ async def test_cancelling_ends_what_is_not_being_paid_and_the_units_come_home(wo
     show_id, deal_id = await on_sale(world)
     await world.do(show_id, c.CloseDeal(deal_id, pulled=True, holds="cancel"))
     assert await states(world, show_id) == ["cancelled", "cancelled", "lapsed"]
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
     assert (await world.deal(deal_id)).status == "closed"
     assert await world.pool() == Pool(STOCK, 0, 0)
     [card] = (await world.shows.for_staff(HOST, show_id)).cards
@@ -188,7 +181,7 @@ async def test_who_pays_while_a_deal_is_cancelled_is_left_to_sql(world: World) -
     await world.engine.begin_pay(show_id, ANA.viewer_id, RID, 60_000)
     await world.do(show_id, c.CloseDeal(deal_id, pulled=True, holds="cancel"))
     assert [hold.state for hold in await world.engine.holds_of(show_id, ANA.viewer_id)] == ["paying"]
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
     assert (await world.deal(deal_id)).status == "closing"
 
 
@@ -206,7 +199,7 @@ async def test_a_process_that_dies_while_it_cancels_is_followed_by_the_next(
             await world.do(show_id, c.CloseDeal(deal_id, pulled=True, holds="cancel"))
     assert (await world.deal(deal_id)).pulled == "cancel"  # committed; nobody has ended the holds yet
     world.shows = world.process()
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
     assert await states(world, show_id) == ["cancelled", "cancelled", "lapsed"]
     assert await events_of(world, show_id) == [DealClosed(deal_id, "pulled", "cancel")]
 
@@ -222,7 +215,7 @@ async def test_a_hold_that_is_still_there_after_the_event_is_ended_by_the_clock(
     with monkeypatch.context() as blind:
         blind.setattr(type(world.engine), "cancel_unpaid", sees_none)
         await world.do(show_id, c.CloseDeal(deal_id, pulled=True, holds="cancel"))
-    await world.shows.due_changes()
+    await world.shows.programme.due_changes()
     assert await states(world, show_id) == ["cancelled", "cancelled", "lapsed"]
 
 

@@ -181,9 +181,9 @@ def test_who_looks_for_the_first_time_waits_as_long_again_and_takes_nothing_for_
 async def filmed(world: World) -> ShowFacts:
     """A show on air whose camera has sent a picture."""
     facts = await world.show()
-    await world.shows.edit(HOST, facts.show_id, EditShow(video=NewVideo("own")))
-    await world.shows.report_pictures([PictureReport(facts.show_id, came=True)])
-    await world.shows.watch_pictures()
+    await world.shows.planning.edit(HOST, facts.show_id, EditShow(video=NewVideo("own")))
+    await world.shows.filmed.report([PictureReport(facts.show_id, came=True)])
+    await world.shows.filmed.watch()
     return facts
 
 
@@ -197,8 +197,8 @@ async def pass_seconds(world: World, clock: TestClock, seconds: int, *reports: P
     for _ in range(seconds):
         await clock.advance(1.0)
         if reports:
-            await world.shows.report_pictures(reports)
-        await world.shows.watch_pictures()
+            await world.shows.filmed.report(reports)
+        await world.shows.filmed.watch()
 
 
 async def log_of(world: World, show_id: str, kind: str) -> list[Any]:
@@ -250,11 +250,11 @@ async def test_the_worker_dies_with_the_slate_up_and_its_successor_takes_it_away
 ) -> None:
     await pass_seconds(world, clock, 6)
     successor = world.process()
-    await successor.watch_pictures()
+    await successor.filmed.watch()
     for _ in range(2):
         assert await standing(world, filmed.show_id) == ("interrupted", "camera")
-        await world.shows.report_pictures([PictureReport(filmed.show_id, came=True)])
-        await successor.watch_pictures()
+        await world.shows.filmed.report([PictureReport(filmed.show_id, came=True)])
+        await successor.filmed.watch()
     assert await standing(world, filmed.show_id) == ("live", "")
 
 
@@ -262,10 +262,10 @@ async def test_two_workers_that_look_at_once_put_up_one_slate(
     world: World, clock: TestClock, filmed: ShowFacts
 ) -> None:
     other = world.process()
-    await other.watch_pictures()
+    await other.filmed.watch()
     await clock.advance(6.0)
-    await world.shows.watch_pictures()
-    await other.watch_pictures()
+    await world.shows.filmed.watch()
+    await other.filmed.watch()
     assert len(await log_of(world, filmed.show_id, "clock")) == 1
 
 
@@ -303,11 +303,11 @@ async def test_a_show_that_nobody_films_or_that_shows_a_clip_has_no_slate_of_the
     world: World, clock: TestClock, filmed: ShowFacts
 ) -> None:
     never = await world.show()
-    await world.shows.edit(HOST, never.show_id, EditShow(video=NewVideo("own")))
+    await world.shows.planning.edit(HOST, never.show_id, EditShow(video=NewVideo("own")))
     await pass_seconds(world, clock, 6)
     assert await standing(world, never.show_id) == ("live", "")
     assert await standing(world, filmed.show_id) == ("interrupted", "camera")
-    await world.shows.edit(HOST, filmed.show_id, EditShow(video=NewVideo("file", "/media/clip.mp4")))
+    await world.shows.planning.edit(HOST, filmed.show_id, EditShow(video=NewVideo("file", "/media/clip.mp4")))
     await pass_seconds(world, clock, 1)
     assert await standing(world, filmed.show_id) == ("live", "")
     await pass_seconds(world, clock, 20)
@@ -406,7 +406,7 @@ async def test_a_process_that_dies_after_the_tap_leaves_it_to_the_next_which_len
     after = await due_of(world, show_id)
     assert abs(after - before - 30_000) < 2_000
     successor = world.process()
-    await successor.due_changes()
+    await successor.programme.due_changes()
 
     assert abs(await due_of(world, show_id) - after) < 2_000
     async with world.database.read() as connection:

@@ -6,6 +6,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from redis.asyncio import Redis
 from sqlalchemy import insert, select
 
@@ -13,6 +14,7 @@ from livecommerce.background.journal import JournalToLedger
 from livecommerce.catalogue.pools import Move, apply_moves
 from livecommerce.catalogue.service import Catalogue
 from livecommerce.clock import TestClock
+from livecommerce.errors import R, Refused
 from livecommerce.ids import new_id
 from livecommerce.ledger.database import Database
 from livecommerce.ledger.tables import (
@@ -106,7 +108,9 @@ class World:
         await self.database.write(work)
 
     async def show(self, corner: Any = "open_house", live: bool = True, **plan: Any) -> ShowFacts:
-        facts = await self.shows.create(HOST, NewShow("Evening", corner, scheduled_at_ms=self.clock.now_ms(), **plan))
+        facts = await self.shows.planning.create(
+            HOST, NewShow("Evening", corner, scheduled_at_ms=self.clock.now_ms(), **plan)
+        )
         if live:
             await self.do(facts.show_id, c.GoLive())
         return facts
@@ -119,7 +123,7 @@ class World:
             for variant, quota in zip(VARIANTS, quotas or (10,), strict=False)
         ]
         new = NewCard(kind, hidden_until_launch=hidden, notes="say it slowly", deals=tuple(wanted))
-        return await self.shows.add_card(HOST, show_id, new)
+        return await self.shows.planning.add_card(HOST, show_id, new)
 
     async def do(self, show_id: str, command: c.AnyCommand, staff: StaffIdentity = HOST) -> c.Done:
         self._commands += 1
@@ -148,6 +152,13 @@ class World:
         assert events is not None
         assert [stamped.offset for stamped in events] == list(range(1, last + 1))
         return [str(stamped.event.__struct_config__.tag) for stamped in events]
+
+
+async def refused(why: R, doing: Any) -> Refused:
+    with pytest.raises(Refused) as caught:
+        await doing
+    assert caught.value.why is why, caught.value
+    return caught.value
 
 
 def staff_of(role: StaffRole) -> StaffIdentity:

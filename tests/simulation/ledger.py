@@ -65,6 +65,10 @@ class SteppedConnection:
     def isolation_level(self) -> str | None:
         return self._conn.isolation_level
 
+    @property
+    def in_transaction(self) -> bool:
+        return self._conn.in_transaction
+
     def cursor(self) -> "SteppedCursor":
         return SteppedCursor(self._disk, self._conn.cursor())
 

@@ -170,7 +170,7 @@ class ShopInstance(Instance):
             self.repeat("outbox", self.orders.run_outbox, 0.53)
             self.repeat("deadlines", self.orders.sweep_deadlines, 1.07)
             self.repeat("unwritten", self.orders.sweep_unwritten, 2.03)
-            self.repeat("programme", self.shows.due_changes, 0.7)
+            self.repeat("programme", self.shows.programme.due_changes, 0.7)
             duty = RebuildDuty(self.redis, self.database, self.engine, world.settings, world.clock)
             self.repeat("rebuild", lambda: duty.run(0), 0.47)
         self.repeat("testimony", self.engine.testify, 0.23)

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from livecommerce.video.playlist import LIVE_WINDOW_MS, live_playlist, replay_playlist
-from livecommerce.video.timeline import RecordingEnds, Timeline
+from livecommerce.video.timeline import Timeline
 from tests.video.test_timeline import T0, epoch, fragments, told
 
 
@@ -69,15 +69,25 @@ def test_breaks_that_left_the_window_are_counted() -> None:
     assert "#EXT-X-DISCONTINUITY\n" not in text
 
 
-def test_an_ended_recording_says_so() -> None:
-    text = live_playlist(told(epoch(0), fragments(0, 6), RecordingEnds(0)))
+def test_a_view_of_later_leaves_out_what_began_before_it_and_keeps_the_numbers() -> None:
+    text = live_playlist(told(epoch(0), fragments(0, 14)), T0 + 1500)
+
+    assert re.findall(r"^\d.*m4s$", text, re.M) == ["4-7.m4s", "8-11.m4s"]
+    assert "#EXT-X-MEDIA-SEQUENCE:1\n" in text
+    assert 'URI="3.m4s"' not in text
+    empty = live_playlist(told(epoch(0), fragments(0, 14)), T0 + 60_000)
+    assert ".m4s" not in empty
+
+
+def test_the_playlist_of_a_show_that_is_over_says_so() -> None:
+    text = live_playlist(told(epoch(0), fragments(0, 6)), over=True)
 
     assert text.endswith("4-5.m4s\n#EXT-X-ENDLIST\n")
     assert "PRELOAD-HINT" not in text
 
 
 def test_a_replay_has_everything_in_longer_segments() -> None:
-    text = replay_playlist(told(epoch(0), fragments(0, 30), epoch(1, T0 + 60_000), fragments(1, 5)))
+    text = replay_playlist(told(epoch(0), fragments(0, 30), epoch(1, T0 + 60_000), fragments(1, 5)).between())
 
     assert re.findall(r"^\d.*m4s$", text, re.M) == ["0-11.m4s", "12-23.m4s", "24-29.m4s", "30-34.m4s"]
     assert "#EXT-X-PLAYLIST-TYPE:VOD\n" in text
@@ -88,13 +98,13 @@ def test_a_replay_has_everything_in_longer_segments() -> None:
 def test_a_stretch_of_a_replay_begins_where_a_picture_stands_alone() -> None:
     timeline = told(epoch(0), fragments(0, 60))
 
-    text = replay_playlist(timeline, T0 + 9_200, T0 + 12_100)
+    text = replay_playlist(timeline.between(), T0 + 9_200, T0 + 12_100)
 
     assert re.findall(r"^\d.*m4s$", text, re.M) == ["16-24.m4s"]
     assert "#EXT-X-PROGRAM-DATE-TIME:2027-01-15T08:00:08.000Z\n" in text
 
 
-@pytest.mark.parametrize("write", [live_playlist, replay_playlist])
+@pytest.mark.parametrize("write", [live_playlist, lambda timeline: replay_playlist(timeline.between())])
 def test_durations_and_dates_agree_within_an_epoch(write: Callable[[Timeline], str]) -> None:
     timeline = told(epoch(0), fragments(0, 21, ms=487.3), epoch(1, T0 + 99_000), fragments(1, 9, ms=511.1))
     text = write(timeline)

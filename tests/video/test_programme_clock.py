@@ -76,6 +76,30 @@ def test_what_a_cut_held_up_moves_no_clock() -> None:
     assert clock.t0_ms == pytest.approx(NOW, abs=50)
 
 
+@pytest.mark.parametrize("for_good", [False, True])
+@pytest.mark.parametrize(("set_by", "at"), [(-20_000, 60), (-20_000, 4), (-300, 60), (900, 60)])
+def test_a_camera_whose_own_clock_is_set_moves_nothing(set_by: float, at: int, for_good: bool) -> None:
+    """What it says of when it made a chunk is one clock's word; a quartz explains half a millisecond a second."""
+    clock = ProgrammeClock(NOW)
+    for place in range(240):
+        filmed = (place + 1) * 500.0
+        off = set_by if place >= at and (for_good or place < at + 10) else 0.0
+        assert not clock.there(filmed, NOW + filmed + LEAST_DELAY_MS + off, made=True)
+
+    assert clock.t0_ms == pytest.approx(NOW, abs=50)
+
+
+@pytest.mark.parametrize("ppm", [-300.0, 300.0])
+def test_a_cameras_quartz_that_runs_off_is_followed_by_what_it_says_either_way(ppm: float) -> None:
+    clock, steps = ProgrammeClock(NOW), 0
+    for place in range(7200):
+        filmed = (place + 1) * 500.0
+        steps += clock.there(filmed * (1 + ppm / 1e6), NOW + filmed + LEAST_DELAY_MS, made=True)
+
+    assert steps >= 3
+    assert clock.t0_ms + 3_600_000 * (1 + ppm / 1e6) == pytest.approx(NOW + 3_600_000, abs=250)
+
+
 def test_a_line_that_became_slower_is_no_clock_that_runs_off() -> None:
     clock = ProgrammeClock(NOW)
     _play(clock, 1)

@@ -127,6 +127,16 @@ async def test_a_line_that_stays_away_ends_its_epoch_and_loses_nothing_that_came
     assert await stage.publisher.begin("one", MIMES["webm-h264"], None) == 0  # too late: a new epoch
 
 
+async def test_a_publisher_that_is_over_begins_nothing(stage: Stage) -> None:
+    await stage.publisher.aclose()
+    with pytest.raises(Refused) as refused:
+        await stage.publisher.begin("one", MIMES["webm-vp8"], None)
+    assert refused.value.why is R.UNAVAILABLE
+    assert (stage.publisher.state, stage.publisher._epoch) == ("over", None)
+    assert stage.transcodes.free == 1
+    assert stage.recorded().timeline.parts == []
+
+
 async def test_a_turned_phone_or_another_camera_is_a_new_epoch(stage: Stage) -> None:
     await stage.send("webm-h264", "upright")
     await stage.send("mp4", "turned")
@@ -389,6 +399,21 @@ async def test_a_show_that_comes_to_its_quota_while_it_is_filmed_is_stopped_in_w
     with pytest.raises(Refused, match="VIDEO_SHOW_GIB"):
         await stage.publisher.push(missing, b"more")
     assert stage.publisher.picture.away == "disk"
+    await stage.publisher.aclose()
+
+
+async def test_a_disk_that_cannot_be_asked_ends_no_watch_over_what_is_filmed(tmp_path: Path) -> None:
+    stage = await Stage(tmp_path / "show", show_bytes_max=50_000).open()
+    away = stage.folder.rename(tmp_path / "away")
+    await stage.publisher.begin("one", MIMES["webm-h264"], None)
+    for _ in range(3):
+        await stage.clock.advance(0.6)
+    away.rename(stage.folder)
+    missing = await stage.send("webm-h264")
+    await stage.until(lambda: stage.publisher._used.bytes > 50_000)
+    await stage.clock.advance(0.6)
+    with pytest.raises(Refused, match="VIDEO_SHOW_GIB"):
+        await stage.publisher.push(missing, b"more")
     await stage.publisher.aclose()
 
 

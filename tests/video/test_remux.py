@@ -1,7 +1,6 @@
 """ffmpeg as a remuxer: real films of every kind we take, and what comes of those we do not."""
 
 import asyncio
-import subprocess
 from collections import Counter
 
 import pytest
@@ -69,11 +68,12 @@ async def test_a_transport_stream_that_changes_its_size_is_decoded_as_what_it_is
     header, fragments = await _through(Source("mpegts"), turned_ts())
 
     recorded = header.data + b"".join(fragment.data for fragment in fragments)
-    probed = subprocess.run(
-        ["ffprobe", "-v", "error", "-show_entries", "frame=width,height", "-of", "csv=p=0", "pipe:0"],
-        input=recorded, check=True, capture_output=True, timeout=60,
+    probe = await asyncio.create_subprocess_exec(
+        "ffprobe", "-v", "error", "-show_entries", "frame=width,height", "-of", "csv=p=0", "pipe:0",
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    sizes = Counter(line.strip(",") for line in probed.stdout.decode().split())
+    said, _ = await probe.communicate(recorded)
+    sizes = Counter(line.strip(",") for line in said.decode().split())
     assert sizes == {"160,284": 30, "284,160": 30}
 
 

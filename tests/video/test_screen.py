@@ -2,15 +2,17 @@
 
 import asyncio
 import gzip
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from livecommerce.clock import RealClock
+from livecommerce.video import screen as screen_module
 from livecommerce.video.playlist import live_playlist
 from livecommerce.video.recording import Writer, open_writer
-from livecommerce.video.screen import Screen, TooFarAhead
+from livecommerce.video.screen import Screen, TooFarAhead, View
 from tests.video.test_recording import HEADER, fragment
 
 
@@ -74,13 +76,12 @@ async def test_nobody_waits_for_ever(tmp_path: Path, writer: Writer) -> None:
     assert await screen.parts(5, 5) is None
 
 
-async def test_the_end_of_a_show_is_told_to_who_waits(screen: Screen, writer: Writer) -> None:
-    waiting, part = asyncio.create_task(screen.live(1, 1)), asyncio.create_task(screen.parts(5, 5))
-    await asyncio.sleep(0)
-    writer.end(1)
-
-    assert (await waiting).plain.endswith(b"#EXT-X-ENDLIST\n")
-    assert await part is None
+async def test_once_a_show_is_over_nobody_waits_for_what_comes_next(screen: Screen, writer: Writer) -> None:
+    over = View(over=True)
+    async with asyncio.timeout(10):  # who waits does so for twenty seconds
+        assert (await screen.live(1, 1, over)).plain.endswith(b"4.m4s\n#EXT-X-ENDLIST\n")
+        assert await screen.parts(5, 5, view=over) is None
+    assert b"ENDLIST" not in (await screen.live()).plain
 
 
 async def test_a_show_that_filmed_nothing_has_an_empty_playlist(tmp_path: Path) -> None:
@@ -120,6 +121,43 @@ async def test_a_part_that_could_not_be_read_is_asked_of_the_disk_again(
     assert await screen.parts(1, 1) is None
     (tmp_path / "away").rename(film)
     assert await screen.parts(1, 1) == fragment(1).data
+
+
+async def test_a_replay_or_a_clip_is_written_once_for_all_who_want_it_and_never_by_the_loop(
+    screen: Screen, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An evening's takes some hundredths of a second, in which nobody else would be served."""
+    threads: list[int] = []
+    written = screen_module.replay_playlist
+    monkeypatch.setattr(
+        screen_module, "replay_playlist", lambda *asked: threads.append(threading.get_ident()) or written(*asked)
+    )
+    for clip in ((None, None), (0, 500)):
+        answers = await asyncio.gather(*(screen.replay(*clip) for _ in range(50)))
+        assert len({id(each) for each in answers}) == 1
+    assert len(threads) == 2
+    assert threading.get_ident() not in threads
+
+
+async def test_clips_are_kept_within_a_bound(screen: Screen, writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livecommerce.video.screen.REPLAYS_MAX", 3)
+    first, second = await screen.replay(0, 500), await screen.replay(0, 600)
+    await screen.replay(0, 700)
+    assert await screen.replay(0, 500) is first
+    await screen.replay(0, 800)
+    assert len(screen._replays) == 3
+    assert await screen.replay(0, 500) is first
+    assert await screen.replay(0, 600) is not second
+
+
+async def test_a_replay_that_could_not_be_written_is_written_the_next_time(
+    screen: Screen, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(screen_module, "replay_playlist", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            await screen.replay()
+    assert b"0-4.m4s" in (await screen.replay()).plain
 
 
 async def test_a_whole_replay_is_written_once_for_all(screen: Screen, writer: Writer) -> None:

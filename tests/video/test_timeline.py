@@ -9,7 +9,6 @@ from livecommerce.video.timeline import (
     ClockStep,
     EpochBegins,
     FragmentAdded,
-    RecordingEnds,
     Row,
     Timeline,
 )
@@ -77,14 +76,6 @@ def test_a_clock_that_steps_moves_what_comes_later() -> None:
     assert [segment.programme_ms - T0 for segment in timeline.segments] == [0, 2300]
 
 
-def test_after_the_end_nothing_is_taken() -> None:
-    timeline = told(epoch(0), fragments(0, 4), RecordingEnds(1), fragments(0, 4), epoch(1))
-
-    assert timeline.ended
-    assert len(timeline.parts) == 4
-    assert timeline.segments[-1].whole
-
-
 def test_rows_of_no_epoch_are_left_out() -> None:
     timeline = told(fragments(0, 2), epoch(1), fragments(0, 2), fragments(1, 1), ClockStep(0, 5))
 
@@ -144,14 +135,29 @@ def test_whatever_was_filmed_parts_add_up_to_segments_and_what_was_told_stays(ro
 
 def test_an_instant_lies_where_the_player_is_then_and_a_gap_where_it_goes_on() -> None:
     timeline = Timeline()
-    assert timeline.placer()(0) is None
+    assert timeline.between().placer()(0) is None
     timeline.add(EpochBegins(0, 10_000.0, 10, "avc1"))
     for number in range(4):
         timeline.add(FragmentAdded(0, number, 1, number * 1000.0, 1000.0, alone=True))
     timeline.add(EpochBegins(1, 60_000.0, 10, "avc1"))
     timeline.add(FragmentAdded(1, 0, 1, 0.0, 1000.0, alone=True))
 
-    place = timeline.placer()
+    place = timeline.between().placer()
     wanted = {9_999: None, 10_000: 0.0, 13_500: 3500.0, 14_000: 4000.0, 40_000: 4000.0, 60_000: 4000.0, 60_500: 4500.0}
     assert {at: place(at) for at in wanted} == wanted
     assert place(61_000) is None
+
+
+def test_a_stretch_begins_where_a_picture_stands_alone_and_ends_with_its_last_part() -> None:
+    timeline = told(epoch(0), fragments(0, 10), epoch(1, T0 + 9000), fragments(1, 3))
+
+    def numbers(from_ms: float, to_ms: float) -> list[int]:
+        return [part.number for each in timeline.between(from_ms, to_ms).segments for part in each.parts]
+
+    assert numbers(T0, T0 + 99_000) == list(range(13))
+    assert numbers(T0 + 1, T0 + 4001) == [4, 5, 6, 7, 8]
+    assert numbers(T0 + 2000, T0 + 9500) == [4, 5, 6, 7, 8, 9, 10]
+    assert numbers(T0 + 2001, T0 + 4000) == numbers(T0 + 9001, T0 + 99_000) == numbers(T0 - 9, T0) == []
+    cut = timeline.between(T0 + 1, T0 + 3200)
+    assert (cut.begins_ms, cut.ends_ms, cut.duration_ms) == (T0 + 2000, T0 + 3500, 1500)
+    assert len(timeline.segments[1].parts) == 4  # nothing of the recording itself is cut

@@ -152,6 +152,13 @@ describe("a picture that lags", () => {
     expect(release(opened, 5000, 9000).onAir).toBe("b");
   });
 
+  test("a card put there again, whose deal has opened before, comes with its picture too", () => {
+    const open = { ...aCard({ card_id: "b" }), deals: [aDeal({ deal_id: "d2", status: "open", opens_at_ms: 4999 })] };
+    const again = fold(welcomed, { t: "state", epoch: "e", events: [{ offset: 1, at_ms: 5000, event: { kind: "card_shown", card: open } }] }, true);
+    expect(release(again, 3000, 9000)).toBe(again);
+    expect(release(again, 5000, 9000).onAir).toBe("b");
+  });
+
   test("what stood on the picture before a card that came early does not take its place", () => {
     const first = fold(welcomed, { t: "state", epoch: "e", events: [{ offset: 1, at_ms: 4000, event: { kind: "card_shown", card: aCard({ card_id: "c" }) } }, { offset: 2, at_ms: 4500, event: { kind: "note", text: "later" } }] }, true);
     const both = fold(first, { t: "state", epoch: "e", events: [{ offset: 3, at_ms: 5000, event: { kind: "card_shown", card: soon } }, { offset: 4, at_ms: 5000, event: { kind: "deal_announced", deal_id: "d2", opens_at_ms: 9000, draw: null } }] }, true);

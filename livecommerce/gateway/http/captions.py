@@ -27,12 +27,11 @@ _LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,2}")
 async def caption_track(call: Call) -> Response:
     """Captions as WebVTT; `live` is what was typed during the show."""
     facts, language = await over(call), call.path("language")
-    screen = await recording_of(call, facts.show_id)
-    if screen is None:
+    recorded = await recording_of(call, facts)
+    if recorded is None:
         raise Refused(R.NOT_FOUND, what="recording")
     if language == LIVE:
-        timeline = screen.timeline
-        text = await captions.typed_file(call.parts.database, facts.show_id, timeline.placer(), timeline.duration_ms)
+        text = await captions.typed_file(call.parts.database, facts.show_id, recorded.placer(), recorded.duration_ms)
     else:
         text = await captions.file_of(call.parts.database, facts.show_id, language)
     return Response(text, media_type="text/vtt; charset=utf-8")
@@ -49,9 +48,9 @@ class Captions(msgspec.Struct, frozen=True):
 async def captions_of_show(call: Call) -> Captions:
     """What captions a show's recording has, uploaded or typed."""
     show_id = call.path("show_id")
-    await call.parts.shows.for_staff(call.the_staff(), show_id)
+    facts = (await call.parts.shows.for_staff(call.the_staff(), show_id)).show
     tracks = await captions.tracks_of(call.parts.database, show_id)
-    return Captions(tracks, await recording_of(call, show_id) is not None)
+    return Captions(tracks, await recording_of(call, facts) is not None)
 
 
 @table.put(
@@ -72,10 +71,10 @@ async def upload_captions(call: Call) -> CaptionTrack:
         raise Refused(R.MALFORMED, expected='a language like "en", "fr" or "zh-Hans"')
     if facts.status != "ended":
         raise Refused(R.WRONG_STATE, state=facts.status)
-    screen = await recording_of(call, show_id)
-    if screen is None:
+    recorded = await recording_of(call, facts)
+    if recorded is None:
         raise Refused(R.NOT_FOUND, what="recording")
-    cues = webvtt.read(await read_body(call.request, webvtt.FILE_BYTES_MAX), screen.timeline.duration_ms)
+    cues = webvtt.read(await read_body(call.request, webvtt.FILE_BYTES_MAX), recorded.duration_ms)
     account_id, now_ms = call.the_staff().account_id, parts.clock.now_ms()
     return await parts.database.write(
         lambda connection: captions.keep_file(connection, show_id, language, cues, now_ms, account_id)

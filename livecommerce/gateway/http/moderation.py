@@ -15,7 +15,7 @@ from livecommerce.people.identity import StaffRole
 from livecommerce.protocol.facts import PrivateQuestion
 from livecommerce.rooms.links import foreign_link
 from livecommerce.shows.private_questions import Inbox
-from livecommerce.shows.service import Silenced
+from livecommerce.shows.silence import Silenced
 from livecommerce.shows.starter_words import STARTERS
 from livecommerce.shows.talk_rules import EditTalkRules, KeptTalkRules
 from livecommerce.shows.triage import ITEMS_A_MINUTE_MAX, TriageItem
@@ -101,7 +101,7 @@ def _talk_rules(call: Call, kept: KeptTalkRules) -> TalkRulesAnswer:
 @table.get("/api/staff/talk-rules", auth="staff", roles=_DESK, answer=TalkRulesAnswer)
 async def talk_rules(call: Call) -> TalkRulesAnswer:
     """What no line of chat may contain, in all shows, and how the shop's own judge does."""
-    kept = await call.parts.shows.talk_rules(fresh=True)
+    kept = await call.parts.shows.talk_rules.get(fresh=True)
     await call.parts.hub.refresh_talk_rules()
     return _talk_rules(call, kept)
 
@@ -116,7 +116,7 @@ async def talk_rules(call: Call) -> TalkRulesAnswer:
 )
 async def edit_talk_rules(call: Call, body: EditTalkRules) -> TalkRulesAnswer:
     """The lists anew, as a whole. Rooms follow within seconds."""
-    kept = await call.parts.shows.edit_talk_rules(call.the_staff(), body)
+    kept = await call.parts.shows.talk_rules.edit(call.the_staff(), body)
     await call.parts.hub.refresh_talk_rules()
     return _talk_rules(call, kept)
 
@@ -165,7 +165,7 @@ async def return_items(call: Call, body: ReturnItem) -> Nothing:
 )
 async def silenced(call: Call) -> SilencedList:
     """Who may not speak, and who may not come in, with who said so."""
-    return SilencedList(await call.parts.shows.silenced(call.the_staff(), call.path("show_id")))
+    return SilencedList(await call.parts.shows.silence.listed(call.the_staff(), call.path("show_id")))
 
 
 # --- private questions ------------------------------------------------------------------------------------------------
@@ -174,7 +174,7 @@ async def silenced(call: Call) -> SilencedList:
 @table.get("/api/staff/inbox", auth="staff", roles=_DESK, answer=Inbox)
 async def inbox(call: Call) -> Inbox:
     """What this member of staff was asked in private, unanswered first; of one show with `?show=ID`."""
-    return await call.parts.shows.inbox(call.the_staff(), call.query("show"))
+    return await call.parts.shows.private.inbox(call.the_staff(), call.query("show"))
 
 
 @table.post(
@@ -187,11 +187,11 @@ async def inbox(call: Call) -> Inbox:
 )
 async def answer_privately(call: Call, body: PrivateAnswer) -> PrivateQuestion:
     """Answer the one who asked; an answer given before is replaced."""
-    return await call.parts.shows.answer_privately(call.the_staff(), call.path("question_id"), body.text)
+    return await call.parts.shows.private.answer(call.the_staff(), call.path("question_id"), body.text)
 
 
 @table.get("/api/shows/{show_id}/private-questions", auth="viewer", answer=PrivateQuestions)
 async def private_questions(call: Call) -> PrivateQuestions:
     """What this viewer asked an advisor in this show, with the answers."""
     viewer, show_id = call.the_viewer(), call.path("show_id")
-    return PrivateQuestions(await call.parts.shows.private_questions_of(show_id, viewer.viewer_id))
+    return PrivateQuestions(await call.parts.shows.private.of_viewer(show_id, viewer.viewer_id))

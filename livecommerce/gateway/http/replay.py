@@ -9,13 +9,14 @@ from starlette.responses import FileResponse, Response
 
 from livecommerce.errors import R, Refused
 from livecommerce.gateway.api import Call, Table
-from livecommerce.gateway.http.video import address_of, watchable
+from livecommerce.gateway.http.video import address_of, view_of, watchable
 from livecommerce.protocol.facts import Line, ShowFacts, Stamped
 from livecommerce.shows import captions, replay
 from livecommerce.shows.captions import CaptionTrack
+from livecommerce.shows.recordings import recording_ends_ms
 from livecommerce.shows.replay import LINES_MAX, Chapter
-from livecommerce.shows.state import RecordingState, recording_ends_ms
-from livecommerce.video.screen import Screen
+from livecommerce.shows.state import RecordingState
+from livecommerce.video.timeline import Stretch
 
 table = Table()
 
@@ -74,11 +75,11 @@ async def replay_of_show(call: Call) -> Replay:
     facts = await over(call)
     database = call.parts.database
     told, chapters = await replay.events_of(database, facts.show_id), await replay.chapters_of(database, facts.show_id)
-    removed = await call.parts.shows.recording_of(facts.show_id) == "removed"
-    screen = None if removed else await recording_of(call, facts.show_id)
-    if screen is None:
+    removed = await call.parts.shows.recordings.state_of(facts.show_id) == "removed"
+    recorded = None if removed else await recording_of(call, facts)
+    if recorded is None:
         return Replay(facts, told.events, told.next, chapters, "", "", None, 0, (), removed)
-    timeline, at = screen.timeline, address_of(call, facts)
+    at = address_of(call, facts)
     return Replay(
         facts,
         told.events,
@@ -86,8 +87,8 @@ async def replay_of_show(call: Call) -> Replay:
         chapters,
         f"{at}/replay.m3u8",
         f"{at}/sound/replay.m3u8",
-        timeline.parts[0].programme_ms,
-        timeline.duration_ms,
+        recorded.begins_ms,
+        recorded.duration_ms,
         await captions.tracks_of(database, facts.show_id),
     )
 
@@ -121,11 +122,10 @@ async def chapters_file(call: Call) -> Response:
     """The chapters as WebVTT, timed from the recording's beginning."""
     facts = await over(call)
     chapters = await replay.chapters_of(call.parts.database, facts.show_id)
-    screen = await recording_of(call, facts.show_id)
-    if screen is None:
+    recorded = await recording_of(call, facts)
+    if recorded is None:
         raise Refused(R.NOT_FOUND, what="recording")
-    parts = screen.timeline.parts
-    text = replay.web_vtt(chapters, parts[0].programme_ms, parts[-1].programme_ms + parts[-1].duration_ms)
+    text = replay.web_vtt(chapters, recorded.begins_ms, recorded.ends_ms)
     return Response(text, media_type="text/vtt; charset=utf-8")
 
 
@@ -170,7 +170,7 @@ async def recording_facts(call: Call) -> RecordingFacts:
 async def keep_recording(call: Call, body: KeepRecording) -> RecordingFacts:
     """Keep the recording however old it is, or no longer than others."""
     staff, show_id = call.the_staff(), call.path("show_id")
-    state = await call.parts.shows.keep_recording(staff, show_id, body.keep)
+    state = await call.parts.shows.recordings.keep(staff, show_id, body.keep)
     return await _facts(call, (await call.parts.shows.for_staff(staff, show_id)).show, state)
 
 
@@ -190,11 +190,15 @@ async def over(call: Call) -> ShowFacts:
     return facts
 
 
-async def recording_of(call: Call, show_id: str) -> Screen | None:
-    """The show's recording, if anything was filmed."""
+async def recording_of(call: Call, facts: ShowFacts) -> Stretch | None:
+    """The show's recording from its beginning to its end, if anything was filmed then."""
+    view = view_of(facts)
+    if view is None:
+        return None
     try:
-        screen = await call.parts.studio.screen(show_id)
+        screen = await call.parts.studio.screen(facts.show_id)
     except Refused:
         return None
     screen.look()
-    return screen if screen.timeline.parts else None
+    stretch = screen.timeline.between(view.from_ms, view.to_ms)
+    return stretch if stretch.segments else None

@@ -129,7 +129,7 @@ async def list_staff_shows(call: Call) -> ShowList:
 async def create_show(call: Call, body: NewShow) -> ShowFacts:
     """A new show; the caller hosts it unless another host is named."""
     new = msgspec.structs.replace(body, video=await _decided(call, body.video))
-    return await call.parts.shows.create(call.the_staff(), new)
+    return await call.parts.shows.planning.create(call.the_staff(), new)
 
 
 async def _decided(call: Call, new: NewVideo) -> NewVideo:
@@ -163,13 +163,13 @@ async def edit_show(call: Call, body: EditShow) -> ShowFacts:
     """Change the plan, schedule, cancel. What is left out stays."""
     if body.video is not msgspec.UNSET:
         body = msgspec.structs.replace(body, video=await _decided(call, body.video))
-    return await call.parts.shows.edit(call.the_staff(), call.path("show_id"), body)
+    return await call.parts.shows.planning.edit(call.the_staff(), call.path("show_id"), body)
 
 
 @table.post("/api/staff/shows/{show_id}/clone", auth="staff", roles=_PLANNERS, answer=ShowFacts, refuses=(R.NOT_FOUND,))
 async def clone_show(call: Call) -> ShowFacts:
     """A new draft with the same rundown, hosted by the caller."""
-    return await call.parts.shows.clone(call.the_staff(), call.path("show_id"))
+    return await call.parts.shows.planning.clone(call.the_staff(), call.path("show_id"))
 
 
 @table.post(
@@ -182,7 +182,7 @@ async def clone_show(call: Call) -> ShowFacts:
 )
 async def add_card(call: Call, body: NewCard) -> StaffCard:
     """A card at the end of the rundown, with a deal for each variant it offers."""
-    return await call.parts.shows.add_card(call.the_staff(), call.path("show_id"), body)
+    return await call.parts.shows.planning.add_card(call.the_staff(), call.path("show_id"), body)
 
 
 @table.patch(
@@ -195,7 +195,7 @@ async def add_card(call: Call, body: NewCard) -> StaffCard:
 )
 async def edit_card(call: Call, body: EditCard) -> StaffCard:
     """Change a card's words any time, its deals while they are drafts."""
-    return await call.parts.shows.edit_card(call.the_staff(), call.path("show_id"), call.path("card_id"), body)
+    return await call.parts.shows.planning.edit_card(call.the_staff(), call.path("show_id"), call.path("card_id"), body)
 
 
 @table.delete(
@@ -206,7 +206,7 @@ async def edit_card(call: Call, body: EditCard) -> StaffCard:
 )
 async def remove_card(call: Call) -> Nothing:
     """Take a card out of the rundown, once it is off the picture and its deals are closed."""
-    await call.parts.shows.remove_card(call.the_staff(), call.path("show_id"), call.path("card_id"))
+    await call.parts.shows.planning.remove_card(call.the_staff(), call.path("show_id"), call.path("card_id"))
     return Nothing()
 
 
@@ -219,7 +219,7 @@ async def remove_card(call: Call) -> Nothing:
 )
 async def reorder_cards(call: Call, body: CardOrder) -> Nothing:
     """The rundown in this order; exactly the show's cards, each once."""
-    await call.parts.shows.reorder_cards(call.the_staff(), call.path("show_id"), body.card_ids)
+    await call.parts.shows.planning.reorder_cards(call.the_staff(), call.path("show_id"), body.card_ids)
     return Nothing()
 
 
@@ -234,7 +234,7 @@ async def reorder_cards(call: Call, body: CardOrder) -> Nothing:
 async def invite(call: Call, body: NewInvitation) -> Invitation:
     """An invitation with a place limit, and a link that carries it and credits the caller."""
     people, staff, show_id = call.parts.people, call.the_staff(), call.path("show_id")
-    made = await call.parts.shows.invite(staff, show_id, body)
+    made = await call.parts.shows.planning.invite(staff, show_id, body)
     shop_id = await people.shop_of(staff)
     link = await people.links.make(staff.account_id, shop_id, show_id, body.label, made.invitation_id)
     return msgspec.structs.replace(made, url=people.links.url(link))
@@ -249,7 +249,7 @@ async def invite(call: Call, body: NewInvitation) -> Invitation:
 )
 async def list_invitations(call: Call) -> InvitationList:
     """The show's invitations and how many places of each are taken."""
-    return InvitationList(await call.parts.shows.invitations(call.the_staff(), call.path("show_id")))
+    return InvitationList(await call.parts.shows.planning.invitations(call.the_staff(), call.path("show_id")))
 
 
 # --- while it runs --------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ What arrives: requests of players, which send no header of ours: what opens a sh
 What leaves: playlists that wait for what comes next, and media that any cache may keep. It decides nothing.
 """
 
+import math
 import re
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
@@ -14,12 +15,13 @@ from starlette.responses import Response
 
 from livecommerce.errors import R, Refused
 from livecommerce.gateway.api import Call, Nothing, Table
+from livecommerce.gateway.looking import facts_last_known
 from livecommerce.people.links import qr_svg
 from livecommerce.protocol.facts import ShowFacts
 from livecommerce.video.adapters.contract import Asks, Ingest, MediaRequest
 from livecommerce.video.film import FilmFacts
 from livecommerce.video.remux import find_ffmpeg
-from livecommerce.video.screen import Playlist, Screen, TooFarAhead
+from livecommerce.video.screen import Playlist, Screen, TooFarAhead, View
 from livecommerce.video.studio import OPEN
 
 table = Table()
@@ -31,6 +33,11 @@ _INSTANT = re.compile(r"\d{1,15}")
 # Longer than any segment: nobody fetches an evening in one piece.
 _PARTS_MAX = 240
 _NAME_CHARACTERS_MAX = 200
+# The clock of what is filmed may be off by so much, and a film that begins with its show must not lose its first
+# picture by it: the next that stands alone may be four seconds later.
+_EARLY_MS = 500
+# Whoever films looks every second or two whether the show is over; then ffmpeg gives out what is inside.
+_LAST_MS = 5_000
 PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
 
 
@@ -78,8 +85,9 @@ class Sources(msgspec.Struct, frozen=True):
 
 
 class Picture(msgspec.Struct, frozen=True):
-    """Where the picture of a show is, for whoever asked: live, and everything that was filmed; `sound` is the same
-    without the picture, for who saves data."""
+    """Where the picture of a show is, for whoever asked: live, and once the show is over from its beginning to its end;
+    `sound` is the same without the picture, for who saves data. Before the show there is something for its own staff
+    alone."""
 
     live: str
     replay: str
@@ -89,6 +97,10 @@ class Picture(msgspec.Struct, frozen=True):
 @table.get("/api/shows/{show_id}/picture", answer=Picture, refuses=(R.NOT_FOUND, R.NOT_INVITED, R.BANNED))
 async def picture_of_show(call: Call) -> Picture:
     """Where a player finds the picture of a show: one that this server films itself, or that is signed elsewhere."""
+    if await _is_before_her_show(call):
+        show_id = call.path("show_id")
+        at = f"/video/{show_id}/{call.parts.studio.keys.word(show_id, staff=True)}"
+        return Picture(f"{at}/live.m3u8", f"{at}/replay.m3u8", f"{at}/sound/live.m3u8")
     facts = await watchable(call)
     at = address_of(call, facts)
     adapter = call.parts.adapters.of(facts.video)
@@ -96,6 +108,21 @@ async def picture_of_show(call: Call) -> Picture:
         word = "" if facts.access == "public" else call.parts.studio.keys.word(facts.show_id)
         return Picture(adapter.address(facts.show_id, facts.video, word), "", "")
     return Picture(f"{at}/live.m3u8", f"{at}/replay.m3u8", f"{at}/sound/live.m3u8")
+
+
+async def _is_before_her_show(call: Call) -> bool:
+    """Whether this is staff of a show that we film and that has not begun: she looks at her own picture."""
+    facts = await call.parts.shows.facts(call.path("show_id"))
+    if facts.status not in ("draft", "scheduled") or facts.video.signed:
+        return False
+    await call.parts.door.look(call)
+    if call.staff is None:
+        return False
+    try:
+        await call.parts.shows.for_staff(call.staff, facts.show_id)
+    except Refused:  # somebody else's show: she is one of its viewers
+        return False
+    return True
 
 
 async def watchable(call: Call) -> ShowFacts:
@@ -258,21 +285,24 @@ async def _body(call: Call) -> AsyncIterator[bytes]:
 @table.get("/video/{show_id}/{word}/live.m3u8", answer=Response, refuses=(R.NOT_FOUND, R.FORBIDDEN, R.MALFORMED))
 async def live_playlist(call: Call) -> Response:
     """The newest minute, as HLS with parts. `_HLS_msn` and `_HLS_part` wait for what comes next."""
-    screen = await _screen(call)
+    screen, view = await _screen(call)
     segment, part = _asked(call, "_HLS_msn"), _asked(call, "_HLS_part")
     if part is not None and segment is None:
         raise Refused(R.MALFORMED, expected="_HLS_msn beside _HLS_part")
     try:
-        return _playlist(call, await screen.live(segment, part))
+        return _playlist(call, await screen.live(segment, part, view))
     except TooFarAhead:
         raise Refused(R.MALFORMED, expected="a segment that comes next") from None
 
 
 @table.get("/video/{show_id}/{word}/replay.m3u8", answer=Response, refuses=(R.NOT_FOUND, R.FORBIDDEN, R.MALFORMED))
 async def replay_playlist(call: Call) -> Response:
-    """Everything that was filmed, as HLS; with `from` and `to` (milliseconds of the programme) a clip of it."""
+    """A show that is over, as HLS; with `from` and `to` (milliseconds of the programme) a clip of it."""
     from_ms, to_ms = _asked(call, "from", _INSTANT), _asked(call, "to", _INSTANT)
-    return _playlist(call, await (await _screen(call)).replay(from_ms, to_ms))
+    screen, view = await _screen(call)
+    if view.to_ms == math.inf and view.from_ms > -math.inf:
+        raise Refused(R.NOT_FOUND, what="recording of a show that is over")
+    return _playlist(call, await screen.replay(from_ms, to_ms, view))
 
 
 @table.get("/video/{show_id}/{word}/{name}", answer=Response, refuses=(R.NOT_FOUND, R.FORBIDDEN))
@@ -294,7 +324,7 @@ async def live_sound_playlist(call: Call) -> Response:
     "/video/{show_id}/{word}/sound/replay.m3u8", answer=Response, refuses=(R.NOT_FOUND, R.FORBIDDEN, R.MALFORMED)
 )
 async def replay_sound_playlist(call: Call) -> Response:
-    """Everything that was filmed, without its picture."""
+    """A show that is over, without its picture."""
     return await replay_playlist(call)
 
 
@@ -304,25 +334,47 @@ async def sound(call: Call) -> Response:
     return await _media(call, sound=True)
 
 
-async def _screen(call: Call) -> Screen:
-    show_id, word = call.path("show_id"), call.path("word")
-    if word == OPEN:
-        facts = await call.parts.shows.public_facts(show_id)
-        if facts.access != "public":
-            raise Refused(R.FORBIDDEN)
-    elif not await call.parts.adapters.named("own").authorize(MediaRequest("read", show_id, word)):
+async def _screen(call: Call) -> tuple[Screen, View]:
+    """The show's picture, and what of it the word in the address opens."""
+    show_id, word, studio = call.path("show_id"), call.path("word"), call.parts.studio
+    staff = studio.keys.opens(word, show_id, staff=True)
+    if (
+        not staff
+        and word != OPEN
+        and not await call.parts.adapters.named("own").authorize(MediaRequest("read", show_id, word))
+    ):
         raise Refused(R.FORBIDDEN)
-    return await call.parts.studio.screen(show_id)
+    facts = await facts_last_known(call.parts.shows, show_id)
+    if word == OPEN and facts.access != "public":
+        raise Refused(R.FORBIDDEN)
+    view = View() if staff else view_of(facts)
+    if view is None:
+        raise Refused(R.NOT_FOUND, what="picture")
+    return await studio.screen(show_id), view._replace(over=_is_over(facts, call.parts.clock.now_ms()))
+
+
+def _is_over(facts: ShowFacts, now_ms: int) -> bool:
+    """Whether nothing more will be filmed: whoever films has noticed the end, and what was on its way has come. The
+    show says so, and not its recording: nobody may have been there to write it down."""
+    return facts.status == "cancelled" or (facts.ended_at_ms is not None and now_ms > facts.ended_at_ms + _LAST_MS)
+
+
+def view_of(facts: ShowFacts) -> View | None:
+    """What viewers may see of a show that we film: from its beginning on, and in its replay until its end. Nothing
+    before: a camera is set up, and somebody dresses, in front of it."""
+    if facts.started_at_ms is None or facts.status == "cancelled":
+        return None
+    return View(facts.started_at_ms - _EARLY_MS, math.inf if facts.ended_at_ms is None else facts.ended_at_ms)
 
 
 async def _media(call: Call, *, sound: bool = False) -> Response:
-    screen, name = await _screen(call), call.path("name")
+    (screen, view), name = await _screen(call), call.path("name")
     data: bytes | None = None
     if found := _HEADER.fullmatch(name):
         data = await screen.header(int(found[1]), sound=sound)
     elif found := _MEDIA.fullmatch(name):
         first, last = int(found[1]), int(found[2] or found[1])
-        data = await screen.parts(first, last, sound=sound) if last - first < _PARTS_MAX else None
+        data = await screen.parts(first, last, sound=sound, view=view) if last - first < _PARTS_MAX else None
     if data is None:
         raise Refused(R.NOT_FOUND, what="media")
     kept_by = "public" if call.path("word") == OPEN else "private"

@@ -1,11 +1,13 @@
 """Reservations, socket in to answer out: every viewer asks for a unit, waits for her answer, asks for the next.
 
 A viewer may have 24 live holds in one show, and that check stays on; so a measurement is several bursts, each with new
-viewers in a new show. The first requests of each burst are not counted: they fill caches and connection pools. Beside
-the servers stand calls of the script alone (`raw.py`): what Valkey leaves for everybody else.
+viewers in a new show. The first requests of each burst are not counted: they fill caches and connection pools. Or at a
+pace, four fifths of that: every request has its moment, whether the one before is answered or not. Beside the servers
+stand calls of the script alone (`raw.py`): what Valkey leaves for everybody else.
 """
 
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,11 +31,14 @@ _TAG = slice(3, 11)  # after the map's head and the key "t"
 _QUOTA = 1_000_000
 _PER_SECOND, _SERVER, _VALKEY = "a second", "server CPU µs each", "Valkey CPU µs each"
 _P50, _P99 = "p50 ms, send to answer", "p99 ms, send to answer"
+_DUE_P50, _DUE_P99 = "p50 ms, due to answer", "p99 ms, due to answer"
+_PACE = 0.8  # of what was accepted a second before
+_LISTEN_SECONDS = 0.0005
 
 
 @dataclass(slots=True)
 class _Sum:
-    """Over the bursts. Latencies in nanoseconds, from the send to the answer read."""
+    """Over the bursts. Latencies in nanoseconds, from the send (at a pace: from when it was due) to the answer read."""
 
     accepted: int = 0
     refused: int = 0
@@ -49,6 +54,28 @@ def reserved(lab: Lab, side: Side, amount: Amount) -> Mapping[str, float]:
 
 def reserved_at(level: HoldLevel, lab: Lab, side: Side, amount: Amount) -> Mapping[str, float]:
     return _measure(lab, side, amount, sold_out=False, level=level)
+
+
+def reserved_together(lab: Lab, side: Side, amount: Amount) -> Mapping[str, float]:
+    """`together` requests at most in a call of the script."""
+    lab.environ["BENCH_BATCH_MAX"] = str(amount["together"])
+    return _measure(lab, side, amount, sold_out=False)
+
+
+def paced(lab: Lab, side: Side, amount: Amount) -> Mapping[str, float]:
+    """Each burst as fast as it goes, then one at four fifths of that."""
+    viewers, each, peak, calm = amount["viewers"], amount["each"], _Sum(), _Sum()
+    with side.serve(lab) as stand:
+        for _ in range(amount["bursts"]):
+            before, accepted = peak.seconds, peak.accepted
+            _burst(lab, stand, viewers, each, False, "soft", peak)
+            rate = _PACE * (peak.accepted - accepted) / (peak.seconds - before)
+            _burst(lab, stand, viewers, each, False, "soft", calm, rate)
+    asked = viewers * each * amount["bursts"]
+    if calm.accepted != asked:
+        raise LabFailed(f"{calm.accepted} accepted and {calm.refused} refused of {asked}")
+    p50, p99 = _quantiles_ms(calm)
+    return {_PER_SECOND: asked / calm.seconds, _DUE_P50: p50, _DUE_P99: p99}
 
 
 def sold_out(lab: Lab, side: Side, amount: Amount) -> Mapping[str, float]:
@@ -67,17 +94,25 @@ def _measure(lab: Lab, side: Side, amount: Amount, *, sold_out: bool, level: Hol
     asked = amount["viewers"] * amount["each"] * amount["bursts"]
     if (total.refused if sold_out else total.accepted) != asked:
         raise LabFailed(f"{total.accepted} accepted and {total.refused} refused of {asked}")
-    latencies = sorted(total.latencies_ns)
+    p50, p99 = _quantiles_ms(total)
     return {
         _PER_SECOND: asked / total.seconds,
         _SERVER: total.server_cpu_seconds / asked * 1e6,
         _VALKEY: total.valkey_cpu_seconds / asked * 1e6,
-        _P50: latencies[len(latencies) // 2] / 1e6,
-        _P99: latencies[len(latencies) * 99 // 100] / 1e6,
+        _P50: p50,
+        _P99: p99,
     }
 
 
-def _burst(lab: Lab, stand: Stand, viewers: int, each: int, sold_out: bool, level: HoldLevel, total: _Sum) -> None:
+def _quantiles_ms(total: _Sum) -> tuple[float, float]:
+    latencies = sorted(total.latencies_ns)
+    return latencies[len(latencies) // 2] / 1e6, latencies[len(latencies) * 99 // 100] / 1e6
+
+
+def _burst(
+    lab: Lab, stand: Stand, viewers: int, each: int, sold_out: bool, level: HoldLevel, total: _Sum, rate: float = 0.0
+) -> None:
+    """`rate`: requests a second, 0: as fast as they are answered."""
     # Sold out: what the warm-up takes is all there is.
     show_id = stand.new_show(viewers * WARM if sold_out else _QUOTA, level)
     audience = Audience(lab.runner, stand.port, greeted=stand.greets)
@@ -86,7 +121,10 @@ def _burst(lab: Lab, stand: Stand, viewers: int, each: int, sold_out: bool, leve
         _ask_all(audience, _requests(viewers, WARM, "w"), _Sum())
         requests = _requests(viewers, each, "r")
         server, valkey, started = cpu_seconds(stand.pid), cpu_seconds(lab.valkey_pid), time.monotonic()
-        _ask_all(audience, requests, total)
+        if rate:
+            _ask_at(rate, audience, requests, total)
+        else:
+            _ask_all(audience, requests, total)
         total.seconds += time.monotonic() - started
         total.server_cpu_seconds += cpu_seconds(stand.pid) - server
         total.valkey_cpu_seconds += cpu_seconds(lab.valkey_pid) - valkey
@@ -112,15 +150,9 @@ def _ask_all(audience: Audience, requests: list[list[bytes]], total: _Sum) -> No
     def answered(singles: list[Single]) -> bool:
         nonlocal left
         for single in singles:
-            if single.kind != PAYLOAD:
+            if not _counted(single, total):
                 continue
-            tag, number = single.payload[_TAG], single.viewer
-            if tag.startswith(_ANSWER):
-                total.accepted += 1
-            elif tag == _REFUSED:
-                total.refused += 1
-            else:
-                continue  # her own hold once more
+            number = single.viewer
             total.latencies_ns.append(single.at_ns - sent_at[number])
             left -= 1
             if requests[number]:
@@ -132,6 +164,39 @@ def _ask_all(audience: Audience, requests: list[list[bytes]], total: _Sum) -> No
         sent_at[number] = now()
         audience.send(number, mine.pop())
     audience.until(answered, "every answer")
+
+
+def _ask_at(rate: float, audience: Audience, requests: list[list[bytes]], total: _Sum) -> None:
+    """Viewer after viewer, so many a second, until every request is answered. One viewer's answers come in the order of
+    her requests."""
+    due: list[deque[int]] = [deque() for _ in requests]
+    asked, sent, answered, began = sum(map(len, requests)), 0, 0, time.monotonic_ns()
+
+    def all_answered(singles: list[Single]) -> bool:
+        nonlocal sent, answered
+        for single in singles:
+            if _counted(single, total):
+                total.latencies_ns.append(single.at_ns - due[single.viewer].popleft())
+                answered += 1
+        while sent < asked and (at := began + int(sent * 1e9 / rate)) <= time.monotonic_ns():
+            number = sent % len(requests)
+            due[number].append(at)
+            audience.send(number, requests[number].pop())
+            sent += 1
+        return answered == asked
+
+    audience.until(all_answered, "every answer", _LISTEN_SECONDS)
+
+
+def _counted(single: Single, total: _Sum) -> bool:
+    """Whether this answers a request; her own hold comes once more."""
+    if single.kind != PAYLOAD:
+        return False
+    tag = single.payload[_TAG]
+    accepted, refused = tag.startswith(_ANSWER), tag == _REFUSED
+    total.accepted += accepted
+    total.refused += refused
+    return accepted or refused
 
 
 _DURABLE: tuple[HoldLevel, ...] = ("fsync", "ledger")
@@ -159,5 +224,24 @@ RESERVATIONS = (
             partial(reserved_at, level), _FULL, _QUICK,
         )
         for level in _DURABLE
+    ),
+    *(
+        Bench(
+            f"reserve-{level}-disk", "Reservations",
+            f"accepted at level {level} on this machine's disk, {{viewers}} sockets", ("ours",), _UNITS,
+            partial(reserved_at, level), _FULL, on_disk=True,
+        )
+        for level in _DURABLE
+    ),
+    *(
+        Bench(
+            f"reserve-{together}", "Reservations", "accepted, {viewers} sockets, {together} in a call", ("ours",),
+            _UNITS, reserved_together, {**_FULL, "bursts": 1, "together": together},
+        )
+        for together in (1, 16)
+    ),
+    Bench(
+        "reserve-paced", "Reservations at four fifths of the peak", "accepted, {viewers} sockets", ("ours", "plain"),
+        (Unit(_PER_SECOND, 0), Unit(_DUE_P50, 1, "less"), Unit(_DUE_P99, 1, "less")), paced, _FULL, _QUICK,
     ),
 )  # fmt: skip

@@ -16,6 +16,7 @@ from loadtest.bench.sides import OURS, SIDES, Side
 
 AMOUNT = {"viewers": 5}
 measured: list[str] = []
+places: list[bool] = []  # whether each lab was on a disk
 
 
 def _measure(_lab: object, side: Side, amount: Amount) -> Mapping[str, float]:
@@ -31,10 +32,12 @@ BENCH = Bench(
 @pytest.fixture(autouse=True)
 def _no_lab(monkeypatch: pytest.MonkeyPatch) -> None:
     @contextlib.contextmanager
-    def nothing(_tree: Path) -> Iterator[None]:
+    def nothing(_tree: Path, *, on_disk: bool) -> Iterator[None]:
+        places.append(on_disk)
         yield
 
     measured.clear()
+    places.clear()
     monkeypatch.setattr(running, "open_lab", nothing)
 
 
@@ -51,6 +54,14 @@ def test_every_side_is_measured_once_a_round_and_nobody_is_always_first() -> Non
     ((series, values),) = figures.series.items()
     assert (series.what, series.unit) == ("5 viewers", "frames/s")
     assert values == {key: [5.0] * 3 for key in BENCH.sides}
+
+
+def test_what_asks_for_a_disk_is_measured_on_one() -> None:
+    plan = Plan([(BENCH, AMOUNT), (replace(BENCH, on_disk=True), AMOUNT)], {"ours": OURS}, 1)
+
+    run(plan, lambda _: None)
+
+    assert places == [False, True]
 
 
 def test_a_side_that_is_not_there_is_left_out_loudly() -> None:

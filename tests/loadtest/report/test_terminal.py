@@ -8,8 +8,6 @@ from loadtest.report.terminal import LiveView, print_verdict, ticker
 from loadtest.result import Result
 from tests.loadtest.report import sample
 
-EVENING = sample.evening()
-
 
 def console(width: int = 140, terminal: bool = False) -> Console:
     return Console(file=io.StringIO(), width=width, force_terminal=terminal, color_system=None)
@@ -27,11 +25,12 @@ def told(result: Result) -> str:
 
 
 def test_where_nobody_watches_each_second_is_one_line() -> None:
+    evening = sample.evening()
     out = console(width=60)
     with LiveView(150, "show", plain=False, console=out) as view:
         view.phase("deal 1", 30)
-        for row in EVENING.samples[56:59]:
-            view.sample(row, EVENING.latencies, EVENING.counters)
+        for row in evening.samples[56:59]:
+            view.sample(row, evening.latencies, evening.counters)
         view.say("a generator is gone")
 
     lines = text_of(out).splitlines()
@@ -42,7 +41,8 @@ def test_where_nobody_watches_each_second_is_one_line() -> None:
 
 
 def test_a_line_names_rates_latency_errors_and_cpu() -> None:
-    line = ticker(EVENING.samples[86], EVENING.latencies)
+    evening = sample.evening()
+    line = ticker(evening.samples[86], evening.latencies)
 
     for part in ("state frames 2,000/s", "refused.409 28", "cpu web ", "generator "):
         assert part in line
@@ -50,11 +50,12 @@ def test_a_line_names_rates_latency_errors_and_cpu() -> None:
 
 
 def test_on_a_terminal_the_picture_has_rates_percentiles_errors_health_and_stock() -> None:
+    evening = sample.evening()
     out = console(terminal=True)
     view = LiveView(150, "show, 10,000 viewers", plain=False, console=out)
     view.phase("come in", 32)
     view.phase("deal 1", 30)
-    view.sample(EVENING.samples[60], EVENING.latencies, EVENING.counters)
+    view.sample(evening.samples[60], evening.latencies, evening.counters)
     out.print(view.picture())
 
     text = text_of(out)
@@ -67,18 +68,20 @@ def test_on_a_terminal_the_picture_has_rates_percentiles_errors_health_and_stock
 
 
 def test_a_narrow_terminal_gets_one_block_under_the_other() -> None:
+    evening = sample.evening()
     out = console(width=80, terminal=True)
     view = LiveView(None, "show", plain=False, console=out)
-    view.sample(EVENING.samples[60], EVENING.latencies, EVENING.counters)
+    view.sample(evening.samples[60], evening.latencies, evening.counters)
     out.print(view.picture())
 
     assert all(len(line) <= 80 for line in text_of(out).splitlines())
 
 
 def test_the_picture_is_drawn_while_the_run_is_on_and_what_is_said_stays() -> None:
+    evening = sample.evening()
     out = console(terminal=True)
     with LiveView(10, "show", plain=False, console=out) as view:
-        view.sample(EVENING.samples[3], EVENING.latencies, EVENING.counters)
+        view.sample(evening.samples[3], evening.latencies, evening.counters)
         view.say("2 generators have joined")
 
     text = text_of(out)

@@ -140,6 +140,7 @@ function Recording({ showId, url, poster, captions, player, wanted, onTime }: Re
     void import("./player").then(({ playReplay }) => {
       if (gone || !element.current) return;
       player.current = playReplay(element.current, url);
+      Object.assign(element.current, { programmeMs: () => player.current?.programmeMs() ?? null }); // for whoever measures
       if (wanted.current !== null) player.current.seekTo(wanted.current);
       if (playsOn.current) void element.current.play().catch(() => undefined);
     });

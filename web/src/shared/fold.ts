@@ -199,7 +199,7 @@ const SLACK_MS = 100;
 export function release(state: RoomState, programmeMs: number, nowMs: number): RoomState {
   if (state.later.length === 0) return state;
   // What stood on the picture before a card that comes early must not take its place afterwards.
-  const early = state.later.findLastIndex(({ event }) => event.kind === "card_shown" && countsDown(state, event.card.card_id, nowMs));
+  const early = state.later.findLastIndex(({ event, at_ms }) => event.kind === "card_shown" && countsDown(state, event.card.card_id, at_ms, nowMs));
   const isDue = (stamped: Stamped, place: number): boolean =>
     momentOf(stamped) <= programmeMs + SLACK_MS || (place <= early && (stamped.event.kind === "card_shown" || stamped.event.kind === "card_hidden"));
   const due = state.later.filter(isDue);
@@ -209,12 +209,14 @@ export function release(state: RoomState, programmeMs: number, nowMs: number): R
   return due.reduce<RoomState>((now, stamped) => applyLate(now, stamped), { ...state, later: rest });
 }
 
-/** Whether a deal of the card was announced and opens in a moment, or has opened by its countdown. */
-function countsDown(state: RoomState, cardId: string, nowMs: number): boolean {
+/**
+ * Whether a deal of the card, put there at `shownMs`, was announced and opens in a moment, or has opened by its countdown
+ * since. One that was open before comes with its picture like any other.
+ */
+function countsDown(state: RoomState, cardId: string, shownMs: number, nowMs: number): boolean {
   const deals = cardById(state, cardId)?.deals ?? [];
-  return deals.some(
-    ({ status, opens_at_ms }) => (status === "announced" || status === "open") && opens_at_ms !== null && opens_at_ms - COUNTDOWN_SEEN_MS <= nowMs,
-  );
+  const counts = (opensMs: number): boolean => opensMs >= shownMs && opensMs - COUNTDOWN_SEEN_MS <= nowMs;
+  return deals.some(({ status, opens_at_ms }) => (status === "announced" || status === "open") && opens_at_ms !== null && counts(opens_at_ms));
 }
 
 const OF_PICTURE = new Set(["card_shown", "card_hidden", "line_pinned", "line_unpinned", "promise_made", "note", "caption_said"]);
