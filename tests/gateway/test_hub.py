@@ -568,6 +568,21 @@ class TestPings:
         assert min(first) < middle < max(first)
 
 
+class TestClocks:
+    @pytest.mark.parametrize("off_ms", [-5 * 3_600_000, 0, 5 * 3_600_000])
+    async def test_what_a_page_says_of_its_clock_changes_no_instant_that_it_is_told(
+        self, one: Live, off_ms: int
+    ) -> None:
+        """It is told the server's, in welcome, answer and pong, and counts down to those."""
+        raw, welcome = await seat(one, "a")
+        now_ms = one.clock.now_ms()
+        assert welcome.now_ms == now_ms
+        raw.send(Ping(now_ms + off_ms))
+        assert await raw.read_until(Pong) == Pong(now_ms + off_ms, now_ms)
+        raw.send(Reserve("rid_00000001", (WantLine("dl_1"),)))
+        assert (await raw.read_until(Answer)).hold.due_at_ms == now_ms + 300_000
+
+
 class TestGoing:
     async def test_a_ban_closes_every_window_of_that_viewer_only(self, one: Live) -> None:
         a, _ = await seat(one, "a")
