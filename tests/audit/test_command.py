@@ -1,16 +1,21 @@
 """`livecommerce audit` over a show: what was planted is found, what is safe is mended, what is not is left alone."""
 
 import asyncio
+import json
+from pathlib import Path
 from typing import Any
 
 import msgpack
 import pytest
-from sqlalchemy import delete, insert, select, update
+from click.testing import CliRunner
+from sqlalchemy import delete, insert, select, text, update
 
 from livecommerce.audit.mend import Mender, Step
 from livecommerce.audit.report import lines_of
 from livecommerce.audit_command import BREACH, BUSY, LEASE, CannotAudit
 from livecommerce.background.lease import Leases
+from livecommerce.cli import main
+from livecommerce.ledger.migrate import newest_revision
 from livecommerce.ledger.tables import deals, movements, outbox, reservations, show_log, witnesses
 from livecommerce.orders import books as order_books
 from livecommerce.protocol.facts import Level
@@ -234,6 +239,41 @@ async def test_witnesses_of_what_has_ended_are_closed(selling: AuditWorld) -> No
     assert "1 witnesses of level ledger still name holds that have ended" in said
     mended, _ = await world.command(repair=True)
     assert (mended.plan, mended.shows[0].notes) == ((), ())
+
+
+async def test_who_types_it_gets_the_table_the_words_and_the_exit_code(
+    sqlite_selling: AuditWorld, tmp_path: Path, valkey_socket: str
+) -> None:
+    """What a script that watches the shop goes by: 1 for whatever does not add up, 0 once it was mended."""
+    world = sqlite_selling
+    where = {"REDIS_URL": f"unix://{valkey_socket}"}
+
+    async def typed(*options: str) -> tuple[int, str]:
+        line = ["audit", "--data", str(tmp_path), "--show", world.show_id, *options]
+        result = await asyncio.to_thread(CliRunner().invoke, main, line, env=where)
+        return result.exit_code, result.output
+
+    await world.write(text("CREATE TABLE alembic_version (version_num VARCHAR(32))"))  # as `livecommerce migrate` does
+    await world.write(text(f"INSERT INTO alembic_version VALUES ('{newest_revision()}')"))
+    await pay_and_lose_the_errand(world, 1)
+    code, said = await typed()
+    assert (code, await level(world)) == (BREACH, Level(4, 0, 1, 0, 0))
+    rows = [line.split() for line in said.splitlines() if line.split()[:1] in (["Redis"], ["SQL"])]
+    assert rows == [["Redis", "5", "4", "0", "1", "0"], ["SQL", "5", "–", "–", "0", "1"]]
+    assert "--repair would: " in said
+    assert "do not add up" in said
+
+    code, said = await typed("--repair")
+    assert (code, await level(world)) == (0, Level(4, 0, 0, 1, 0))
+    assert "✓ done: " in said
+    assert "every unit is in exactly one place" in said
+
+    await world.write(update(deals).values(sold=2))  # one more than anybody paid for
+    code, said = await typed("--repair")
+    assert code == BREACH
+    assert ["SQL", "5", "–", "–", "0", "2"] in [line.split() for line in said.splitlines()]
+    code, said = await typed("--json")
+    assert (code, json.loads(said)["exit_code"]) == (BREACH, BREACH)
 
 
 # --- left alone -------------------------------------------------------------------------------------------------------

@@ -125,6 +125,7 @@ async def test_one_decision_hides_every_copy_on_every_process_and_silences_who_w
     assert item.count == 6
     rooms = [process.hub.rooms[house.show_id].room for process in (house.one, house.two)]
     await until(lambda: all(len(room.talk.history) == 4 for room in rooms))
+    decided = house.world.clock.monotonic()
     assert await house.do(c.Settle(item.id, "hide", mute_minutes=10, reason="advertising")) == "done"
     hidden = await event(there, LineHidden)
     assert len({hidden.line_id, *hidden.copies}) == 4
@@ -135,6 +136,7 @@ async def test_one_decision_hides_every_copy_on_every_process_and_silences_who_w
     assert await house.world.shows.news.recent_talk(house.show_id) == []
     everybody = {f"vwr_{number}" for number in range(6)}  # also those whose copy was shown before it was noticed
     await until(lambda: all(room.moderation._muted.keys() == everybody for room in rooms))
+    assert house.world.clock.monotonic() - decided <= 1  # everywhere within a second: nothing of it waits for a tick
     people[5].send(Say("again", "but why"))
     assert (await people[5].read_until(RefusedMessage)).number == R.MUTED.value.number
     commands = [(who, body["do"], body.get("reason")) for kind, who, body in await house.log() if kind == "command"]

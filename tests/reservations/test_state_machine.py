@@ -56,6 +56,25 @@ rules_of = st.fixed_dictionaries(
     }
 )
 SLACK_MS = 15_000
+# Each by its key and deal, as `die_after_asking` draws them.
+VERBS: dict[str, Callable[["Histories", tuple[int, str], str], None]] = {
+    "reserve": lambda it, key, deal_id: it.reserve_one_or_wait(key, deal_id, "", ""),
+    "replace": lambda it, key, deal_id: it.replace(key[0], [key[1], RIDS[RIDS[0] == key[1]]], ((deal_id, 1),)),
+    "release": lambda it, key, _: it.release(key),
+    "accept": lambda it, key, _: it.accept(key),
+    "keep": lambda it, key, _: it.keep(key),
+    "begin_pay": lambda it, key, _: it.begin_pay(key),
+    "settle": lambda it, key, _: it.settle(key),
+    "free": lambda it, key, _: it.free(key, False),
+    "reacquire": lambda it, key, _: it.reacquire(key),
+    "put_deal": lambda it, _, deal_id: it.put_deal(deal_id, 1, "second"),
+    "set_status": lambda it, _, deal_id: it.set_status(deal_id, "closing"),
+    "take_out": lambda it, _, deal_id: it.take_out(deal_id, 1, "away"),
+    "pull": lambda it, _, deal_id: it.pull(deal_id, False),
+    "draw": lambda it, _, deal_id: it.draw(deal_id if deal_id in DRAWN else DRAWN[0]),
+    "lengthen": lambda it, _, deal_id: it.lengthen(DEALS.index(deal_id) + 1, 1),
+    "heartbeat": lambda it, _key, _deal_id: it.turn(1),
+}
 
 
 class Histories(RuleBasedStateMachine):
@@ -70,6 +89,7 @@ class Histories(RuleBasedStateMachine):
         self.clock = TestClock()
         self.engine = ReservationEngine(self.redis, self.chosen, self.clock)
         self.model = Model(OFFER_MS)
+        self.dies = False
         self.run(self._start())
 
     async def _start(self) -> None:
@@ -89,7 +109,13 @@ class Histories(RuleBasedStateMachine):
         return self.loop.run_until_complete(work)  # type: ignore[arg-type]
 
     def same(self, real: Callable[[], Awaitable[Any]], model: Callable[[], Any]) -> tuple[Any, Any]:
-        """Ask both; they answer alike or refuse alike."""
+        """Ask both; they answer alike or refuse alike. Where the process `dies`, both are asked twice."""
+        if self.dies:
+            self.dies = False
+            with contextlib.suppress(No):
+                model()
+            self.model.end_of_call()
+            self.run(self._die_after(real))
         try:
             told: Any = self.run(_ask(real))
         except Refused as refused:
@@ -271,14 +297,28 @@ class Histories(RuleBasedStateMachine):
         """A process dies, another one begins: nothing of the first was needed."""
         self.run(self._restart())
 
-    @rule(key=keys_of, deal_id=deal_ids)
-    def die_after_asking(self, key: tuple[int, str], deal_id: str) -> None:
-        """Her tap was carried out and its answer was lost with the process: asking again is answered by what stands."""
-        with contextlib.suppress(No):
-            self.model.reserve(_key(key), ((deal_id, 1),), True)
-        self.model.end_of_call()
-        self.run(self._die_after(lambda: self.engine.reserve(SHOW, viewer(key[0]), key[1], [(deal_id, 1)], True)))
-        self.reserve(key, ((deal_id, 1),), True, "", "")
+    @rule(verb=st.sampled_from(sorted(VERBS)), key=keys_of, deal_id=deal_ids)
+    def die_after_asking(self, verb: str, key: tuple[int, str], deal_id: str) -> None:
+        """It was carried out and its answer was lost with the process: asking again is answered by what stands."""
+        self.dies = True
+        VERBS[verb](self, key, deal_id)
+        self.dies = False
+
+    @rule(hours=st.sampled_from((-1, 1)))
+    def the_servers_clock_steps(self, hours: int) -> None:
+        """As the script meets it: an hour between its last call and this one. The hold clock stands still then, or
+        goes on by 2 s and is turned back here by as much as that, so that the model needs no clock of that kind."""
+
+        async def moved_ms() -> int:
+            before = int(await self.redis.hget(keys.meta(SHOW), "clk") or 0)
+            await self.redis.hincrby(keys.meta(SHOW), "last", -hours * 3_600_000)
+            await self.engine.heartbeat(SHOW)
+            moved = int(await self.redis.hget(keys.meta(SHOW), "clk") or 0) - before
+            await self.redis.hincrby(keys.meta(SHOW), "clk", -moved)
+            return moved
+
+        assert self.run(moved_ms()) == (2000 if hours > 0 else 0)
+        self.same(lambda: self.engine.heartbeat(SHOW), lambda: self.model.turn(0))
 
     async def _restart(self) -> None:
         await self.engine.aclose()
@@ -288,7 +328,7 @@ class Histories(RuleBasedStateMachine):
     async def _die_after(self, ask: Callable[[], Awaitable[Any]]) -> None:
         before = await self.redis.hget(keys.meta(SHOW), "seq")
         asked = asyncio.ensure_future(ask())
-        while await self.redis.hget(keys.meta(SHOW), "seq") == before:  # noqa: ASYNC110
+        while not asked.done() and await self.redis.hget(keys.meta(SHOW), "seq") == before:  # noqa: ASYNC110
             await asyncio.sleep(0)
         asked.cancel()
         await asyncio.gather(asked, return_exceptions=True)
