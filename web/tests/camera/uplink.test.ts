@@ -10,6 +10,7 @@ class FakeSocket {
   bufferedAmount = 0;
   words: { type: string; epoch?: string; mime?: string; token?: string }[] = [];
   chunks: { number: number; text: string }[] = [];
+  sizes: number[] = [];
   closedWith: number | null = null;
   onopen: (() => void) | null = null;
   onmessage: ((event: { data: string }) => void) | null = null;
@@ -22,7 +23,10 @@ class FakeSocket {
   }
   send(data: string | ArrayBuffer): void {
     if (typeof data === "string") this.words.push(JSON.parse(data));
-    else this.chunks.push({ number: new DataView(data).getUint32(0), text: new TextDecoder().decode(data.slice(12)) });
+    else {
+      this.chunks.push({ number: new DataView(data).getUint32(0), text: new TextDecoder().decode(data.slice(12)) });
+      this.sizes.push(data.byteLength);
+    }
   }
   close(code: number): void {
     this.closedWith = code;
@@ -124,6 +128,29 @@ describe("sending", () => {
     expect(numbers()).toEqual([0, 1]);
   });
 
+  test("what a page that slept hands over at once goes in messages that the server takes", () => {
+    begin();
+    const slept = new Uint8Array(1_200_000).map((_, at) => at % 251);
+    uplink.push(slept.buffer);
+    expect(numbers()).toEqual([0, 1, 2, 3, 4]);
+    expect(Math.max(...last().sizes)).toBeLessThanOrEqual(262_144 + 12);
+    expect(last().sizes.reduce((sum, size) => sum + size - 12, 0)).toBe(1_200_000);
+    uplink.push(bytes("next"));
+    expect(last().chunks.at(-1)).toEqual({ number: 5, text: "next" });
+  });
+
+  test("a late word on the epoch before takes nothing from the new one", () => {
+    begin();
+    for (const text of ["a", "b", "c"]) uplink.push(bytes(text));
+    uplink.finish();
+    uplink.begin("video/mp4", 5);
+    uplink.push(bytes("x"));
+    for (const next of [1, 2, 3]) last().says({ type: "ack", next });
+    last().says({ type: "ready", next: 0 });
+    expect(last().chunks.at(-1)).toEqual({ number: 0, text: "x" });
+    expect(restarts).toBe(0);
+  });
+
   test("the end is told when everything is out", () => {
     begin();
     last().bufferedAmount = 600_000;
@@ -176,6 +203,43 @@ describe("a line that breaks", () => {
     uplink.push(bytes("x"));
     expect(last().words.at(-1)?.epoch).toBe("epoch-2");
     expect(last().chunks).toEqual([{ number: 0, text: "x" }]);
+  });
+
+  test("what waited over a break of five seconds goes out, and no lower quality is asked for", async () => {
+    begin();
+    uplink.push(bytes("a"));
+    last().says({ type: "ack", next: 1 });
+    last().ends(1006);
+    uplink.push(bytes("b"));
+    await vi.advanceTimersByTimeAsync(5_000);
+    last().open();
+    last().says({ type: "ready", next: 1 });
+    uplink.push(bytes("c"));
+    expect(numbers()).toEqual([1, 2]);
+    await vi.advanceTimersByTimeAsync(8_000);
+    last().says({ type: "ack", next: 2 });
+    for (let count = 0; count < 9; count += 1) uplink.push(bytes("d"));
+    expect(slow).toBe(1); // what is new waits for eight seconds: that is the line
+  });
+
+  test("a line that makes up for a break is not slow as long as it gains", async () => {
+    begin();
+    last().ends(1006);
+    for (let count = 0; count < 9; count += 1) {
+      uplink.push(bytes("x")); // 0 … 8, one a second
+      await vi.advanceTimersByTimeAsync(1_000);
+    }
+    last().open();
+    last().says({ type: "ready", next: 0 });
+    await vi.advanceTimersByTimeAsync(4_000);
+    uplink.push(bytes("y"));
+    await vi.advanceTimersByTimeAsync(4_000);
+    last().says({ type: "ack", next: 9 });
+    uplink.push(bytes("z")); // the oldest has waited 4 s, where it was 9 s
+    expect(slow).toBe(0);
+    await vi.advanceTimersByTimeAsync(8_000);
+    uplink.push(bytes("z"));
+    expect(slow).toBe(1);
   });
 
   test("a break so long that chunks had to be given up begins anew", async () => {
@@ -238,6 +302,49 @@ describe("what the server refuses", () => {
     expect(restarts).toBe(0);
     await vi.advanceTimersByTimeAsync(1000);
     expect(restarts).toBe(1);
+  });
+
+  test("chunks in flight of what broke are answered too, and one new recorder is enough", async () => {
+    begin();
+    for (const text of ["a", "b", "c"]) uplink.push(bytes(text));
+    const broken = { type: "refused", number: 703, word: "video_broken", text: "Broken.", again: true, after_ms: null };
+    last().says(broken);
+    await vi.advanceTimersByTimeAsync(1000);
+    uplink.begin("video/mp4", 5);
+    last().says(broken); // a slow line: these were on their way for a second
+    last().says(broken);
+    await vi.advanceTimersByTimeAsync(5000);
+    last().says({ type: "ready", next: 0 });
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(restarts).toBe(1);
+    expect(last().words.map((word) => word.epoch)).toEqual(["epoch-1", "epoch-2"]);
+  });
+
+  test("too much at once: the same chunk goes again after a while, and those behind it stop nothing", async () => {
+    begin();
+    for (const text of ["a", "b", "c"]) uplink.push(bytes(text));
+    last().says({ type: "refused", number: 102, word: "too_many", text: "Wait.", again: true, after_ms: 1000 });
+    const gap = { type: "refused", number: 100, word: "malformed", text: "Expected: chunk 0.", again: false, after_ms: null };
+    last().says(gap);
+    last().says(gap);
+    await vi.advanceTimersByTimeAsync(1000);
+    last().says({ type: "ready", next: 0 });
+    expect(status.map((one) => one.word)).toEqual(["connecting", "sending", "sending"]);
+    expect(last().words.map((word) => word.epoch)).toEqual(["epoch-1", "epoch-1"]);
+    expect(numbers()).toEqual([0, 1, 2, 0, 1, 2]);
+    expect(restarts).toBe(0);
+  });
+
+  test("a beginning that cannot be read is refused for good, as is a show that is over behind what broke", () => {
+    uplink.begin("video/mp4", 5);
+    last().open();
+    last().says({ type: "refused", number: 100, word: "malformed", text: "Expected: …", again: false, after_ms: null });
+    expect(status.at(-1)?.word).toBe("refused");
+    begin();
+    for (const text of ["a", "b"]) uplink.push(bytes(text));
+    last().says({ type: "refused", number: 703, word: "video_broken", text: "Broken.", again: true, after_ms: null });
+    last().says({ type: "refused", number: 210, word: "show_over", text: "Over.", again: false, after_ms: null });
+    expect(status.at(-1)).toEqual({ word: "refused", number: 210, text: "Over." });
   });
 
   test("for good: says why and stays away", async () => {
