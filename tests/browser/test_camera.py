@@ -240,6 +240,58 @@ async def test_a_line_that_breaks_heals_and_nothing_ends(people: People, filmed:
     await plays_on(viewer, 2.0)
 
 
+async def test_a_phone_that_is_turned_is_seen_in_its_new_shape(people: People, filmed: Show) -> None:
+    """The player goes on, and its frame follows the picture."""
+    host, viewer = await watched(people, filmed)
+    await expect(viewer.page.locator("video.stage-video.is-portrait")).to_be_visible()
+    await host.page.set_viewport_size({"width": PHONE["height"], "height": PHONE["width"]})
+    await host.page.evaluate("screen.orientation.dispatchEvent(new Event('change'))")
+    await expect(viewer.page.locator("video.stage-video.is-wide")).to_be_visible()
+    await viewer.photograph("phone-watch-turned")
+
+
+# A line that the page takes for too weak at once, while all that is sent arrives: no word of the server's that it has a
+# chunk is heard, and the page's clock runs ahead.
+CAN_BE_WEAK = """
+const Native = window.WebSocket;
+window.weak = false;
+window.WebSocket = class extends Native {
+  set onmessage(hear) {
+    super.onmessage = (event) => {
+      if (!(window.weak && this.url.includes("/publish/") && String(event.data).includes('"ack"'))) hear(event);
+    };
+  }
+};
+for (const clock of [Date, performance]) {
+  const honest = clock.now.bind(clock);
+  let ahead = 0;
+  clock.now = () => honest() + (ahead += window.weak ? 1_000 : 0);
+}
+"""
+
+
+async def test_on_the_weakest_line_whoever_saw_the_picture_goes_on_hearing(people: People, filmed: Show) -> None:
+    """The picture gives way to sound in the same player: its tracks stay what they were."""
+    host, viewer = await watched(people, filmed, CAN_BE_WEAK)
+    await host.page.evaluate("window.weak = true")
+    await expect(host.page.get_by_text("only sound is sent")).to_be_visible()
+    await host.page.evaluate("window.weak = false")
+    await plays_on(viewer, 5.0)
+    heard = await _heard_bytes(viewer)
+    await insist_on(lambda: _hears_beyond(viewer, heard))
+    await host.photograph("camera-sound-alone")
+    await viewer.photograph("phone-watch-sound-alone")
+
+
+async def _heard_bytes(viewer: Person) -> int:
+    """How much sound her player has decoded."""
+    return int(await viewer.page.evaluate("document.querySelector('video.stage-video').webkitAudioDecodedByteCount"))
+
+
+async def _hears_beyond(viewer: Person, heard: int) -> bool:
+    return await _heard_bytes(viewer) > heard
+
+
 async def test_a_phone_that_dies_is_a_slate_and_one_tap_keeps_what_is_reserved_longer(
     people: People, filmed: Show
 ) -> None:
