@@ -77,6 +77,14 @@ export class Recorder {
     return true;
   }
 
+  /** One step up again; false where it is the best already. */
+  raise(): boolean {
+    if (this.step === 0 || !this.running) return false;
+    this.step -= 1;
+    void this.again();
+    return true;
+  }
+
   stop(): Promise<void> {
     this.stream = null;
     return this.then(() => this.halt());
@@ -90,10 +98,12 @@ export class Recorder {
 
   private async start(): Promise<void> {
     await this.halt();
+    const camera = this.stream;
+    if (!camera) return; // it was stopped meanwhile
     const kind = bestKind((mime) => this.Native.isTypeSupported(mime))?.mime;
     if (!kind) throw new Error("no_recorder");
-    this.still = this.soundOnly ? await this.stillOf(this.stream!) : null;
-    const stream = this.still?.stream ?? this.stream!;
+    this.still = this.soundOnly ? await this.stillOf(camera) : null;
+    const stream = this.still?.stream ?? camera;
     const options = {
       mimeType: kind,
       videoBitsPerSecond: STEPS[this.step] ?? STILL_BITS,

@@ -14,7 +14,7 @@ export type UplinkStatus =
   | { word: "idle" }
   | { word: "connecting" }
   | { word: "sending" }
-  | { word: "returning"; nextTryAtMs: number }
+  | { word: "returning" }
   /** Over until the host tries again: the server said what is wrong. */
   | { word: "refused"; number: number; text: string };
 
@@ -48,8 +48,11 @@ export interface UplinkParts {
   onRestart: () => void;
   /** The line carries less than the recorder makes. */
   onSlow: () => void;
+  /** The line has long carried all that the recorder makes. */
+  onFine: () => void;
   WebSocket?: typeof WebSocket;
   random?: () => number;
+  /** How long something lasts, by a clock that nobody sets. */
   local?: () => number;
   /** The server's clock, for when a chunk was made. */
   serverNow: () => number;
@@ -71,6 +74,10 @@ const KEPT_BYTES_MAX = 20_000_000;
 const BUFFERED_BYTES_MAX = 512_000;
 const SLOW_MS = 2_000;
 const SLOW_AGAIN_MS = 8_000;
+const FINE_WAIT_MS = 1_000;
+/** How long a line must be fine before more is tried: twice as long after each time it was slow, so that nothing flaps. */
+const FINE_FOR_MS = 30_000;
+const FINE_FOR_MS_MAX = 16 * 60_000;
 const FIRST_CODE_THAT_FORBIDS = 4500;
 const STEADY_MS = 5_000;
 const HEAD_BYTES = 12;
@@ -91,6 +98,8 @@ export class Uplink {
   private slowAtMs = -Infinity;
   /** How long the oldest chunk had waited after a break; 0 where no break is being made up for. */
   private behindMs = 0;
+  private fineSinceMs = 0;
+  private fineForMs = FINE_FOR_MS;
   /** Chunks in flight that the server will answer for although nobody waits for it: of an epoch that is over. */
   private stale = 0;
   private again: ReturnType<typeof setTimeout> | undefined;
@@ -102,7 +111,7 @@ export class Uplink {
   constructor(private readonly parts: UplinkParts) {
     this.Socket = parts.WebSocket ?? WebSocket;
     this.random = parts.random ?? Math.random;
-    this.local = parts.local ?? Date.now;
+    this.local = parts.local ?? (() => performance.now());
   }
 
   /** A recorder has started at `t0Ms` of the server's clock. What an older one had left unsent is given up. */
@@ -142,6 +151,7 @@ export class Uplink {
   close(): void {
     this.finish();
     this.wanted = false;
+    this.fineForMs = FINE_FOR_MS;
     this.forgetTimers();
     const socket = this.socket;
     this.socket = null;
@@ -274,16 +284,27 @@ export class Uplink {
   private watchSpeed(): void {
     const now = this.local();
     const waitedMs = this.waitedMs();
+    this.watchFine(now, waitedMs);
     if (waitedMs < SLOW_MS) this.behindMs = 0;
     if (!this.ready || waitedMs < SLOW_MS || now - this.slowAtMs < SLOW_AGAIN_MS) return;
     const before = this.behindMs;
     this.slowAtMs = now;
     this.behindMs = waitedMs < before ? waitedMs : 0;
-    if (!this.behindMs) this.parts.onSlow();
+    if (this.behindMs) return;
+    this.fineForMs = Math.min(this.fineForMs * 2, FINE_FOR_MS_MAX);
+    this.parts.onSlow();
+  }
+
+  private watchFine(now: number, waitedMs: number): void {
+    if (!this.ready || waitedMs >= FINE_WAIT_MS) this.fineSinceMs = now;
+    if (now - this.fineSinceMs < this.fineForMs) return;
+    this.fineSinceMs = now;
+    this.parts.onFine();
   }
 
   /** What was kept over a break is old through no fault of the line that it goes out on now. */
   private makeUp(): void {
+    this.fineSinceMs = this.local();
     this.behindMs = this.waitedMs();
     if (this.behindMs >= SLOW_MS) this.slowAtMs = this.local();
     else this.behindMs = 0;
@@ -298,7 +319,7 @@ export class Uplink {
     this.ready = false;
     if (!this.wanted || code >= FIRST_CODE_THAT_FORBIDS) return;
     const delayMs = returnDelayMs(this.tries++, this.random);
-    this.parts.onStatus({ word: "returning", nextTryAtMs: this.local() + delayMs });
+    this.parts.onStatus({ word: "returning" });
     this.later(delayMs, () => void this.comeBack());
   }
 

@@ -53,6 +53,7 @@ let status: UplinkStatus[];
 let health: Health[];
 let restarts: number;
 let slow: number;
+let fine: number;
 let epochs: number;
 let token: string;
 let uplink: Uplink;
@@ -62,7 +63,7 @@ beforeEach(() => {
   FakeSocket.all = [];
   status = [];
   health = [];
-  restarts = slow = epochs = 0;
+  restarts = slow = fine = epochs = 0;
   token = "";
   uplink = new Uplink({
     url: "ws://shop/publish/sh_1",
@@ -72,6 +73,7 @@ beforeEach(() => {
     onHealth: (one) => health.push(one),
     onRestart: () => (restarts += 1),
     onSlow: () => (slow += 1),
+    onFine: () => (fine += 1),
     WebSocket: FakeSocket as unknown as typeof WebSocket,
     random: () => 0.5,
     serverNow: () => 5_000_000 + FakeSocket.all.length,
@@ -256,7 +258,7 @@ describe("a line that breaks", () => {
   test("comes back by full jitter, and at once when the phone is online again", async () => {
     begin();
     last().ends(1006);
-    expect(status.at(-1)).toEqual({ word: "returning", nextTryAtMs: 1_000_250 });
+    expect(status.at(-1)).toEqual({ word: "returning" });
     uplink.wake();
     expect(FakeSocket.all).toHaveLength(2);
     last().ends(1006);
@@ -371,6 +373,54 @@ test("a line that carries less than is filmed is told once in a while", async ()
   await vi.advanceTimersByTimeAsync(20_000);
   uplink.push(bytes("e"));
   expect(slow).toBe(2);
+});
+
+describe("a line that was slow", () => {
+  /** Chunks that the server has at once, one a second. */
+  async function goesWellFor(seconds: number): Promise<void> {
+    for (let count = 0; count < seconds; count += 1) {
+      uplink.push(bytes("x"));
+      last().says({ type: "ack", next: last().chunks.at(-1)!.number + 1 });
+      await vi.advanceTimersByTimeAsync(1_000);
+    }
+  }
+
+  async function isSlow(): Promise<void> {
+    uplink.push(bytes("a"));
+    await vi.advanceTimersByTimeAsync(8_000);
+    uplink.push(bytes("b"));
+    begin();
+  }
+
+  test("may try more after a minute without a wait, and later each time that was too much", async () => {
+    begin();
+    await isSlow();
+    expect(slow).toBe(1);
+    await goesWellFor(58);
+    expect(fine).toBe(0);
+    await goesWellFor(4);
+    expect(fine).toBe(1);
+    await isSlow();
+    expect(slow).toBe(2);
+    await goesWellFor(110);
+    expect(fine).toBe(1);
+    await goesWellFor(12);
+    expect(fine).toBe(2);
+  });
+
+  test("a wait or a break in between counts the time anew", async () => {
+    begin();
+    await goesWellFor(25);
+    last().ends(1006);
+    await vi.advanceTimersByTimeAsync(1_000);
+    begin();
+    await goesWellFor(25);
+    uplink.push(bytes("a"));
+    await vi.advanceTimersByTimeAsync(1_500);
+    uplink.push(bytes("b"));
+    await goesWellFor(25);
+    expect(fine).toBe(0);
+  });
 });
 
 test("leaving ends the epoch and closes the line for good", async () => {
