@@ -2,16 +2,19 @@
 
 import asyncio
 import statistics
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 
 from livecommerce.video.programme_clock import SETTLED_AFTER
 from tests.browser.conftest import PHONE, People, Person, share_url
-from tests.live_server import Deal, LiveServer, Show, live_show, until
+from tests.live_server import Deal, LiveServer, Show, live_server, live_show, until
 from tests.video.films import needs_ffmpeg
 
 pytestmark = [pytest.mark.browser, needs_ffmpeg, pytest.mark.asyncio(loop_scope="session")]
@@ -275,6 +278,58 @@ async def test_a_line_that_breaks_heals_and_nothing_ends(people: People, filmed:
     await plays_on(viewer, 2.0)
 
 
+async def test_a_phone_that_is_turned_is_seen_in_its_new_shape(people: People, filmed: Show) -> None:
+    """The player goes on, and its frame follows the picture."""
+    host, viewer = await watched(people, filmed)
+    await expect(viewer.page.locator("video.stage-video.is-portrait")).to_be_visible()
+    await host.page.set_viewport_size({"width": PHONE["height"], "height": PHONE["width"]})
+    await host.page.evaluate("screen.orientation.dispatchEvent(new Event('change'))")
+    await expect(viewer.page.locator("video.stage-video.is-wide")).to_be_visible()
+    await viewer.photograph("phone-watch-turned")
+
+
+# A line that the page takes for too weak at once, while all that is sent arrives: no word of the server's that it has a
+# chunk is heard, and the page's clock runs ahead.
+CAN_BE_WEAK = """
+const Native = window.WebSocket;
+window.weak = false;
+window.WebSocket = class extends Native {
+  set onmessage(hear) {
+    super.onmessage = (event) => {
+      if (!(window.weak && this.url.includes("/publish/") && String(event.data).includes('"ack"'))) hear(event);
+    };
+  }
+};
+for (const clock of [Date, performance]) {
+  const honest = clock.now.bind(clock);
+  let ahead = 0;
+  clock.now = () => honest() + (ahead += window.weak ? 1_000 : 0);
+}
+"""
+
+
+async def test_on_the_weakest_line_whoever_saw_the_picture_goes_on_hearing(people: People, filmed: Show) -> None:
+    """The picture gives way to sound in the same player: its tracks stay what they were."""
+    host, viewer = await watched(people, filmed, CAN_BE_WEAK)
+    await host.page.evaluate("window.weak = true")
+    await expect(host.page.get_by_text("only your sound and a still are sent")).to_be_visible()
+    await host.page.evaluate("window.weak = false")
+    await plays_on(viewer, 5.0)
+    heard = await _heard_bytes(viewer)
+    await insist_on(lambda: _hears_beyond(viewer, heard))
+    await host.photograph("camera-sound-alone")
+    await viewer.photograph("phone-watch-sound-alone")
+
+
+async def _heard_bytes(viewer: Person) -> int:
+    """How much sound her player has decoded."""
+    return int(await viewer.page.evaluate("document.querySelector('video.stage-video').webkitAudioDecodedByteCount"))
+
+
+async def _hears_beyond(viewer: Person, heard: int) -> bool:
+    return await _heard_bytes(viewer) > heard
+
+
 async def test_a_phone_that_dies_is_a_slate_and_one_tap_keeps_what_is_reserved_longer(
     people: People, filmed: Show
 ) -> None:
@@ -317,6 +372,34 @@ async def test_a_phone_that_dies_is_a_slate_and_one_tap_keeps_what_is_reserved_l
     await desk.photograph("desk-recording")
 
 
+async def test_no_viewer_sees_what_is_filmed_before_the_show_and_all_do_once_it_is_live(
+    people: People, server: LiveServer
+) -> None:
+    """A camera is set up, and somebody dresses, in front of it."""
+    staff = await server.staff()
+    made = await staff.post("/api/staff/shows", {"title": "Not yet", "corner": "flash_sale"})
+    show = Show(server, staff, made["show_id"])
+    soon = round(time.time() * 1000) + 600_000
+    plan = {"video": {"kind": "own"}, "scheduled_at_ms": soon, "move": "schedule"}
+    await staff.patch(f"/api/staff/shows/{show.show_id}", plan)
+    host = await camera(people, show)
+    await sends(host)
+    viewer, desk = await people.person("Ana"), await people.host()
+    fetched: set[int] = set()
+    viewer.page.on("response", lambda told: fetched.add(told.status) if "/video/" in told.url else None)
+    await desk.open(f"/console/shows/{show.show_id}")
+    await viewer.enter(await share_url(show))
+    index = server.data / "video" / show.show_id / "index.ndjson"
+    await until(lambda: index.exists() and index.read_bytes().count(b"part") >= 4, "parts on disk")
+    assert fetched <= {404}
+
+    await show.command(do="go_live")
+    await sees(viewer)
+    await expect(desk.page.locator("video.preview-moving")).to_be_visible()
+    await insist_on(lambda: _beyond(desk, 1.0, "video.preview-moving"))
+    await staff.aclose()
+
+
 async def test_the_code_of_the_console_opens_the_camera_on_a_phone(people: People, filmed: Show) -> None:
     desk = await people.host()
     await desk.open(f"/console/shows/{filmed.show_id}")
@@ -342,6 +425,28 @@ async def test_without_a_camera_the_page_says_what_to_do(people: People, filmed:
     await expect(host.page.get_by_role("alert")).to_contain_text("The camera is not allowed")
     await host.photograph("camera-denied")
     await expect(host.button("Send the picture")).to_be_disabled()
+
+
+async def test_without_ffmpeg_the_console_says_so_and_the_show_sells(
+    browser: Browser, merchant_folder: Path, tmp_path: Path
+) -> None:
+    with live_server(merchant_folder, PATH=str(tmp_path)) as bare:  # nothing is installed on such a machine
+        async with live_show(bare, Deal(5)) as show, AsyncExitStack() as ends:
+            await show.host.patch(f"/api/staff/shows/{show.show_id}", {"video": {"kind": "own"}})
+            people = People(browser, bare, ends)
+            desk = await people.host()
+            await desk.open(f"/console/shows/{show.show_id}")
+            await desk.button("Camera").click()
+            await expect(desk.page.get_by_role("alert").get_by_text("it has no ffmpeg")).to_be_visible()
+            await desk.photograph("desk-no-ffmpeg")
+            host = await camera(people, show)
+            await host.button("Send the picture").click()
+            await expect(host.page.locator(".camera-line .line-bad")).to_contain_text("ffmpeg")
+            await host.photograph("camera-no-ffmpeg")
+            viewer = await people.person("Ana")
+            await viewer.enter(await share_url(show))
+            await viewer.tap("Reserve")
+            await expect(viewer.act).to_have_text("Check out")
 
 
 async def test_a_server_that_is_killed_loses_no_fragment_and_filming_goes_on(

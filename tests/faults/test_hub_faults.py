@@ -357,7 +357,8 @@ async def _knock(port: int, refused: list[OSError]) -> None:
         await asyncio.sleep(0.01)
 
 
-LAX = [word for each in ("catch_up_p99<600s", "unsent_share<50%") for word in ("--threshold", each)]
+# The first is four times what docs/faults.md has, for a machine that does other work too.
+BOUNDS = [word for each in ("catch_up_p99<30s", "unsent_share<2%") for word in ("--threshold", each)]
 
 
 @pytest.mark.long
@@ -369,7 +370,7 @@ async def test_the_same_with_thousands_of_viewers(
     monkeypatch.setattr("tests.loadtest.conduct.runs.RUN_SECONDS_MAX", 800)
     sets = [f"how={how}", f"viewers={viewers}", "taps_per_second=50", "return_seconds=20"]
     words = [word for each in sets for word in ("--set", each)]
-    run = await ran(tmp_path, "avalanche", "--processes", str(PROCESSES), *words, *LAX)
+    run = await ran(tmp_path, "avalanche", "--processes", str(PROCESSES), *words, *BOUNDS)
     assert run.has_result, run.said
     result = run.result
     assert result.complete, run.said

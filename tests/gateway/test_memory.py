@@ -38,6 +38,7 @@ LINE_BYTES = 3 * KIB  # one remembered line with its text of four-byte letters, 
 KEY_BYTES = 320  # one small entry of a dictionary: key, value, its place
 EVENT_BYTES = 8 * KIB  # one event, unpacked; a card with many deals is the largest
 FRAME_BYTES_MAX = 64 * KIB  # a snapshot of a long show: the largest frame there is
+REPLAY_BYTES_MAX = 700 * KIB  # twelve hours in segments of six seconds, plain and packed
 
 VIEWER = {
     "socket, seat and transport, idle": 12 * KIB,
@@ -65,6 +66,7 @@ ROOM = {
     "lines for the show log": hall.TO_LOG_MAX * LINE_BYTES,
     "how late pictures are": 2 * (delays.DELAY_MS_MAX // delays.STEP_MS + 1) * KEY_BYTES,
     "pieces of its picture": screen.KEPT_BYTES_MAX,
+    "texts of its replay": screen.REPLAYS_MAX * REPLAY_BYTES_MAX,
     "claims": claim_desk.KNOWN_MAX * KEY_BYTES,
     "offers": (offers.SEEN_MAX + offers.GIVEN_MAX + offers.BUYERS_MAX + offers.MARKS_MAX + offers.WAITING_MAX)
     * KEY_BYTES,

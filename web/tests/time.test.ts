@@ -69,3 +69,25 @@ describe.each([0, 5 * HOUR, -5 * HOUR, 24 * 365 * HOUR, -90_000])("a page whose 
     expect(page.wrongBy()).toBeLessThanOrEqual(1);
   });
 });
+
+describe("when something was made", () => {
+  test("is not moved by a clock that is set back between two pings, nor by a machine that slept", () => {
+    let server = START;
+    let [set, slept] = [0, 0];
+    const clock = new ServerClock(
+      () => server + 5 * HOUR + set,
+      () => server - START - slept,
+    );
+    clock.sample(server + 5 * HOUR, server + 40, server + 5 * HOUR + 80);
+    const wrongBy = (): number => Math.abs(clock.steadyNow() - server);
+    server += 10_000;
+    expect(wrongBy()).toBeLessThanOrEqual(80);
+    set = -HOUR;
+    expect(wrongBy()).toBeLessThanOrEqual(80);
+    clock.sample(server + 5 * HOUR + set, server + 40, server + 5 * HOUR + set + 80);
+    expect(wrongBy()).toBeLessThanOrEqual(80);
+    server += 60_000;
+    slept = 50_000;
+    expect(wrongBy()).toBeLessThanOrEqual(80);
+  });
+});

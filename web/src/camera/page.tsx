@@ -164,6 +164,7 @@ function Alerts({ desk, studio }: { desk: Desk; studio: CameraStudio }): JSX.Ele
       <InterruptionNote desk={desk} class="camera-alert" />
       {restarts > 0 && <p class="camera-alert">{t("filming.restarted")}</p>}
       {lowered && <p class="camera-alert">{t(`camera.lowered_${lowered}`)}</p>}
+      {studio.flipFailed.value && <p class="camera-alert">{t("camera.flip_failed")}</p>}
       {studio.converted.value && !studio.sending.value && <p class="camera-alert">{t("camera.converted")}</p>}
       {alert && <p class={`camera-alert tone-${alert.tone}`}>{t(alert.says, alert.params)}</p>}
       {desk.toast.value && <p class="camera-alert">{t(desk.toast.value.says, desk.toast.value.params)}</p>}

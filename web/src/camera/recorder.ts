@@ -4,6 +4,7 @@
  *
  * What arrives: a stream and wishes. What leaves: `onBegin`, `onChunk`, `onFinish`, in order. It does not know lines.
  */
+import { stillOf, type Still } from "./still";
 
 /** The first that the browser can: H.264 goes to players as it is, the others cost the server a conversion. */
 export const KINDS: readonly { mime: string; converted: boolean }[] = [
@@ -12,10 +13,10 @@ export const KINDS: readonly { mime: string; converted: boolean }[] = [
   { mime: "video/mp4", converted: false },
   { mime: "video/webm;codecs=vp8,opus", converted: true },
 ];
-export const AUDIO_KINDS: readonly string[] = ["audio/webm;codecs=opus", "audio/mp4"];
 
-/** Bits a second of the picture, from the best down; after the last there is only sound. */
+/** Bits a second of the picture, from the best down; after the last there is only sound, beside a still. */
 export const STEPS: readonly number[] = [2_500_000, 1_500_000, 800_000];
+const STILL_BITS = 50_000;
 const AUDIO_BITS = 96_000;
 const SLICE_MS = 250;
 const KEYFRAME_MS = 1000;
@@ -31,18 +32,22 @@ export interface RecorderParts {
   onFinish: () => void;
   onTrouble: (error: Error) => void;
   MediaRecorder?: typeof MediaRecorder;
+  still?: (camera: MediaStream) => Promise<Still>;
 }
 
 export class Recorder {
   private recorder: MediaRecorder | null = null;
   private stream: MediaStream | null = null;
+  private still: Still | null = null;
   private turn: Promise<void> = Promise.resolve();
   private reading: Promise<void> = Promise.resolve();
   step = 0;
   private readonly Native: typeof MediaRecorder;
+  private readonly stillOf: (camera: MediaStream) => Promise<Still>;
 
   constructor(private readonly parts: RecorderParts) {
     this.Native = parts.MediaRecorder ?? MediaRecorder;
+    this.stillOf = parts.still ?? stillOf;
   }
 
   get running(): boolean {
@@ -72,6 +77,14 @@ export class Recorder {
     return true;
   }
 
+  /** One step up again; false where it is the best already. */
+  raise(): boolean {
+    if (this.step === 0 || !this.running) return false;
+    this.step -= 1;
+    void this.again();
+    return true;
+  }
+
   stop(): Promise<void> {
     this.stream = null;
     return this.then(() => this.halt());
@@ -85,14 +98,15 @@ export class Recorder {
 
   private async start(): Promise<void> {
     await this.halt();
-    const stream = this.soundOnly ? new MediaStream(this.stream!.getAudioTracks()) : this.stream!;
-    const kind = stream.getVideoTracks().length
-      ? bestKind((mime) => this.Native.isTypeSupported(mime))?.mime
-      : AUDIO_KINDS.find((mime) => this.Native.isTypeSupported(mime));
+    const camera = this.stream;
+    if (!camera) return; // it was stopped meanwhile
+    const kind = bestKind((mime) => this.Native.isTypeSupported(mime))?.mime;
     if (!kind) throw new Error("no_recorder");
+    this.still = this.soundOnly ? await this.stillOf(camera) : null;
+    const stream = this.still?.stream ?? camera;
     const options = {
       mimeType: kind,
-      videoBitsPerSecond: STEPS[Math.min(this.step, STEPS.length - 1)]!,
+      videoBitsPerSecond: STEPS[this.step] ?? STILL_BITS,
       audioBitsPerSecond: AUDIO_BITS,
       videoKeyFrameIntervalDuration: KEYFRAME_MS,
     };
@@ -115,6 +129,8 @@ export class Recorder {
       recorder.stop();
       await stopped;
     }
+    this.still?.stop();
+    this.still = null;
     await this.reading;
     this.parts.onFinish();
   }

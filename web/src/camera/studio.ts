@@ -27,11 +27,14 @@ export class CameraStudio {
   readonly level = signal(0);
   readonly facing = signal<"user" | "environment">("environment");
   readonly lowered = signal<"" | "lower" | "sound">("");
+  /** The other camera did not open, and the one before films on. */
+  readonly flipFailed = signal(false);
   readonly converted = signal(false);
 
   private readonly uplink: Uplink;
   private readonly recorder: Recorder;
   private lock: WakeLockSentinel | null = null;
+  private opening: Promise<void> = Promise.resolve();
   private stopMeter = (): void => undefined;
 
   constructor(showId: string) {
@@ -40,14 +43,15 @@ export class CameraStudio {
       url: `${scheme}://${location.host}/publish/${encodeURIComponent(showId)}`,
       token,
       renewToken: renewStaffToken,
-      serverNow: () => serverClock.now(),
+      serverNow: () => serverClock.steadyNow(),
       onStatus: (status) => this.lineIs(status),
       onHealth: (health) => (this.health.value = health),
       onRestart: () => void (this.sending.value && this.recorder.again()),
       onSlow: () => this.lower(),
+      onFine: () => this.raise(),
     });
     this.recorder = new Recorder({
-      now: () => serverClock.now(),
+      now: () => serverClock.steadyNow(),
       onBegin: (mime, t0Ms) => this.uplink.begin(mime, t0Ms),
       onChunk: (data) => this.uplink.push(data),
       onFinish: () => this.uplink.finish(),
@@ -59,28 +63,56 @@ export class CameraStudio {
   }
 
   /** Ask for camera and microphone; says in `trouble` what is in the way. */
-  async open(): Promise<void> {
-    if (!navigator.mediaDevices) {
-      this.trouble.value = "insecure";
-      return;
-    }
+  open(): Promise<void> {
+    return this.inTurn(async () => {
+      this.flipFailed.value = false;
+      this.trouble.value = await this.reopen();
+      await this.goOn();
+    });
+  }
+
+  /** The other camera; where it does not open, the one before. */
+  flip(): Promise<void> {
+    return this.inTurn(async () => {
+      const before = this.facing.value;
+      this.facing.value = before === "user" ? "environment" : "user";
+      const trouble = await this.reopen();
+      this.flipFailed.value = trouble !== "";
+      if (trouble) this.facing.value = before;
+      this.trouble.value = trouble && (await this.reopen());
+      await this.goOn();
+    });
+  }
+
+  /** Two wishes at once must not leave a camera open that nobody sees. */
+  private inTurn(work: () => Promise<void>): Promise<void> {
+    return (this.opening = this.opening.then(work));
+  }
+
+  /** The epoch and its camera end first: many phones open one camera at a time. Returns what is in the way. */
+  private async reopen(): Promise<Trouble> {
+    if (!navigator.mediaDevices) return "insecure";
     const upright = matchMedia("(orientation: portrait)").matches;
+    await this.recorder.stop();
+    this.close();
     try {
       const stream = await navigator.mediaDevices.getUserMedia({
         video: { ...(upright ? PORTRAIT : WIDE), frameRate: { ideal: 30 }, facingMode: { ideal: this.facing.value } },
         audio: { echoCancellation: true, noiseSuppression: true },
       });
-      this.close();
       this.stream.value = stream;
-      this.trouble.value = "";
       this.converted.value = bestKind((mime) => MediaRecorder.isTypeSupported(mime))?.converted ?? false;
       this.setMic(this.micOn.value);
       this.stopMeter = meter(stream, (level) => (this.level.value = level));
       stream.getVideoTracks()[0]?.addEventListener("ended", () => void this.open());
-      if (this.sending.value) await this.recorder.record(stream);
+      return "";
     } catch (error) {
-      this.trouble.value = troubleOf(error as DOMException);
+      return troubleOf(error as DOMException);
     }
+  }
+
+  private async goOn(): Promise<void> {
+    if (this.sending.value && this.stream.value) await this.recorder.record(this.stream.value);
   }
 
   async start(): Promise<void> {
@@ -96,13 +128,7 @@ export class CameraStudio {
   stop(): void {
     this.sending.value = false;
     void this.recorder.stop().then(() => this.uplink.close());
-    void this.lock?.release().catch(() => undefined);
-    this.lock = null;
-  }
-
-  async flip(): Promise<void> {
-    this.facing.value = this.facing.value === "user" ? "environment" : "user";
-    await this.open();
+    this.letSleep();
   }
 
   setMic(on: boolean): void {
@@ -123,7 +149,15 @@ export class CameraStudio {
 
   private lower(): void {
     if (!this.recorder.lower()) return;
-    this.lowered.value = this.recorder.soundOnly ? "sound" : "lower";
+    this.sayStep();
+  }
+
+  private raise(): void {
+    if (this.recorder.raise()) this.sayStep();
+  }
+
+  private sayStep(): void {
+    this.lowered.value = this.recorder.soundOnly ? "sound" : this.recorder.step ? "lower" : "";
   }
 
   private lineIs(status: UplinkStatus): void {
@@ -131,16 +165,26 @@ export class CameraStudio {
     if (status.word === "refused") {
       this.sending.value = false;
       void this.recorder.stop();
+      this.letSleep();
     }
   }
 
   private close(): void {
     this.stopMeter();
+    this.stopMeter = () => undefined;
     this.stream.value?.getTracks().forEach((track) => track.stop());
+    this.stream.value = null;
   }
 
   private async stayAwake(): Promise<void> {
+    if (this.lock && !this.lock.released) return;
     this.lock = (await navigator.wakeLock?.request("screen").catch(() => null)) ?? null;
+    if (!this.sending.value) this.letSleep(); // it was stopped meanwhile
+  }
+
+  private letSleep(): void {
+    void this.lock?.release().catch(() => undefined);
+    this.lock = null;
   }
 }
 

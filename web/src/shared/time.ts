@@ -16,8 +16,15 @@ const UNASKED_MS = 2_000;
 export class ServerClock {
   private samples: Sample[] = [];
   private offsetMs = 0;
+  private steadyOffsetMs: number;
 
-  constructor(private readonly local: () => number = Date.now) {}
+  /** `steady`: a clock that nobody sets, from whatever zero. */
+  constructor(
+    private readonly local: () => number = Date.now,
+    private readonly steady: () => number = () => performance.now(),
+  ) {
+    this.steadyOffsetMs = this.local() - this.steady();
+  }
 
   /**
    * One answered ping: sent at and received at on the local clock, `nowMs` is what the server said. Of a word that
@@ -31,11 +38,20 @@ export class ServerClock {
     const agreeing = this.samples.filter(([offset, trip]) => Math.abs(offset - offsetMs) <= (trip + roundTripMs) / 2 + DRIFT_MS);
     this.samples = [[offsetMs, roundTripMs] as const, ...agreeing].slice(0, SAMPLES_MAX);
     this.offsetMs = this.samples.reduce((best, one) => (one[1] < best[1] ? one : best))[0];
+    this.steadyOffsetMs = this.now() - this.steady();
   }
 
   /** The server's UTC milliseconds, now. */
   now(): number {
     return this.local() + this.offsetMs;
+  }
+
+  /**
+   * The same, also where this machine's clock was set back since the last ping. The later of the two is right: a steady
+   * clock stands while the machine sleeps.
+   */
+  steadyNow(): number {
+    return Math.max(this.now(), this.steady() + this.steadyOffsetMs);
   }
 }
 

@@ -85,6 +85,9 @@ function Picture({ show, sound, onFailed }: { show: ShowFacts; sound: boolean; o
     return () => clearTimeout(timer);
   }, [state]);
 
+  /** Also in mid-play: a phone that is turned sends a picture of another shape to the same player. */
+  const shaped = ({ currentTarget: { videoWidth, videoHeight } }: { currentTarget: HTMLVideoElement }): void =>
+    setShape(videoWidth > videoHeight ? "wide" : "portrait");
   const seen = (word: typeof state): void => {
     setState(word);
     playing.value = word === "playing";
@@ -100,9 +103,8 @@ function Picture({ show, sound, onFailed }: { show: ShowFacts; sound: boolean; o
         preload="auto"
         poster={show.video.poster || undefined}
         aria-label={t("video.label", { host: show.host_name })}
-        onLoadedMetadata={({ currentTarget: { videoWidth, videoHeight } }) =>
-          setShape(videoWidth > videoHeight ? "wide" : "portrait")
-        }
+        onLoadedMetadata={shaped}
+        onResize={shaped}
         onPlaying={() => seen("playing")}
         onPause={() => (playing.value = false)}
         onWaiting={() => setState("waiting")}

@@ -2,6 +2,7 @@ import { beforeEach, expect, test } from "vitest";
 import { bestKind, Recorder, STEPS } from "../../src/camera/recorder";
 
 interface Made {
+  stream: unknown;
   mime: string;
   bits: number;
 }
@@ -19,9 +20,9 @@ class FakeRecorder {
   onstop: (() => void) | null = null;
   onerror: (() => void) | null = null;
   ondataavailable: ((event: { data: Blob }) => void) | null = null;
-  constructor(_stream: unknown, options: { mimeType: string; videoBitsPerSecond: number }) {
+  constructor(stream: unknown, options: { mimeType: string; videoBitsPerSecond: number }) {
     this.mimeType = options.mimeType;
-    made.push({ mime: options.mimeType, bits: options.videoBitsPerSecond });
+    made.push({ stream, mime: options.mimeType, bits: options.videoBitsPerSecond });
     newest = this; // eslint-disable-line
   }
   start(): void {
@@ -39,16 +40,15 @@ class FakeRecorder {
 }
 
 const camera = { getVideoTracks: () => [1], getAudioTracks: () => [1] } as unknown as MediaStream;
+const frozen = { getVideoTracks: () => [2], getAudioTracks: () => [1] } as unknown as MediaStream;
+let stills: number;
 let recorder: Recorder;
 
 beforeEach(() => {
   made = [];
   story = [];
   supported = () => true;
-  globalThis.MediaStream = class {
-    getVideoTracks = (): unknown[] => [];
-    getAudioTracks = (): unknown[] => [1];
-  } as unknown as typeof MediaStream;
+  stills = 0;
   recorder = new Recorder({
     now: () => 77,
     onBegin: (mime, t0Ms) => story.push(`begin ${mime.split(";")[0]} ${t0Ms}`),
@@ -56,6 +56,7 @@ beforeEach(() => {
     onFinish: () => story.push("finish"),
     onTrouble: (error) => story.push(`trouble ${error.message}`),
     MediaRecorder: FakeRecorder as unknown as typeof MediaRecorder,
+    still: async () => ((stills += 1), { stream: frozen, stop: () => void (stills -= 1) }),
   });
 });
 
@@ -82,7 +83,7 @@ test("another camera ends the epoch before its own begins", async () => {
   expect(story).toEqual(["begin video/webm 77", "one", "last", "finish", "begin video/webm 77"]);
 });
 
-test("a weak line lowers the picture step by step, and leaves the sound in the end", async () => {
+test("a weak line lowers the picture step by step, and leaves the sound beside a still in the end", async () => {
   await recorder.record(camera);
   for (let count = 0; count < STEPS.length; count += 1) {
     expect(recorder.lower()).toBe(true);
@@ -91,7 +92,11 @@ test("a weak line lowers the picture step by step, and leaves the sound in the e
   expect(recorder.soundOnly).toBe(true);
   expect(recorder.lower()).toBe(false);
   expect(made.map((one) => one.bits)).toEqual(expect.arrayContaining([...STEPS]));
-  expect(made.at(-1)?.mime).toBe("audio/webm;codecs=opus");
+  // The same tracks in the same container: a player that has begun takes nothing else.
+  expect(made.at(-1)).toEqual({ stream: frozen, mime: made[0]?.mime, bits: 50_000 });
+  expect(stills).toBe(1);
+  await recorder.stop();
+  expect(stills).toBe(0);
 });
 
 test("two wishes at once are done one after the other", async () => {
