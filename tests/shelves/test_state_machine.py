@@ -1,4 +1,5 @@
-"""Random histories of one pot of units: shop, till, live deals, stock edits, deaths and sweeps against plain numbers.
+"""Random histories of one pot of units: live deals, the shop with its pick-up, advisors' baskets, articles kept for
+trying, the till, stock edits, deaths and sweeps against plain numbers.
 
 The model knows no shelves: of each article there are so many free, some in a show's deal, some with each customer. What
 a channel can have is exactly what is free, whichever shelf or pool it lies on, and after each step every unit is in one
@@ -16,19 +17,28 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from livecommerce.channels.facts import NewBasket, TryOn, TryOnOutcome, TryOnRequest, WantedLine
+from livecommerce.channels.service import channels_over
 from livecommerce.clock import TestClock
 from livecommerce.errors import R, Refused
 from livecommerce.ledger.database import Database
-from livecommerce.ledger.tables import metadata
-from livecommerce.reservations import ReservationEngine
+from livecommerce.ledger.tables import metadata, viewers
+from livecommerce.orders.facts import CheckoutRequest
+from livecommerce.people.identity import StaffIdentity
+from livecommerce.people.service import People
+from livecommerce.reservations import ReservationEngine, keys
 from livecommerce.settings import Settings
+from tests.orders.world import NORTH as NORTH_PATH
 from tests.orders.world import clear
 from tests.shelves.test_shelves import Dies, DyingEngine
-from tests.shelves.world import BOOK, WEB, Shop, seed_shop, viewer
+from tests.shelves.world import NORTH, Shop, seed_shop, viewer
 
 ARTICLES = ("va_a", "va_b")
+BOOK = keys.pool_book(NORTH)  # a counter: the only kind of place that all channels sell from
+CLARA = StaffIdentity("ac_1", "Clara", "clara@example.com", "advisor", "ou_north", NORTH_PATH)
 UNITS = 30  # more than a shelf takes at a time, so that pool and shelf both have some
 DEALS = ("dl_1", "dl_2")
 
@@ -44,13 +54,15 @@ class Histories(RuleBasedStateMachine):
         self.runner = runner
         self.free = dict.fromkeys(ARTICLES, UNITS)
         self.held: dict[int, tuple[str, int]] = {}
+        self.rids: dict[int, str] = {}
+        self.kept: dict[int, tuple[str, TryOn]] = {}
         self.paying: dict[int, tuple[str, int, Any]] = {}
         self.ended: set[int] = set()
         self.in_deals: dict[str, tuple[str, int]] = {}
         self.planned: dict[str, tuple[str, int]] = {}
         self.closed: set[str] = set()
         self.sold = dict.fromkeys(ARTICLES, 0)
-        self.edits = 0
+        self.edits = self.wishes = 0
         runner.run(self._open(url, socket, settings))
 
     async def _open(self, url: str, socket: str, settings: Settings) -> None:
@@ -63,8 +75,15 @@ class Histories(RuleBasedStateMachine):
         self.shop = Shop(database, engine, redis, settings, clock)
         await clear(self.shop)
         await seed_shop(self.shop)
-        for variant_id in ARTICLES:
-            await self.shop.stock(UNITS, variant_id)
+        for variant_id, there in zip(ARTICLES, (0, 2), strict=True):
+            await self.shop.stock(UNITS - there, variant_id, NORTH)
+        rows = [{"id": viewer(n).viewer_id, "name": f"V {n}", "kind": "guest", "created_at_ms": 1} for n in range(1, 7)]
+        await database.write(lambda connection: connection.execute(insert(viewers), rows))
+        people = People(database, redis, settings, clock)
+        shop = self.shop
+        self.channels = channels_over(
+            database, engine, shop.shelves, shop.orders, people, shop.catalogue, settings, clock
+        )
 
     def teardown(self) -> None:
         self.runner.run(self._close())
@@ -75,7 +94,7 @@ class Histories(RuleBasedStateMachine):
         await shop.assert_every_unit_is_in_one_place()
         for variant_id in ARTICLES:  # what is free can really be had, to the last unit
             if self.free[variant_id]:
-                await shop.take(99 + ARTICLES.index(variant_id), self.free[variant_id], variant_id)
+                await shop.take(99 + ARTICLES.index(variant_id), self.free[variant_id], variant_id, NORTH)
         await shop.aclose()
         await shop.engine.aclose()
         await shop.redis.aclose()
@@ -95,18 +114,62 @@ class Histories(RuleBasedStateMachine):
 
     @rule(number=numbers, variant_id=articles, qty=amounts, channel=st.sampled_from(["web", "till"]))
     def set_aside(self, number: int, variant_id: str, qty: int, channel: str) -> None:
-        if number in self.held or number in self.paying or number in self.ended:
+        if self._is_busy(number):
             return
-        told = self.tell(self.shop.take(number, qty, variant_id, channel=channel))
+        told = self.tell(self.shop.take(number, qty, variant_id, NORTH, channel))
+        self._took(told, number, variant_id, qty, f"rid-{number:06d}")
+
+    @rule(number=numbers, variant_id=articles, qty=st.sampled_from([1, 2, 9]))
+    def take_a_basket(self, number: int, variant_id: str, qty: int) -> None:
+        if self._is_busy(number):
+            return
+        new = NewBasket(NORTH, (WantedLine(variant_id, qty),), "Ana", "", 240)
+        made = self.runner.run(self.channels.baskets.make(CLARA, new))
+        told = self.tell(self.channels.baskets.take(viewer(number), made.basket.word))
+        self._took(told, number, variant_id, qty, made.basket_id)
+
+    def _is_busy(self, number: int) -> bool:
+        return any(number in each for each in (self.held, self.kept, self.paying, self.ended))
+
+    def _took(self, told: R | None, number: int, variant_id: str, qty: int, rid: str) -> None:
         assert told is (None if qty <= self.free[variant_id] else R.SOLD_OUT)
         if told is None:
             self.free[variant_id] -= qty
             self.held[number] = variant_id, qty
+            self.rids[number] = rid
+
+    @rule(number=numbers, variant_id=articles)
+    def keep_one_to_be_tried(self, number: int, variant_id: str) -> None:
+        if self._is_busy(number):
+            return
+        self.wishes += 1
+        wish = TryOnRequest(f"wish-{self.wishes:06d}", variant_id, NORTH)
+        told = self.tell(self.channels.try_ons.ask(viewer(number), wish))
+        assert told is (None if self.free[variant_id] else R.SOLD_OUT)
+        if told is None:
+            self.free[variant_id] -= 1
+            (kept,) = self.runner.run(self.channels.try_ons.mine(viewer(number))).try_ons
+            self.kept[number] = variant_id, kept
+
+    @rule(number=numbers, buys=st.booleans())
+    def she_tries_it(self, number: int, buys: bool) -> None:
+        if not self.kept:
+            return
+        number = sorted(self.kept)[number % len(self.kept)]
+        variant_id, kept = self.kept.pop(number)
+        outcome = TryOnOutcome("bought", f"receipt-{number}") if buys else TryOnOutcome("came")
+        told = self.runner.run(self.channels.try_ons.outcome(CLARA, kept.code, outcome))
+        assert told.state == outcome.outcome
+        self.ended.add(number)
+        if buys:
+            self.sold[variant_id] += 1
+        else:
+            self._back((variant_id, 1))
 
     @rule(number=numbers)
     def give_back(self, number: int) -> None:
         if number in self.held:
-            self.runner.run(self.shop.engine.release(BOOK, viewer(number).viewer_id, f"rid-{number:06d}"))
+            self.runner.run(self.shop.engine.release(BOOK, viewer(number).viewer_id, self.rids[number]))
             self._back(self.held.pop(number))
             self.ended.add(number)
 
@@ -116,10 +179,10 @@ class Histories(RuleBasedStateMachine):
         if number not in self.held:
             return
         had, had_qty = self.held[number]
-        shop, old = self.shop, f"rid-{number:06d}"
+        shop, old = self.shop, self.rids[number]
         new_number = next(n for n in range(10 + number * 10, 10_000) if n not in self.ended)
         new, lines = f"rid-{new_number:06d}", [(variant_id, qty)]
-        told = self.tell(shop.shelves.reserve("web", viewer(number), WEB, new, lines, instead_of=old))
+        told = self.tell(shop.shelves.reserve("web", viewer(number), NORTH, new, lines, instead_of=old))
         fits = qty <= self.free[variant_id] + (had_qty if had == variant_id else 0)
         assert told is (None if fits else R.SOLD_OUT)
         if told is None:
@@ -134,8 +197,12 @@ class Histories(RuleBasedStateMachine):
     @rule(number=numbers)
     def check_out(self, number: int) -> None:
         if number in self.held:
-            answer = self.runner.run(self.shop.shop_checkout(number))
+            answer = self.runner.run(self._check_out(number))
             self.paying[number] = (*self.held.pop(number), answer)
+
+    async def _check_out(self, number: int) -> Any:
+        request = CheckoutRequest(BOOK, self.rids[number], "pickup", "Ana", "ana@example.com", pickup_location_id=NORTH)
+        return await self.shop.orders.checkout(viewer(number), request)
 
     @rule(number=numbers)
     def pay(self, number: int) -> None:
@@ -163,7 +230,7 @@ class Histories(RuleBasedStateMachine):
             self.ended.add(number)
 
     async def _sell(self, number: int) -> Any:
-        page = await self.shop.orders.sell_at_till(viewer(number), WEB, f"rid-{number:06d}", f"receipt-{number}")
+        page = await self.shop.orders.sell_at_till(viewer(number), NORTH, self.rids[number], f"receipt-{number}")
         await self.shop.orders.run_outbox()
         return page
 
@@ -174,7 +241,7 @@ class Histories(RuleBasedStateMachine):
         if deal_id in self.in_deals or deal_id in self.closed:
             return
         if deal_id not in self.planned:
-            self.runner.run(self.shop.plan_deal(deal_id, quota, variant_id))
+            self.runner.run(self.shop.plan_deal(deal_id, quota, variant_id, NORTH))
             self.planned[deal_id] = variant_id, quota
         variant_id, quota = self.planned[deal_id]
         told = self.tell(self.shop.open_deal(deal_id))
@@ -193,7 +260,7 @@ class Histories(RuleBasedStateMachine):
     @rule(variant_id=articles, delta=st.sampled_from([-20, -3, 1, 10]))
     def count_the_stock(self, variant_id: str, delta: int) -> None:
         self.edits += 1
-        told = self.tell(self.shop.shelves.change_stock(f"edit-{self.edits:06d}", variant_id, WEB, delta))
+        told = self.tell(self.shop.shelves.change_stock(f"edit-{self.edits:06d}", variant_id, NORTH, delta))
         assert told is (None if self.free[variant_id] + delta >= 0 else R.STOCK_SHORT)
         if told is None:
             self.free[variant_id] += delta
@@ -209,7 +276,7 @@ class Histories(RuleBasedStateMachine):
 
     async def _die(self, variant_id: str, call: str, when: str) -> None:
         dying = self.shop.process(engine=DyingEngine(self.shop.engine, call, when))
-        for doing in (dying._fill(WEB, {variant_id: 2}), dying.bring_home(variant_id, WEB, 5)):
+        for doing in (dying._fill(NORTH, {variant_id: 2}), dying.bring_home(variant_id, NORTH, 5)):
             try:
                 await doing
             except Dies:
@@ -225,7 +292,7 @@ class Histories(RuleBasedStateMachine):
         await self.shop.orders.run_outbox()
         await self.shop.assert_every_unit_is_in_one_place()
         for variant_id in ARTICLES:
-            _, _, _, sold = await self.shop.pool_at(variant_id)
+            _, _, _, sold = await self.shop.pool_at(variant_id, NORTH)
             assert sold == self.sold[variant_id]
 
     def _back(self, units: tuple[str, int]) -> None:
