@@ -279,6 +279,8 @@ async def test_a_phone_that_dies_is_a_slate_and_one_tap_keeps_what_is_reserved_l
     await desk.button("Recording").click()
     await expect(desk.page.get_by_role("dialog")).to_contain_text("It stays until somebody removes it.")
     await desk.page.get_by_label("Keep it however old it is").check()
+    for part in (1, 2):
+        await expect(desk.page.get_by_role("link", name=f"Download part {part}")).to_be_visible()
     await desk.photograph("desk-recording")
 
 

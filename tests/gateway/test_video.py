@@ -157,12 +157,12 @@ async def refused_until_closed(camera: ClientConnection) -> None:
         await heard(camera, "refused")
 
 
-async def published(house: House, show_id: str, who: Any = HOST) -> None:
+async def published(house: House, show_id: str, who: Any = HOST, epoch: int = 1) -> None:
     async with house.camera(show_id, who) as camera:
-        assert (await begin(camera))["next"] == 0
+        assert (await begin(camera, epoch=f"epoch-{epoch:02}"))["next"] == 0
         await send(camera)
         await camera.send(json.dumps({"type": "finish"}))
-        while (screen := await house.studio.screen(show_id)).timeline.duration_ms < 3800:
+        while (screen := await house.studio.screen(show_id)).timeline.duration_ms < 3800 * epoch:
             screen.look()
             await asyncio.sleep(0.01)
 
@@ -609,6 +609,23 @@ async def test_the_merchant_takes_the_recording_home(house: House) -> None:
         assert (await house.http.get(f"{path}/{name}.mp4", headers=host)).status_code == 404
     stranger = {"authorization": f"Bearer {house.token(STRANGER)}"}
     assert (await house.http.get(f"{path}/0.mp4", headers=stranger)).status_code == R.FORBIDDEN.value.status
+
+
+async def test_the_merchant_is_told_every_piece_of_a_recording_that_had_a_break(house: House) -> None:
+    show = await house.show()
+    await published(house, show.show_id)
+    await published(house, show.show_id, epoch=2)
+    host = {"authorization": f"Bearer {house.token(HOST)}"}
+
+    facts = (await house.http.get(f"/api/staff/shows/{show.show_id}/recording", headers=host)).json()
+
+    pieces = facts["pieces"]
+    assert [piece["length_ms"] for piece in pieces] == [pytest.approx(4000, abs=150)] * 2
+    assert sum(piece["length_ms"] for piece in pieces) == pytest.approx(facts["length_ms"])
+    assert pieces[1]["begins_at_ms"] > pieces[0]["begins_at_ms"]
+    files = [(await house.http.get(piece["file"], headers=host)).content for piece in pieces]
+    assert sum(map(len, files)) == facts["bytes"]
+    assert all(file[4:8] == b"ftyp" for file in files)
 
 
 async def encoded(house: House, key: str, seconds: float = 3.0) -> int:

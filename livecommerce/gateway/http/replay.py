@@ -48,13 +48,24 @@ class Events(msgspec.Struct, frozen=True):
     next: int
 
 
+class RecordingPiece(msgspec.Struct, frozen=True):
+    """What was filmed without a break, a file of its own: `file` is where staff fetch it. `begins_at_ms` is on the
+    events' clock."""
+
+    begins_at_ms: float
+    length_ms: float
+    file: str
+
+
 class RecordingFacts(msgspec.Struct, frozen=True):
-    """A show's recording for staff. `until_ms`: when it will be removed, None where nobody means to (yet)."""
+    """A show's recording for staff, its pieces in their order. `until_ms`: when it will be removed, None where nobody
+    means to (yet)."""
 
     state: RecordingState
     bytes: int
     length_ms: float
     until_ms: int | None
+    pieces: tuple[RecordingPiece, ...] = ()
 
 
 class KeepRecording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -137,7 +148,7 @@ async def chapters_file(call: Call) -> Response:
     refuses=(R.NOT_FOUND, R.FORBIDDEN),
 )
 async def recording_file(call: Call) -> Response:
-    """One uninterrupted piece of the recording, as a file. `0` is the first."""
+    """One uninterrupted piece of the recording, as a file; the recording's facts name them all."""
     show_id, epoch = call.path("show_id"), call.path("epoch")
     await call.parts.shows.for_staff(call.the_staff(), show_id)
     path = call.parts.studio.file(show_id, int(epoch)) if epoch.isdigit() and len(epoch) < 9 else None
@@ -179,7 +190,9 @@ async def _facts(call: Call, show: ShowFacts, state: RecordingState) -> Recordin
         return RecordingFacts(state, 0, 0, None)
     used = await call.parts.studio.used(show.show_id)
     ends_ms = recording_ends_ms(state, show.ended_at_ms, call.parts.settings.video_keep_days)
-    return RecordingFacts(state, used.bytes, used.recorded_ms, ends_ms if used.bytes > 0 else None)
+    at = f"/api/staff/shows/{show.show_id}/recording"
+    pieces = tuple(RecordingPiece(of.programme_ms, of.recorded_ms, f"{at}/{of.epoch}.mp4") for of in used.pieces)
+    return RecordingFacts(state, used.bytes, used.recorded_ms, ends_ms if used.bytes > 0 else None, pieces)
 
 
 async def over(call: Call) -> ShowFacts:

@@ -10,14 +10,14 @@ import { formatLocale, t } from "../shared/i18n";
 import { money } from "../shared/money";
 import type { RoomState } from "../shared/fold";
 import type { CardFacts, Line, ShowFacts, Stamped } from "../shared/protocol";
-import { dayAndTime } from "../shared/time";
+import { dayAndTime, placeText } from "../shared/time";
 import { Icon, Picture } from "../shared/ui";
 import type { Product } from "../shop/server";
 import { shop } from "../shop/server";
 import { withoutPicture } from "../shared/viewing";
 import { watchTheLine } from "../shared/wishes";
 import type { ReplayPlayer } from "./player";
-import { placeText, Story, Talk } from "./story";
+import { Story, Talk } from "./story";
 import { Screen, type CaptionTrack } from "./screen";
 
 export interface ReplayFacts {

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { placeIn } from "../../src/replay/player";
-import { placeText, Story, Talk } from "../../src/replay/story";
+import { Story, Talk } from "../../src/replay/story";
 import type { CardFacts, Line, Stamped } from "../../src/shared/protocol";
+import { placeText } from "../../src/shared/time";
 
 const card = (id: string, priceMinor = 1990): CardFacts =>
   ({ card_id: id, kind: "deal", title: id, line: "", product_handle: id, image: "", deals: [{ deal_id: `d-${id}`, price_minor: priceMinor }], bundle_minor: null, code: "" }) as unknown as CardFacts;
