@@ -197,6 +197,13 @@ class Timeline:
 
         return place
 
+    def filmed(self, from_ms: float, to_ms: float) -> bool:
+        """Whether there is any picture between two instants of the programme."""
+        index = bisect.bisect_left(self.segments, to_ms, key=lambda segment: segment.programme_ms) - 1
+        if index < 0 or from_ms >= to_ms:
+            return False
+        return self.segments[index].programme_ms + self.segments[index].duration_ms > from_ms
+
     @property
     def duration_ms(self) -> float:
         """What can be played, gaps left out."""

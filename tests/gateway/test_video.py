@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import re
 import struct
 import subprocess
 from collections.abc import AsyncIterator
@@ -45,11 +46,13 @@ from livecommerce.settings import Settings
 from livecommerce.shows.captions import LANGUAGES_MAX
 from livecommerce.shows.plans import EditShow, NewVideo
 from livecommerce.video.keys import WORD_HOURS
+from livecommerce.video.recording import open_writer
 from livecommerce.video.studio import Studio
 from tests.ports import free_port
 from tests.shows.world import ANA, BEA, HOST, STRANGER, World
 from tests.video.films import MIMES, chunks, film, needs_ffmpeg, turned
 from tests.video.sources import adapters
+from tests.video.test_recording import HEADER, fragment
 
 pytestmark = [needs_ffmpeg, pytest.mark.parametrize("database", ["sqlite"], indirect=True)]
 
@@ -563,6 +566,30 @@ async def test_a_show_that_is_over_is_told_again_with_its_recording(house: House
     assert "#EXTINF" not in (await house.http.get(f"{told['picture']}?from={begins + 60_000}")).text
     assert (await house.http.get(f"{told['picture']}?from=x")).status_code == 400
     assert (await house.http.get(f"/api/shows/{show.show_id}/chapters.vtt")).text.startswith("WEBVTT")
+
+
+async def test_of_four_seconds_the_two_that_a_card_was_shown_are_its_clip(house: House) -> None:
+    show = await house.show()
+    card, other = await house.world.card(show.show_id), await house.world.card(show.show_id)
+    filming = open_writer(house.studio.folder_of(show.show_id))
+    filming.begin(HEADER, house.world.clock.now_ms())
+    for number in range(8):  # half a second each
+        filming.add(fragment(number))
+    filming.close()
+    for after, command in (
+        (2, c.ShowCard(card.card_id)), (2, c.HideCard(card.card_id)), (60, c.ShowCard(other.card_id)), (1, c.End()),
+    ):  # fmt: skip
+        await house.world.clock.advance(after)
+        await house.world.do(show.show_id, command)
+
+    told = (await house.http.get(f"/api/shows/{show.show_id}/replay")).json()
+
+    shown, after = told["chapters"]
+    clip = (await house.http.get(shown["clip"])).text
+    assert sum(map(float, re.findall(r"#EXTINF:([\d.]+)", clip))) == 2.0
+    assert clip.endswith("#EXT-X-ENDLIST\n")
+    assert shown["ends_at_ms"] - shown["at_ms"] == 2000
+    assert (after["ends_at_ms"], after["clip"]) == (None, "")  # nothing of it was filmed
 
 
 @pytest.mark.parametrize("query", ["", "?from=1", "?from=x&to=2", "?from=5&to=5", "?from=0&to=600001", "?from=-1&to=5"])

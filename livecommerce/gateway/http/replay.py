@@ -4,6 +4,8 @@ What arrives: calls with a settled identity. What leaves: what `shows.replay` an
 nothing, except who may look: whoever could have come in.
 """
 
+import math
+
 import msgspec
 from starlette.responses import FileResponse, Response
 
@@ -16,11 +18,18 @@ from livecommerce.shows.captions import CaptionTrack
 from livecommerce.shows.replay import LINES_MAX, Chapter
 from livecommerce.shows.state import RecordingState, recording_ends_ms
 from livecommerce.video.screen import Screen
+from livecommerce.video.timeline import Timeline
 
 table = Table()
 
 _REFUSES = (R.NOT_FOUND, R.NOT_INVITED, R.BANNED, R.WRONG_STATE)
 _WINDOW_MS_MAX = 600_000
+
+
+class ReplayChapter(Chapter, frozen=True):
+    """`clip`: the playlist of this stretch alone, for any player; "" where nothing of it was filmed."""
+
+    clip: str = ""
 
 
 class Replay(msgspec.Struct, frozen=True):
@@ -32,7 +41,7 @@ class Replay(msgspec.Struct, frozen=True):
     show: ShowFacts
     events: tuple[Stamped, ...]
     next: int
-    chapters: tuple[Chapter, ...]
+    chapters: tuple[ReplayChapter, ...]
     picture: str
     sound: str
     begins_at_ms: float | None
@@ -88,19 +97,31 @@ async def replay_of_show(call: Call) -> Replay:
     removed = await call.parts.shows.recording_of(facts.show_id) == "removed"
     screen = None if removed else await recording_of(call, facts.show_id)
     if screen is None:
-        return Replay(facts, told.events, told.next, chapters, "", "", None, 0, (), removed)
+        bare = tuple(_told(chapter, "") for chapter in chapters)
+        return Replay(facts, told.events, told.next, bare, "", "", None, 0, (), removed)
     timeline, at = screen.timeline, address_of(call, facts)
     return Replay(
         facts,
         told.events,
         told.next,
-        chapters,
+        tuple(_with_clip(chapter, timeline, f"{at}/replay.m3u8") for chapter in chapters),
         f"{at}/replay.m3u8",
         f"{at}/sound/replay.m3u8",
         timeline.parts[0].programme_ms,
         timeline.duration_ms,
         await captions.tracks_of(database, facts.show_id),
     )
+
+
+def _with_clip(chapter: Chapter, timeline: Timeline, playlist: str) -> ReplayChapter:
+    begin_ms, end_ms = chapter.at_ms, chapter.ends_at_ms
+    if not timeline.filmed(begin_ms, math.inf if end_ms is None else end_ms):
+        return _told(chapter, "")
+    return _told(chapter, f"{playlist}?from={begin_ms}" + ("" if end_ms is None else f"&to={end_ms}"))
+
+
+def _told(chapter: Chapter, clip: str) -> ReplayChapter:
+    return ReplayChapter(chapter.at_ms, chapter.card_id, chapter.title, chapter.ends_at_ms, clip)
 
 
 @table.get("/api/shows/{show_id}/replay/events", answer=Events, refuses=(*_REFUSES, R.MALFORMED))
