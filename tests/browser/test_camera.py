@@ -328,7 +328,7 @@ async def test_a_server_that_is_killed_loses_no_fragment_and_filming_goes_on(
 
 async def test_a_show_that_is_over_is_watched_again_with_its_cards_and_words(people: People, filmed: Show) -> None:
     """The picture plays, its card and chat stand at their moments, today's price beside them."""
-    card_id, _ = await filmed.add_card(Deal(5), title="Velvet Lip")
+    card_id, _ = await filmed.add_card(Deal(5), title="Velvet Lip for the long evenings of the winter")
     host, viewer = await watched(people, filmed)
     await viewer.say("I love this red")
     await host.page.locator(".camera-next").click()
@@ -347,6 +347,7 @@ async def test_a_show_that_is_over_is_watched_again_with_its_cards_and_words(peo
     await expect(page.locator(".replay-lines")).to_contain_text("I love this red")
     await insist_on(lambda: _has_picture(viewer))
     await viewer.photograph("phone-replay", whole=True)
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     # The thing's stretch is played by itself: it stops where the card left the picture, not where the picture ends.
     await page.get_by_role("button", name="Show me Velvet Lip").click()
     await insist_on(lambda: page.evaluate("!document.querySelector('.replay-picture video').paused"))

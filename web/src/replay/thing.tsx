@@ -43,13 +43,9 @@ export function Thing({ card, then, stretch }: ThingProps): JSX.Element {
       </div>
       <div class="replay-acts">
         {stretch && (
-          <button
-            type="button"
-            class="button button-m button-soft"
-            aria-label={t("replay.show_me_of", { title: card.title, place: placeText(stretch.place) })}
-            onClick={stretch.show}
-          >
-            <Icon name="play" size={18} /> {t("replay.show_me")} <span class="tabular">{placeText(stretch.place)}</span>
+          <button type="button" class="button button-m button-soft" onClick={stretch.show}>
+            <Icon name="play" size={18} /> {t("replay.show_me")} <span class="sr-only">{card.title} </span>
+            <span class="tabular">{placeText(stretch.place)}</span>
           </button>
         )}
         {today && (
