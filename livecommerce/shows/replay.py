@@ -6,6 +6,7 @@ their own, which is the same as the events'.
 """
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,6 +17,7 @@ from livecommerce.protocol.facts import (
     AnyEvent,
     CaptionHidden,
     CaptionSaid,
+    CardHidden,
     CardShown,
     Line,
     LineHidden,
@@ -31,14 +33,16 @@ from livecommerce.shows.webvtt import Cue
 LINES_MAX = 500
 # What a page gets at once, so that it opens as fast for a long evening as for a short one; the rest it reads meanwhile.
 EVENTS_OF_PAGE = 1000
+_OF_CHAPTERS = ("card_shown", "card_hidden")
 
 
 class Chapter(msgspec.Struct, frozen=True):
-    """From here on this card was on the picture."""
+    """From here on this card was on the picture, until `ends_at_ms`; None: as long as anything was filmed."""
 
     at_ms: int
     card_id: str
     title: str
+    ends_at_ms: int | None = None
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -84,20 +88,32 @@ def _is_hidden(event: AnyEvent, hidden: set[str]) -> bool:
 
 
 async def chapters_of(database: Database, show_id: str) -> tuple[Chapter, ...]:
-    """From which card on each chapter goes, over the whole show."""
+    """Which card was on the picture from when to when, over the whole show. One that was only away for a while, with no
+    other between, is one chapter."""
     async with database.read() as connection:
         query = (
             select(show_log.c.at_ms, show_log.c.body)
-            .where(show_log.c.show_id == show_id, show_log.c.kind == "card_shown", show_log.c.epoch != "")
+            .where(show_log.c.show_id == show_id, show_log.c.kind.in_(_OF_CHAPTERS), show_log.c.epoch != "")
             .order_by(show_log.c.id)
         )
         rows = (await connection.execute(query)).all()
     chapters: list[Chapter] = []
     for row in rows:
-        event = codec.event_from_json(row.body)
-        if isinstance(event, CardShown) and (not chapters or chapters[-1].card_id != event.card.card_id):
-            chapters.append(Chapter(row.at_ms, event.card.card_id, event.card.title))
+        _tell_chapters(chapters, row.at_ms, codec.event_from_json(row.body))
     return tuple(chapters)
+
+
+def _tell_chapters(chapters: list[Chapter], at_ms: int, event: AnyEvent) -> None:
+    last = chapters[-1] if chapters else None
+    match event:
+        case CardShown(card) if last is not None and last.card_id == card.card_id:
+            chapters[-1] = replace(last, ends_at_ms=None)
+        case CardShown(card):
+            if last is not None and last.ends_at_ms is None:
+                chapters[-1] = replace(last, ends_at_ms=at_ms)
+            chapters.append(Chapter(at_ms, card.card_id, card.title))
+        case CardHidden(card_id) if last is not None and last.card_id == card_id:
+            chapters[-1] = replace(last, ends_at_ms=at_ms)
 
 
 async def lines_of(database: Database, show_id: str, from_ms: int, to_ms: int) -> tuple[Line, ...]:

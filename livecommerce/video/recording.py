@@ -16,6 +16,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import msgspec
@@ -171,12 +172,23 @@ def _lock(folder: Path) -> int:
     return lock
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What was filmed without a break: one epoch, which is one file."""
+
+    epoch: int
+    programme_ms: float
+    recorded_ms: float
+
+
 @dataclass(slots=True)
 class Used:
-    """What a show's recording takes already, whoever filmed it."""
+    """What a show's recording takes already, whoever filmed it. `pieces` come in their order; epochs that filmed
+    nothing are none."""
 
     recorded_ms: float = 0.0
     bytes: int = 0
+    pieces: tuple[Piece, ...] = ()
 
 
 def used_by(folder: Path) -> Used:
@@ -185,7 +197,13 @@ def used_by(folder: Path) -> Used:
     recording.refresh()
     recording.close()
     sizes = (path.stat().st_size for path in folder.glob("*.mp4"))
-    return Used(recording.timeline.duration_ms, sum(sizes))
+    return Used(recording.timeline.duration_ms, sum(sizes), tuple(_pieces(recording.timeline)))
+
+
+def _pieces(timeline: Timeline) -> Iterator[Piece]:
+    for epoch, segments in groupby(timeline.segments, key=lambda segment: segment.epoch.epoch):
+        filmed = list(segments)
+        yield Piece(epoch, filmed[0].programme_ms, sum(segment.duration_ms for segment in filmed))
 
 
 class Recording:

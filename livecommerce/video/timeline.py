@@ -233,3 +233,10 @@ class Stretch:
             return places[index] + min(programme_ms - begins[index], self.segments[index].duration_ms)
 
         return place
+
+    def filmed(self, from_ms: float, to_ms: float) -> bool:
+        """Whether there is any picture between two instants of the programme."""
+        index = bisect.bisect_left(self.segments, to_ms, key=_begins) - 1
+        if index < 0 or from_ms >= to_ms:
+            return False
+        return self.segments[index].programme_ms + self.segments[index].duration_ms > from_ms

@@ -369,6 +369,8 @@ async def test_a_phone_that_dies_is_a_slate_and_one_tap_keeps_what_is_reserved_l
     await desk.button("Recording").click()
     await expect(desk.page.get_by_role("dialog")).to_contain_text("It stays until somebody removes it.")
     await desk.page.get_by_label("Keep it however old it is").check()
+    for part in (1, 2):
+        await expect(desk.page.get_by_role("link", name=f"Download part {part}")).to_be_visible()
     await desk.photograph("desk-recording")
 
 
@@ -466,30 +468,41 @@ async def test_a_server_that_is_killed_loses_no_fragment_and_filming_goes_on(
 
 async def test_a_show_that_is_over_is_watched_again_with_its_cards_and_words(people: People, filmed: Show) -> None:
     """The picture plays, its card and chat stand at their moments, today's price beside them."""
-    await filmed.add_card(Deal(5), title="Velvet Lip")
+    card_id, _ = await filmed.add_card(Deal(5), title="Velvet Lip for the long evenings of the winter")
     host, viewer = await watched(people, filmed)
     await viewer.say("I love this red")
     await host.page.locator(".camera-next").click()
     await expect(viewer.card).to_contain_text("Velvet Lip")
-    await plays_on(viewer, 4.0)
+    await plays_on(viewer, 3.0)
+    await filmed.command(do="hide_card", card_id=card_id)
+    await plays_on(viewer, 3.0)
     await filmed.command(do="end")
     await viewer.page.get_by_role("link", name="Watch again").click()
     page = viewer.page
     await expect(page.locator(".replay-card")).to_contain_text("No card")
-    await page.get_by_role("button", name="Velvet Lip").click()
+    await page.locator(".replay-chapters").get_by_role("button", name="Velvet Lip").click()
     await expect(page.locator(".replay-card")).to_contain_text("€19.00 in the show")
-    await expect(page.locator(".replay-card")).to_contain_text("today")
+    await expect(page.locator(".replay-now").first).to_contain_text("today")
+    await expect(page.locator(".replay-card")).to_contain_text("Still at the show’s price.")
     await expect(page.locator(".replay-lines")).to_contain_text("I love this red")
     await insist_on(lambda: _has_picture(viewer))
     await viewer.photograph("phone-replay", whole=True)
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    # The thing's stretch is played by itself: it stops where the card left the picture, not where the picture ends.
+    await page.get_by_role("button", name="Show me Velvet Lip").click()
+    await insist_on(lambda: page.evaluate("!document.querySelector('.replay-picture video').paused"))
+    await insist_on(lambda: page.evaluate("document.querySelector('.replay-picture video').paused"))
+    assert not await page.evaluate("document.querySelector('.replay-picture video').ended")
     desk = await people.person("Bea", desk=True)
     await desk.open(f"/replay/{filmed.show_id}")
     await expect(desk.page.get_by_role("heading", name="The evening reds")).to_be_visible()
-    await desk.page.get_by_role("button", name="Velvet Lip").click()
+    await desk.page.locator(".replay-chapters").get_by_role("button", name="Velvet Lip").click()
     await insist_on(lambda: _has_picture(desk))
     await desk.photograph("desk-replay")
     await desk.page.get_by_role("link", name="See it in the shop").first.click()
     await expect(desk.page.get_by_role("heading", name="Velvet Lip").first).to_be_visible()
+    await desk.page.get_by_role("button", name="Reserve: By parcel to you").click()
+    await expect(desk.page.get_by_role("link", name="Bag: 1 piece")).to_be_visible()
 
 
 async def _has_picture(viewer: Person) -> bool:

@@ -58,6 +58,7 @@ from tests.ports import free_port
 from tests.shows.world import ANA, BEA, HOST, STRANGER, World
 from tests.video.films import MIMES, chunks, film, needs_ffmpeg, turned
 from tests.video.sources import adapters
+from tests.video.test_recording import HEADER, fragment
 
 pytestmark = [needs_ffmpeg, pytest.mark.parametrize("database", ["sqlite"], indirect=True)]
 
@@ -186,12 +187,12 @@ async def refused_until_closed(camera: ClientConnection) -> None:
         await heard(camera, "refused")
 
 
-async def published(house: House, show_id: str, who: Any = HOST) -> None:
+async def published(house: House, show_id: str, who: Any = HOST, epoch: int = 1) -> None:
     async with house.camera(show_id, who) as camera:
-        assert (await begin(camera))["next"] == 0
+        assert (await begin(camera, epoch=f"epoch-{epoch:02}"))["next"] == 0
         await send(camera)
         await camera.send(json.dumps({"type": "finish"}))
-        while (screen := await house.studio.screen(show_id)).timeline.duration_ms < 3800:
+        while (screen := await house.studio.screen(show_id)).timeline.duration_ms < 3800 * epoch:
             screen.look()
             await asyncio.sleep(0.01)
 
@@ -829,6 +830,30 @@ async def test_a_show_that_is_over_is_told_again_with_its_recording(house: House
     assert (await house.http.get(f"/api/shows/{show.show_id}/chapters.vtt")).text.startswith("WEBVTT")
 
 
+async def test_of_four_seconds_the_two_that_a_card_was_shown_are_its_clip(house: House) -> None:
+    show = await house.show()
+    card, other = await house.world.card(show.show_id), await house.world.card(show.show_id)
+    filming = open_writer(house.studio.folder_of(show.show_id))
+    filming.begin(HEADER, house.world.clock.now_ms())
+    for number in range(8):  # half a second each
+        filming.add(fragment(number))
+    filming.close()
+    for after, asked in (
+        (2, c.ShowCard(card.card_id)), (2, c.HideCard(card.card_id)), (60, c.ShowCard(other.card_id)), (1, c.End()),
+    ):  # fmt: skip
+        await house.world.clock.advance(after)
+        await house.world.do(show.show_id, asked)
+
+    told = (await house.http.get(f"/api/shows/{show.show_id}/replay")).json()
+
+    shown, after = told["chapters"]
+    clip = (await house.http.get(shown["clip"])).text
+    assert sum(map(float, re.findall(r"#EXTINF:([\d.]+)", clip))) == 2.0
+    assert clip.endswith("#EXT-X-ENDLIST\n")
+    assert shown["ends_at_ms"] - shown["at_ms"] == 2000
+    assert (after["ends_at_ms"], after["clip"]) == (None, "")  # nothing of it was filmed
+
+
 @pytest.mark.parametrize("query", ["", "?from=1", "?from=x&to=2", "?from=5&to=5", "?from=0&to=600001", "?from=-1&to=5"])
 async def test_talk_is_asked_for_by_a_stretch(house: House, query: str) -> None:
     show = await house.show()
@@ -873,6 +898,23 @@ async def test_the_merchant_takes_the_recording_home(house: House) -> None:
         assert (await house.http.get(f"{path}/{name}.mp4", headers=host)).status_code == 404
     stranger = {"authorization": f"Bearer {house.token(STRANGER)}"}
     assert (await house.http.get(f"{path}/0.mp4", headers=stranger)).status_code == R.FORBIDDEN.value.status
+
+
+async def test_the_merchant_is_told_every_piece_of_a_recording_that_had_a_break(house: House) -> None:
+    show = await house.show()
+    await published(house, show.show_id)
+    await published(house, show.show_id, epoch=2)
+    host = {"authorization": f"Bearer {house.token(HOST)}"}
+
+    facts = (await house.http.get(f"/api/staff/shows/{show.show_id}/recording", headers=host)).json()
+
+    pieces = facts["pieces"]
+    assert [piece["length_ms"] for piece in pieces] == [pytest.approx(4000, abs=150)] * 2
+    assert sum(piece["length_ms"] for piece in pieces) == pytest.approx(facts["length_ms"])
+    assert pieces[1]["begins_at_ms"] > pieces[0]["begins_at_ms"]
+    files = [(await house.http.get(piece["file"], headers=host)).content for piece in pieces]
+    assert sum(map(len, files)) == facts["bytes"]
+    assert all(file[4:8] == b"ftyp" for file in files)
 
 
 async def encoded(house: House, key: str, seconds: float = 3.0) -> int:

@@ -107,6 +107,30 @@ async def test_talk_is_read_by_stretches_and_bounded(world: World) -> None:
     assert await lines_of(world.database, "sh_other0000000", now, now + 10_000) == ()
 
 
+async def test_a_chapter_lasts_until_its_card_leaves_the_picture(world: World) -> None:
+    show = await world.show()
+    first, second = await world.card(show.show_id), await world.card(show.show_id)
+    begin = world.clock.now_ms()
+    for after, command in (
+        (0, c.ShowCard(first.card_id)),
+        (10, c.HideCard(first.card_id)),
+        (5, c.ShowCard(first.card_id)),  # away for five seconds, with no other between: the same chapter
+        (10, c.ShowCard(second.card_id)),
+        (20, c.HideCard(second.card_id)),
+        (5, c.ShowCard(first.card_id)),
+    ):
+        await world.clock.advance(after)
+        await world.do(show.show_id, command)
+
+    chapters = await chapters_of(world.database, show.show_id)
+
+    ends = [chapter.ends_at_ms and chapter.ends_at_ms - begin for chapter in chapters]
+    assert [(chapter.card_id, chapter.at_ms - begin) for chapter in chapters] == [
+        (first.card_id, 0), (second.card_id, 25_000), (first.card_id, 50_000),
+    ]  # fmt: skip
+    assert ends == [25_000, 45_000, None]
+
+
 def test_chapters_are_a_webvtt_file_timed_from_the_recordings_beginning() -> None:
     chapters = (Chapter(500, "a", "Before"), Chapter(1500, "b", "Velvet --> Lip"), Chapter(3_661_500, "c", "Late"))
 

@@ -4,6 +4,8 @@ What arrives: calls with a settled identity. What leaves: what `shows.replay` an
 nothing, except who may look: whoever could have come in.
 """
 
+import math
+
 import msgspec
 from starlette.responses import FileResponse, Response
 
@@ -24,6 +26,12 @@ _REFUSES = (R.NOT_FOUND, R.NOT_INVITED, R.BANNED, R.WRONG_STATE)
 _WINDOW_MS_MAX = 600_000
 
 
+class ReplayChapter(Chapter, frozen=True):
+    """`clip`: the playlist of this stretch alone, for any player; "" where nothing of it was filmed."""
+
+    clip: str = ""
+
+
 class Replay(msgspec.Struct, frozen=True):
     """A show as it was. `picture`: where its recording is played, "" where nothing was filmed, and `sound` the same
     without the picture; `begins_at_ms` is the recording's first moment on the events' clock, `length_ms` what can be
@@ -33,7 +41,7 @@ class Replay(msgspec.Struct, frozen=True):
     show: ShowFacts
     events: tuple[Stamped, ...]
     next: int
-    chapters: tuple[Chapter, ...]
+    chapters: tuple[ReplayChapter, ...]
     picture: str
     sound: str
     begins_at_ms: float | None
@@ -49,13 +57,24 @@ class Events(msgspec.Struct, frozen=True):
     next: int
 
 
+class RecordingPiece(msgspec.Struct, frozen=True):
+    """What was filmed without a break, a file of its own: `file` is where staff fetch it. `begins_at_ms` is on the
+    events' clock."""
+
+    begins_at_ms: float
+    length_ms: float
+    file: str
+
+
 class RecordingFacts(msgspec.Struct, frozen=True):
-    """A show's recording for staff. `until_ms`: when it will be removed, None where nobody means to (yet)."""
+    """A show's recording for staff, its pieces in their order. `until_ms`: when it will be removed, None where nobody
+    means to (yet)."""
 
     state: RecordingState
     bytes: int
     length_ms: float
     until_ms: int | None
+    pieces: tuple[RecordingPiece, ...] = ()
 
 
 class KeepRecording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,19 +97,31 @@ async def replay_of_show(call: Call) -> Replay:
     removed = await call.parts.shows.recordings.state_of(facts.show_id) == "removed"
     recorded = None if removed else await recording_of(call, facts)
     if recorded is None:
-        return Replay(facts, told.events, told.next, chapters, "", "", None, 0, (), removed)
+        bare = tuple(_told(chapter, "") for chapter in chapters)
+        return Replay(facts, told.events, told.next, bare, "", "", None, 0, (), removed)
     at = address_of(call, facts)
     return Replay(
         facts,
         told.events,
         told.next,
-        chapters,
+        tuple(_with_clip(chapter, recorded, f"{at}/replay.m3u8") for chapter in chapters),
         f"{at}/replay.m3u8",
         f"{at}/sound/replay.m3u8",
         recorded.begins_ms,
         recorded.duration_ms,
         await captions.tracks_of(database, facts.show_id),
     )
+
+
+def _with_clip(chapter: Chapter, recorded: Stretch, playlist: str) -> ReplayChapter:
+    begin_ms, end_ms = chapter.at_ms, chapter.ends_at_ms
+    if not recorded.filmed(begin_ms, math.inf if end_ms is None else end_ms):
+        return _told(chapter, "")
+    return _told(chapter, f"{playlist}?from={begin_ms}" + ("" if end_ms is None else f"&to={end_ms}"))
+
+
+def _told(chapter: Chapter, clip: str) -> ReplayChapter:
+    return ReplayChapter(chapter.at_ms, chapter.card_id, chapter.title, chapter.ends_at_ms, clip)
 
 
 @table.get("/api/shows/{show_id}/replay/events", answer=Events, refuses=(*_REFUSES, R.MALFORMED))
@@ -137,7 +168,7 @@ async def chapters_file(call: Call) -> Response:
     refuses=(R.NOT_FOUND, R.FORBIDDEN),
 )
 async def recording_file(call: Call) -> Response:
-    """One uninterrupted piece of the recording, as a file. `0` is the first."""
+    """One uninterrupted piece of the recording, as a file; the recording's facts name them all."""
     show_id, epoch = call.path("show_id"), call.path("epoch")
     await call.parts.shows.for_staff(call.the_staff(), show_id)
     path = call.parts.studio.file(show_id, int(epoch)) if epoch.isdigit() and len(epoch) < 9 else None
@@ -179,7 +210,9 @@ async def _facts(call: Call, show: ShowFacts, state: RecordingState) -> Recordin
         return RecordingFacts(state, 0, 0, None)
     used = await call.parts.studio.used(show.show_id)
     ends_ms = recording_ends_ms(state, show.ended_at_ms, call.parts.settings.video_keep_days)
-    return RecordingFacts(state, used.bytes, used.recorded_ms, ends_ms if used.bytes > 0 else None)
+    at = f"/api/staff/shows/{show.show_id}/recording"
+    pieces = tuple(RecordingPiece(of.programme_ms, of.recorded_ms, f"{at}/{of.epoch}.mp4") for of in used.pieces)
+    return RecordingFacts(state, used.bytes, used.recorded_ms, ends_ms if used.bytes > 0 else None, pieces)
 
 
 async def over(call: Call) -> ShowFacts:

@@ -248,6 +248,8 @@ export interface RecordingFacts {
   bytes: number;
   length_ms: number;
   until_ms: number | null;
+  /** What was filmed without a break, each a file of its own. */
+  pieces: { begins_at_ms: number; length_ms: number; file: string }[];
 }
 
 export const recordingOf = (showId: string): Promise<RecordingFacts> => staffRequest("GET", at(showId, "/recording"));

@@ -3,29 +3,37 @@
  * Prices and stock of the evening are history; only today's can be bought.
  */
 import { useSignal } from "@preact/signals";
-import type { JSX } from "preact";
+import type { JSX, RefObject } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { api } from "../shared/api";
 import { formatLocale, t } from "../shared/i18n";
-import { money } from "../shared/money";
 import type { RoomState } from "../shared/fold";
-import type { CardFacts, Line, ShowFacts, Stamped } from "../shared/protocol";
-import { dayAndTime } from "../shared/time";
-import { Icon, Picture } from "../shared/ui";
-import type { Product } from "../shop/server";
-import { shop } from "../shop/server";
+import type { Line, ShowFacts, Stamped } from "../shared/protocol";
+import { dayAndTime, placeText } from "../shared/time";
+import { Icon } from "../shared/ui";
 import { withoutPicture } from "../shared/viewing";
 import { watchTheLine } from "../shared/wishes";
 import type { ReplayPlayer } from "./player";
-import { placeText, Story, Talk } from "./story";
+import { Questions } from "./questions";
 import { Screen, type CaptionTrack } from "./screen";
+import { Story, stretchAt, Talk, type Stretch } from "./story";
+import { Thing } from "./thing";
+
+/** `ends_at_ms` null: to the end. `clip`: where this stretch alone is played, "" where it was not filmed. */
+interface Chapter {
+  at_ms: number;
+  ends_at_ms: number | null;
+  card_id: string;
+  title: string;
+  clip: string;
+}
 
 export interface ReplayFacts {
   show: ShowFacts;
   events: Stamped[];
   /** Asks for the events behind these; 0: there are none. */
   next: number;
-  chapters: { at_ms: number; card_id: string; title: string }[];
+  chapters: Chapter[];
   picture: string;
   /** The same without the picture. */
   sound: string;
@@ -37,14 +45,18 @@ export interface ReplayFacts {
 
 const LOOK_EVERY_MS = 250;
 const AGAIN_MS = 3_000;
+const calm = (): boolean => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 export function ReplayPage({ replay }: { replay: ReplayFacts }): JSX.Element {
   const { show } = replay;
   const begins = replay.begins_at_ms ?? show.started_at_ms ?? replay.events[0]?.at_ms ?? 0;
   const nowMs = useSignal(begins);
   const loaded = useSignal(0);
+  const trouble = useSignal<"" | "away" | "removed">("");
   const player = useRef<ReplayPlayer | null>(null);
-  const wanted = useRef<number | null>(null); // a chapter that was tapped before the player was there
+  const wanted = useRef<Wanted>({ ms: null, plays: false });
+  const stretch = useRef<Stretch | null>(null);
+  const picture = useRef<HTMLVideoElement>(null);
   const story = useMemo(() => new Story(replay.events), [replay]);
   const talk = useMemo(
     () => new Talk((from, to) => api.get(`/api/shows/${encodeURIComponent(show.show_id)}/replay/lines?from=${from}&to=${to}`), () => (loaded.value += 1)),
@@ -58,11 +70,32 @@ export function ReplayPage({ replay }: { replay: ReplayFacts }): JSX.Element {
     return watchTheLine();
   }, [replay]);
   const go = (ms: number): void => {
+    stretch.current = null;
     if (player.current) player.current.seekTo(ms);
-    else wanted.current = ms;
+    else wanted.current.ms = ms;
     nowMs.value = ms;
   };
+  const showStretch = ({ at_ms: fromMs, ends_at_ms }: Chapter): void => {
+    go(fromMs);
+    if (ends_at_ms !== null) stretch.current = { fromMs, toMs: ends_at_ms, begun: false };
+    wanted.current.plays = true;
+    void picture.current?.play().catch(() => undefined);
+    picture.current?.scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
+  };
+  const watch = (ms: number): void => {
+    nowMs.value = ms;
+    if (!stretch.current) return;
+    const is = stretchAt(stretch.current, ms);
+    if (is === "on") stretch.current.begun = true;
+    if (is === "over") picture.current?.pause();
+    if (is === "over" || is === "left") stretch.current = null;
+  };
+  const stretchOf = (cardId: string): { place: number; show: () => void } | undefined => {
+    const chapter = replay.chapters.find((one) => one.card_id === cardId && one.clip !== "");
+    return chapter && { place: Math.max(0, chapter.at_ms - begins), show: () => showStretch(chapter) };
+  };
   const end = useMemo(() => story.end(), [story, loaded.value]);
+  const asked = useMemo(() => story.questions(), [story, loaded.value]);
   const state = story.at(nowMs.value);
   const card = state.cards.find((one) => one.card_id === state.onAir) ?? null;
   return (
@@ -83,12 +116,15 @@ export function ReplayPage({ replay }: { replay: ReplayFacts }): JSX.Element {
         {replay.picture ? (
           <Recording
             showId={show.show_id}
+            element={picture}
+            trouble={trouble.value && t(`replay.picture_${trouble.value}`)}
+            onTrouble={(is) => (trouble.value = is)}
             url={withoutPicture.value ? replay.sound : replay.picture}
             poster={show.video.poster}
             captions={replay.captions}
             player={player}
             wanted={wanted}
-            onTime={(ms) => (nowMs.value = ms)}
+            onTime={watch}
           />
         ) : (
           <p class="replay-none">{t(replay.removed ? "replay.removed" : "replay.not_filmed")}</p>
@@ -97,6 +133,11 @@ export function ReplayPage({ replay }: { replay: ReplayFacts }): JSX.Element {
       <Chapters replay={replay} begins={begins} nowMs={nowMs.value} onGo={go} />
       <section class="replay-card" aria-live="polite" aria-label={t("replay.on_picture")}>
         {card ? <Thing card={card} then /> : <p class="muted">{t("replay.no_card")}</p>}
+        {state.questions.filter((one) => one.status === "answering").map((one) => (
+          <p key={one.question_id} class="replay-pinned" dir="auto">
+            <Icon name="question" size={16} /> {one.text}
+          </p>
+        ))}
         {state.pinned.map((line) => (
           <p key={line.line_id} class="replay-pinned" dir="auto">
             <Icon name="pin" size={16} /> {line.text}
@@ -104,7 +145,8 @@ export function ReplayPage({ replay }: { replay: ReplayFacts }): JSX.Element {
         ))}
       </section>
       <Said lines={talk.upTo(nowMs.value)} />
-      <All replay={replay} end={end} />
+      <Questions asked={asked} now={state.questions} begins={begins} onGo={go} />
+      <All replay={replay} end={end} stretchOf={stretchOf} />
     </div>
   );
 }
@@ -122,28 +164,41 @@ async function everythingElse(showId: string, next: number, come: (events: Stamp
   }
 }
 
+/** What was tapped before the player was there: a moment, and whether it shall play. */
+interface Wanted {
+  ms: number | null;
+  plays: boolean;
+}
+
 interface RecordingProps {
   showId: string;
+  element: RefObject<HTMLVideoElement | null>;
+  trouble: string;
+  onTrouble: (is: "" | "away" | "removed") => void;
   captions: CaptionTrack[];
   url: string;
   poster: string;
   player: { current: ReplayPlayer | null };
-  wanted: { current: number | null };
+  wanted: { current: Wanted };
   onTime: (ms: number) => void;
 }
 
-function Recording({ showId, url, poster, captions, player, wanted, onTime }: RecordingProps): JSX.Element {
-  const element = useRef<HTMLVideoElement>(null);
-  const playsOn = useRef(false);
+function Recording({ showId, element, url, poster, captions, player, wanted, trouble, onTrouble, onTime }: RecordingProps): JSX.Element {
   useEffect(() => {
     let gone = false;
+    const askAgain = async (): Promise<string> => {
+      const now = await api.get<ReplayFacts>(`/api/shows/${encodeURIComponent(showId)}/replay`);
+      if (!now.picture && !gone) onTrouble("removed");
+      return withoutPicture.value ? now.sound : now.picture;
+    };
     void import("./player").then(({ playReplay }) => {
       if (gone || !element.current) return;
-      player.current = playReplay(element.current, url);
-      Object.assign(element.current, { programmeMs: () => player.current?.programmeMs() ?? null }); // for whoever measures
-      if (wanted.current !== null) player.current.seekTo(wanted.current);
-      if (playsOn.current) void element.current.play().catch(() => undefined);
+      player.current = playReplay(element.current, { url, askAgain, onTrouble: (is) => onTrouble(is ? "away" : "") });
+      if (wanted.current.ms !== null) player.current.seekTo(wanted.current.ms);
+      if (wanted.current.plays) void element.current.play().catch(() => undefined);
     });
+    // For whoever measures what the picture shows.
+    Object.assign(element.current!, { programmeMs: () => player.current?.programmeMs() ?? null });
     const look = (): void => {
       const ms = player.current?.programmeMs();
       if (ms != null) onTime(ms);
@@ -153,13 +208,13 @@ function Recording({ showId, url, poster, captions, player, wanted, onTime }: Re
       gone = true;
       clearInterval(timer);
       // The same moment goes on, with or without its picture.
-      wanted.current = player.current?.programmeMs() ?? wanted.current;
-      playsOn.current = element.current?.paused === false;
+      wanted.current = { ms: player.current?.programmeMs() ?? wanted.current.ms, plays: element.current?.paused === false };
+      onTrouble("");
       player.current?.destroy();
       player.current = null;
     };
   }, [url]);
-  return <Screen element={element} poster={poster} captions={captions} captionsAt={`/api/shows/${encodeURIComponent(showId)}/captions`} />;
+  return <Screen element={element} trouble={trouble} poster={poster} captions={captions} captionsAt={`/api/shows/${encodeURIComponent(showId)}/captions`} />;
 }
 
 function Chapters({ replay, begins, nowMs, onGo }: { replay: ReplayFacts; begins: number; nowMs: number; onGo: (ms: number) => void }): JSX.Element | null {
@@ -185,52 +240,6 @@ function Chapters({ replay, begins, nowMs, onGo }: { replay: ReplayFacts; begins
   );
 }
 
-/** A card with its price of the evening and today's, which alone can be bought. */
-function Thing({ card, then }: { card: CardFacts; then?: boolean }): JSX.Element {
-  const today = useToday(card.product_handle);
-  const minor = card.bundle_minor ?? lowest(card.deals.map((deal) => deal.price_minor));
-  const now = today ? lowest(today.variants.filter((one) => !one.retired).map((one) => one.price_minor)) : null;
-  const sold = today !== null && today.variants.every((one) => one.retired || one.stock.availability === "sold_out");
-  return (
-    <article class="replay-thing">
-      <Picture src={card.image} name={card.title} class="replay-thumb" />
-      <div>
-        <h3>{card.title}</h3>
-        {then && card.line && <p class="muted">{card.line}</p>}
-        <p class="tabular">
-          {minor !== null && <span class="replay-then">{t("replay.then", { price: money(minor, shop.value.currency, formatLocale()) })}</span>}
-          {now !== null && <strong>{t("replay.now", { price: money(now, shop.value.currency, formatLocale()) })}</strong>}
-        </p>
-        {card.deals.length > 0 && <p class="muted">{t("replay.deal_over")}</p>}
-      </div>
-      {today && (
-        <a class={`button button-m ${sold ? "button-quiet" : "button-primary"}`} href={`/p/${encodeURIComponent(card.product_handle)}`}>
-          {t(sold ? "replay.sold_out" : "replay.buy")}
-        </a>
-      )}
-    </article>
-  );
-}
-
-const products = new Map<string, Promise<Product | null>>();
-
-function useToday(handle: string): Product | null {
-  const found = useSignal<Product | null>(null);
-  useEffect(() => {
-    found.value = null;
-    if (!handle) return;
-    let asked = products.get(handle);
-    if (!asked) {
-      asked = api.get<Product>(`/api/products/${encodeURIComponent(handle)}`).catch(() => null);
-      products.set(handle, asked);
-    }
-    void asked.then((product) => (found.value = product));
-  }, [handle]);
-  return found.value;
-}
-
-const lowest = (prices: readonly number[]): number | null => (prices.length ? Math.min(...prices) : null);
-
 function Said({ lines }: { lines: readonly Line[] }): JSX.Element {
   const end = useRef<HTMLDivElement>(null);
   const newest = lines.at(-1)?.line_id;
@@ -253,7 +262,13 @@ function Said({ lines }: { lines: readonly Line[] }): JSX.Element {
 }
 
 /** Everything that was shown, as it stood at the end. */
-function All({ replay, end }: { replay: ReplayFacts; end: RoomState }): JSX.Element | null {
+interface AllProps {
+  replay: ReplayFacts;
+  end: RoomState;
+  stretchOf: (cardId: string) => { place: number; show: () => void } | undefined;
+}
+
+function All({ replay, end, stretchOf }: AllProps): JSX.Element | null {
   const shown = new Set(replay.chapters.map((chapter) => chapter.card_id));
   const cards = end.cards.filter((card) => shown.has(card.card_id));
   if (!cards.length) return null;
@@ -261,7 +276,7 @@ function All({ replay, end }: { replay: ReplayFacts; end: RoomState }): JSX.Elem
     <section class="replay-all">
       <h2>{t("replay.all")}</h2>
       {cards.map((card) => (
-        <Thing key={card.card_id} card={card} />
+        <Thing key={card.card_id} card={card} stretch={stretchOf(card.card_id)} />
       ))}
     </section>
   );

@@ -19,13 +19,15 @@ export interface CaptionTrack {
 interface ScreenProps {
   element: RefObject<HTMLVideoElement | null>;
   poster: string;
+  /** Why no picture comes, in words; "" where it does. */
+  trouble: string;
   captions: readonly CaptionTrack[];
   captionsAt: string;
 }
 
 const SEEN_LEAST = 0.5;
 
-export function Screen({ element, poster, captions, captionsAt }: ScreenProps): JSX.Element {
+export function Screen({ element, poster, trouble, captions, captionsAt }: ScreenProps): JSX.Element {
   const place = useRef<HTMLDivElement>(null);
   const small = useSignal(false);
   const away = useSignal(false); // she closed the small picture: until she comes back to the large one
@@ -45,7 +47,12 @@ export function Screen({ element, poster, captions, captionsAt }: ScreenProps): 
               <track key={language} kind="captions" src={`${captionsAt}/${language}.vtt`} label={nameOf(language)} srclang={language === "live" ? undefined : language} />
             ))}
           </video>
-          {saving && <p class="screen-saving">{t("replay.sound_only")}</p>}
+          {trouble && (
+            <p class="screen-trouble" role="status">
+              {trouble}
+            </p>
+          )}
+          {saving && !trouble && <p class="screen-saving">{t("replay.sound_only")}</p>}
           {mini && (
             <div class="screen-acts on-video">
               <IconButton icon="up" label={t("replay.back_to_picture")} onClick={() => place.current!.scrollIntoView({ block: "center" })} />

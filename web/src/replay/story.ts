@@ -5,7 +5,14 @@
  * time. It does not know players or the screen.
  */
 import { EMPTY, foldStamped, type RoomState } from "../shared/fold";
-import type { Line, Stamped } from "../shared/protocol";
+import type { Line, Question, Stamped } from "../shared/protocol";
+
+/** A question as it stands at the end, and when it was asked and answered (null: nobody did). */
+export interface Asked {
+  question: Question;
+  askedMs: number;
+  answeredMs: number | null;
+}
 
 /** Going on from the moment before is cheap; going back folds again from the beginning. */
 export class Story {
@@ -27,6 +34,21 @@ export class Story {
   /** Everything as it stood at the end of what is here. */
   end(): RoomState {
     return new Story(this.events).at(Infinity);
+  }
+
+  /** Every question that was not dropped, by the moment it is found at. */
+  questions(): Asked[] {
+    const asked = new Map<string, Asked>();
+    for (const { at_ms, event } of this.events) {
+      if (event.kind !== "question_changed") continue;
+      const { question } = event;
+      const before = asked.get(question.question_id);
+      const answers = question.status === "answering" || question.status === "answered";
+      const answeredMs = answers ? (before?.answeredMs ?? at_ms) : null;
+      asked.set(question.question_id, { question, askedMs: before?.askedMs ?? at_ms, answeredMs });
+    }
+    const shown = [...asked.values()].filter(({ question }) => question.status !== "dropped");
+    return shown.sort((one, other) => (one.answeredMs ?? one.askedMs) - (other.answeredMs ?? other.askedMs));
   }
 
   at(ms: number): RoomState {
@@ -96,11 +118,19 @@ export class Talk {
   }
 }
 
-/** "1:02:09" into the recording. */
-export function placeText(ms: number): string {
-  const seconds = Math.max(0, Math.floor(ms / 1000));
-  const two = (value: number): string => String(value).padStart(2, "0");
-  const hours = Math.floor(seconds / 3600);
-  const minutes = Math.floor((seconds % 3600) / 60);
-  return hours ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
+/** A stretch that is shown by itself: it ends by stopping the picture, unless she goes elsewhere before. */
+export interface Stretch {
+  fromMs: number;
+  toMs: number;
+  begun: boolean;
+}
+
+const BEFORE_MS = 3_000; // a picture goes on at the keyframe before
+const PAST_MS = 10_000; // further than this she went there herself
+
+/** What becomes of a stretch when the picture is at `ms`. */
+export function stretchAt(stretch: Stretch, ms: number): "going" | "on" | "over" | "left" {
+  if (ms >= stretch.fromMs - BEFORE_MS && ms < stretch.toMs) return "on";
+  if (!stretch.begun) return "going";
+  return ms >= stretch.toMs && ms < stretch.toMs + PAST_MS ? "over" : "left";
 }

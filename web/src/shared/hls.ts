@@ -24,11 +24,14 @@ function byLibrary(video: HTMLVideoElement, from: From): Player {
   const own = "showId" in from;
   const hls = new Hls({ lowLatencyMode: true, maxLiveSyncPlaybackRate: 1.06, backBufferLength: 30 });
   let tries = 0;
+  let gone = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const again = (): void => {
+    if (gone) return;
+    clearTimeout(timer);
     timer = setTimeout(load, own ? OWN_AGAIN_MS * (0.75 + Math.random() / 2) : Math.min(1000 * 2 ** tries, 15_000));
   };
-  const load = (): void => void addressOf(from).then((url) => hls.loadSource(url), again);
+  const load = (): void => void addressOf(from).then((url) => gone || hls.loadSource(url), again);
   hls.on(Hls.Events.FRAG_BUFFERED, () => (tries = 0));
   hls.on(Hls.Events.ERROR, (_name, error) => {
     if (!error.fatal || (tries >= FATAL_TRIES_MAX && !own)) return;
@@ -47,6 +50,7 @@ function byLibrary(video: HTMLVideoElement, from: From): Player {
       void video.play().catch(() => undefined);
     },
     destroy: () => {
+      gone = true;
       clearTimeout(timer);
       hls.destroy();
     },
@@ -55,9 +59,10 @@ function byLibrary(video: HTMLVideoElement, from: From): Player {
 
 function byBrowser(video: HTMLVideoElement, from: From): Player {
   const withDate = video as HTMLVideoElement & { getStartDate?: () => Date };
+  let gone = false;
   void addressOf(from).then(
-    (url) => (video.src = url),
-    () => video.dispatchEvent(new Event("error")),
+    (url) => gone || (video.src = url),
+    () => gone || video.dispatchEvent(new Event("error")),
   );
   return {
     programmeMs: () => {
@@ -69,6 +74,9 @@ function byBrowser(video: HTMLVideoElement, from: From): Player {
       if (video.seekable.length) video.currentTime = video.seekable.end(video.seekable.length - 1) - 1;
       void video.play().catch(() => undefined);
     },
-    destroy: () => video.removeAttribute("src"),
+    destroy: () => {
+      gone = true;
+      video.removeAttribute("src");
+    },
   };
 }

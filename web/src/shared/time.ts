@@ -103,3 +103,6 @@ export function dayAndTime(atMs: number, locale: string): string {
     minute: "2-digit",
   }).format(atMs);
 }
+
+/** "1:02:09" into a recording: rounded down, as players do. */
+export const placeText = (ms: number): string => clockText(Math.floor(ms / 1000) * 1000);

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { placeIn } from "../../src/replay/player";
-import { placeText, Story, Talk } from "../../src/replay/story";
-import type { CardFacts, Line, Stamped } from "../../src/shared/protocol";
+import { Story, stretchAt, Talk } from "../../src/replay/story";
+import type { CardFacts, Line, Question, Stamped } from "../../src/shared/protocol";
+import { placeText } from "../../src/shared/time";
 
 const card = (id: string, priceMinor = 1990): CardFacts =>
   ({ card_id: id, kind: "deal", title: id, line: "", product_handle: id, image: "", deals: [{ deal_id: `d-${id}`, price_minor: priceMinor }], bundle_minor: null, code: "" }) as unknown as CardFacts;
@@ -34,6 +35,41 @@ describe("a story at a moment", () => {
     story.add(events.slice(3));
     expect([story.at(9000).onAir, story.end().onAir]).toEqual(["", ""]);
   });
+});
+
+describe("questions", () => {
+  const asked = (id: string, atMs: number, status: Question["status"], answer = ""): Stamped => ({
+    offset: atMs, at_ms: atMs, event: { kind: "question_changed", question: { question_id: id, name: "Ana", text: id, votes: 1, status, answer } },
+  });
+  const story = new Story([
+    asked("early", 1000, "queued"), asked("late", 2000, "queued"), asked("rude", 2500, "queued"), asked("late", 3000, "answering"),
+    asked("rude", 3500, "dropped"), asked("late", 4000, "answered", "Yes"), asked("early", 5000, "answering"),
+  ]);
+
+  test("stand at the moment they were answered, else asked, in that order; what was dropped does not", () => {
+    expect(story.questions().map(({ question, askedMs, answeredMs }) => [question.text, question.answer, askedMs, answeredMs])).toEqual([
+      ["late", "Yes", 2000, 3000],
+      ["early", "", 1000, 5000],
+    ]);
+    expect(new Story([asked("one", 9, "queued")]).questions()[0]).toMatchObject({ askedMs: 9, answeredMs: null });
+  });
+
+  test("that went back to the queue are not answered", () => {
+    const back = new Story([asked("one", 1, "answering"), asked("one", 2, "queued"), asked("two", 3, "answering")]);
+    expect(back.questions().map(({ answeredMs }) => answeredMs)).toEqual([null, 3]);
+  });
+});
+
+test.each([
+  [1_000, false, "going"], // the picture is still elsewhere
+  [90_000, false, "going"],
+  [18_000, true, "on"], // the keyframe before
+  [29_900, true, "on"],
+  [30_100, true, "over"],
+  [55_000, true, "left"], // she went on by herself
+  [5_000, true, "left"],
+] as const)("of a stretch from 20 to 30 s, %i ms (begun: %s) is %s", (ms, begun, is) => {
+  expect(stretchAt({ fromMs: 20_000, toMs: 30_000, begun }, ms)).toBe(is);
 });
 
 describe("talk", () => {

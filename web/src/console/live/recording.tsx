@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Refusal } from "../../shared/api";
 import { formatLocale, refusalText, t } from "../../shared/i18n";
-import { dayAndTime } from "../../shared/time";
+import { dayAndTime, placeText, timeOfDay } from "../../shared/time";
 import { Icon, Sheet } from "../../shared/ui";
 import { Complaint } from "../parts";
 import { keepRecording, recordingOf, type RecordingFacts } from "../server";
@@ -12,6 +12,8 @@ const GIB = 2 ** 30;
 
 const sizeText = (bytes: number): string =>
   bytes < GIB ? `${Math.max(1, Math.round(bytes / 2 ** 20))} MiB` : `${(bytes / GIB).toFixed(1)} GiB`;
+
+const minutes = (ms: number): number => Math.max(1, Math.round(ms / 60_000));
 
 export function RecordingButton({ showId }: { showId: string }): JSX.Element {
   const [open, setOpen] = useState(false);
@@ -38,7 +40,7 @@ function Recording({ showId }: { showId: string }): JSX.Element {
   return (
     <div class="recording">
       <p class="tabular">
-        {t("filming.size", { minutes: Math.max(1, Math.round(facts.length_ms / 60_000)), size: sizeText(facts.bytes) })}
+        {t("filming.size", { minutes: minutes(facts.length_ms), size: sizeText(facts.bytes) })}
       </p>
       <p class="muted">
         {facts.until_ms === null ? t("filming.for_ever") : t("filming.until", { day: dayAndTime(facts.until_ms, formatLocale()) })}
@@ -52,9 +54,36 @@ function Recording({ showId }: { showId: string }): JSX.Element {
         <span>{t("filming.keep")}</span>
       </label>
       <Complaint text={complaint} />
-      <a class="button button-soft" href={`/api/staff/shows/${encodeURIComponent(showId)}/recording/0.mp4`} download>
+      <Files pieces={facts.pieces} />
+    </div>
+  );
+}
+
+/** One file where nothing broke, else all of them in their order: a new camera, a turned phone or a restart begins anew. */
+function Files({ pieces }: Pick<RecordingFacts, "pieces">): JSX.Element | null {
+  const [only] = pieces;
+  if (!only) return null;
+  if (pieces.length === 1)
+    return (
+      <a class="button button-soft button-m" href={only.file} download>
         {t("filming.file")}
       </a>
-    </div>
+    );
+  return (
+    <>
+      <p class="muted">{t("filming.pieces", { count: pieces.length })}</p>
+      <ol class="recording-pieces">
+        {pieces.map((piece, place) => (
+          <li key={piece.file}>
+            <span class="tabular">
+              {t("filming.piece", { number: place + 1, time: timeOfDay(piece.begins_at_ms, formatLocale()), length: placeText(piece.length_ms) })}
+            </span>
+            <a class="button button-soft button-small" href={piece.file} download aria-label={t("filming.file_of_piece", { number: place + 1 })}>
+              {t("filming.file")}
+            </a>
+          </li>
+        ))}
+      </ol>
+    </>
   );
 }
