@@ -349,6 +349,20 @@ async def test_more_bytes_than_any_camera_makes_are_refused(stage: Stage) -> Non
     assert refused.value.why is R.TOO_MANY
 
 
+async def test_a_camera_that_came_too_fast_is_told_what_is_missing_and_its_epoch_goes_on(stage: Stage) -> None:
+    """The chunks behind the refused one are none: the camera says its epoch again, and sends from there."""
+    film_in_chunks = chunks(film("webm-h264"))
+    await stage.publisher.begin("one", MIMES["webm-h264"], None)
+    await stage.publisher.push(0, film_in_chunks[0])
+    with pytest.raises(Refused):
+        await stage.publisher.push(1, bytes(CHUNK_BYTES_MAX + 1))
+    with pytest.raises(Refused) as behind:
+        await stage.publisher.push(2, film_in_chunks[2])
+    assert behind.value.why is R.MALFORMED
+    assert await stage.publisher.begin("one", MIMES["webm-h264"], None) == 1
+    assert await stage.publisher.push(1, film_in_chunks[1]) == 2
+
+
 async def test_more_conversions_than_the_machine_carries_are_refused(stage: Stage) -> None:
     await stage.publisher.begin("one", MIMES["webm-vp8"], None)
     other = Stage(stage.folder.parent / "other")
