@@ -139,6 +139,7 @@ async def test_what_the_desk_writes_stands_under_its_picture_and_in_the_replay(
     await expect(viewer.page.locator(".captions")).to_have_count(0)
 
     await filmed.command(do="end")
+    await expect(desk.page.locator(".stage-after")).to_be_visible()  # the room has heard it: a new page begins with it
     await desk.page.reload()
     await desk.page.locator("input[type=file]").set_input_files(
         {"name": "en.srt", "mimeType": "text/plain", "buffer": b"1\n00:00:01,000 --> 00:00:02,000\nno\n"}
