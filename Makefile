@@ -4,8 +4,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .stamps
-# Most of the tests' time is waiting for servers of their own: two workers a core keep both cores busy.
-WORKERS ?= 4
+# Their servers and browsers keep two cores busy; with more workers the browser tests wait for one another.
+WORKERS ?= 2
 # Where this is set, as containers like to, each of the hundreds of processes that the tests start would compile all it
 # imports anew. Empty is as if it were not set.
 export PYTHONDONTWRITEBYTECODE =
