@@ -22,7 +22,7 @@ from livecommerce.gateway.offers import ENDS, OfferDesk
 from livecommerce.gateway.outbox import Lane, Outbox
 from livecommerce.gateway.seats import Seats, send_to_all
 from livecommerce.protocol.codec import JSON, MSGPACK, Subprotocol
-from livecommerce.protocol.facts import Hold, Level, OrderFacts, Presence, Stamped
+from livecommerce.protocol.facts import Hold, Level, OrderFacts, Presence, ShowChanged, Stamped
 from livecommerce.protocol.from_viewer import Hello
 from livecommerce.protocol.to_viewer import Counting, Desk, Levels, Snapshot, State, Talk, ToViewer, Welcome, You
 from livecommerce.reservations import keys
@@ -380,13 +380,16 @@ class Hall:
     # --- snapshots and catching up ----------------------------------------------------------------------------------
 
     async def _snapshot(self) -> "tuple[ShowSnapshot, tuple[Stamped, ...]]":
-        """A snapshot, and the events delivered here since. One read at a time, shared by all who wait for it."""
+        """A snapshot, and the events delivered here since. One read at a time, shared by all who wait for it.
+
+        None that is older than a change of the show itself: a page would be made up for a show on air, and in the next
+        moment for one that is over, with all that somebody had begun on it lost."""
         for _ in range(SNAPSHOT_TRIES):
             if (shown := self._shown) is not None and shown.epoch == self.room.epoch:
                 if shown.offset >= self.room.offset:
                     return shown, ()
                 missed = self.room.ring.since(shown.offset, self.room.offset)
-                if missed is not None and len(missed) <= 20:
+                if missed is not None and len(missed) <= 20 and not any(map(_changes_the_show, missed)):
                     return shown, missed
             await self._show_anew()
         raise Refused(R.BUSY, after_ms=1000)
@@ -682,3 +685,7 @@ class Hall:
     def relay_changed(self, up: bool) -> None:
         if self.ready:
             self.act(self.room.relay_changed(up))
+
+
+def _changes_the_show(stamped: Stamped) -> bool:
+    return isinstance(stamped.event, ShowChanged)

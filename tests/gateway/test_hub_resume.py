@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from livecommerce.clock import TestClock
 from livecommerce.gateway.hall import Hall
-from livecommerce.protocol.facts import Note
+from livecommerce.protocol.facts import Note, ShowChanged
 from livecommerce.protocol.from_viewer import Reserve, Say, WantLine
 from livecommerce.protocol.to_viewer import Answer, AnyToViewer, Levels, Own, Relay, Said, State, Talk, Welcome
 from livecommerce.reservations import keys
@@ -111,6 +111,21 @@ class TestResume:
         # A snapshot that is a few events old comes with those events.
         assert resumed.offset == 5 or await offsets(again, 5 - resumed.offset) == list(range(resumed.offset + 1, 6))
         raw.close()
+
+    async def test_a_snapshot_is_never_older_than_a_change_of_the_show(self, one: Live) -> None:
+        raw, _ = await seat(one, "stays")
+        facts = (await one.shows.snapshot(SHOW)).show
+        await publish(one, 2)
+        await one.shows.news.publish(SHOW, [ShowChanged(facts, "ended")], one.clock.now_ms())
+        await until(lambda: one.hub.rooms[SHOW].room.offset == 3)
+        new, welcome = await seat(one, "comes")
+        assert (welcome.snapshot is not None, welcome.offset) == (True, 3)
+        before = one.shows.snapshots
+        for name in ("comes-too", "and-she"):
+            assert (await seat(one, name))[1].offset == 3
+        assert one.shows.snapshots == before  # and it is read once for all who come
+        for each in (raw, new):
+            each.close()
 
     async def test_what_the_news_lost_too_gets_a_snapshot_and_never_a_part(self, one: Live, redis: Redis) -> None:
         raw, welcome = await seat(one, "stays")
