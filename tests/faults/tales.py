@@ -156,7 +156,7 @@ class ADealOpens(ADealMoves):
         world = _house(parts)
         await self._assert_nothing_is_twice(world)
         await self._show_card(world.shows)  # whoever read no answer asks again
-        await world.shows.due_changes()
+        await world.shows.programme.due_changes()
         await self._assert_nothing_is_twice(world)
         await self._assert_told_once(world, "card_shown", "deal_opened", "deal_opened")
         _, levels = await world.engine.levels(self.show_id)
@@ -183,9 +183,9 @@ class ADealCloses(ADealMoves):
 
     async def _close(self, shows: Shows, parts: Parts) -> None:
         await shows.command(HOST, self.show_id, "the-closing", c.CloseDeal(self.deals[0]))
-        await shows.due_changes()
+        await shows.programme.due_changes()
         await parts.engine.release(self.show_id, ANA.viewer_id, self.RID)
-        await shows.due_changes()
+        await shows.programme.due_changes()
 
     async def heal_and_check(self, parts: Parts) -> None:
         world = _house(parts)

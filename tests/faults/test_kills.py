@@ -221,7 +221,9 @@ async def test_clock_step_of_an_hour(
         step.with_suffix(".new").replace(step)
         for _ in range(3):
             assert (await engine.heartbeat("sh_1")).expired == 0
-    assert abs((await redis.time())[0] - began) < 3000
+    async with asyncio.timeout(60):  # its clock looks at the file now and then
+        while abs((await redis.time())[0] - began) >= 3000:
+            assert (await engine.heartbeat("sh_1")).expired == 0
     assert (await engine.counts("sh_1"))["clock_clamped"] >= 1, "the step was never seen"
     (still,) = await engine.holds_of("sh_1", "vw_1")
     assert still.state == "held"
