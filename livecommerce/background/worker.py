@@ -128,7 +128,7 @@ class Worker:
             kept = await asyncio.gather(*(self._renewed(name, epoch) for name, epoch in held))
             for (name, epoch), is_ours in zip(held, kept, strict=True):
                 if not is_ours:
-                    del self._held[name]
+                    self._held.pop(name, None)
                     log.warning("lease_lost", duty=name, epoch=epoch)
                     if turn := self._turns.get(name):
                         turn.cancel()

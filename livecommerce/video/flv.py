@@ -14,6 +14,7 @@ HEADER = b"FLV\x01\x05\x00\x00\x00\x09\x00\x00\x00\x00"
 
 _SOUND, _PICTURE = 8, 9
 _TIME = slice(4, 8)
+_HEAD, _SIZE = 11, 4  # bytes before the body, and behind it
 _AVC, _AAC = 7, 10
 _DESCRIBES = 0
 _ENHANCED = 0x80
@@ -28,11 +29,10 @@ class Descriptions:
     def changed_by(self, tag: bytes) -> bool:
         """Take in one tag. True where it describes its picture or sound otherwise than the one before; encoders that
         say the same again, as some do at each keyframe, change nothing."""
-        kind = tag[0]
-        if not _describes(kind, _body(tag)):
+        if not _describes(tag):
             return False
-        before = self._newest.get(kind)
-        self._newest[kind] = tag
+        before = self._newest.get(tag[0])
+        self._newest[tag[0]] = tag
         return before is not None and _body(before) != _body(tag)
 
     def before(self, tag: bytes) -> bytes:
@@ -43,13 +43,15 @@ class Descriptions:
 
 
 def _body(tag: bytes) -> bytes:
-    return tag[11:-4]
+    return tag[_HEAD:-_SIZE]
 
 
-def _describes(kind: int, body: bytes) -> bool:
-    if len(body) < 2:
+def _describes(tag: bytes) -> bool:
+    """Asked of every tag, so its body is not copied for it."""
+    if len(tag) < _HEAD + 2 + _SIZE:
         return False
-    if kind == _PICTURE and body[0] & _ENHANCED:
-        return body[0] & 0x0F == _DESCRIBES
-    codec = body[0] & 0x0F if kind == _PICTURE else body[0] >> 4
-    return (kind, codec) in ((_PICTURE, _AVC), (_SOUND, _AAC)) and body[1] == _DESCRIBES
+    kind, first, second = tag[0], tag[_HEAD], tag[_HEAD + 1]
+    if kind == _PICTURE and first & _ENHANCED:
+        return first & 0x0F == _DESCRIBES
+    codec = first & 0x0F if kind == _PICTURE else first >> 4
+    return (kind, codec) in ((_PICTURE, _AVC), (_SOUND, _AAC)) and second == _DESCRIBES

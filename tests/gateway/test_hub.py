@@ -53,6 +53,23 @@ async def collect(raw: Raw, *kinds: type) -> dict[type, object]:
     return found
 
 
+def state_comes_between(one: Live, monkeypatch: pytest.MonkeyPatch) -> list[Lane]:
+    """The lanes of all frames from now on, in order; behind the first one a state frame wants to go out. Each seat is a
+    slice of its own."""
+    room = one.hub.rooms[SHOW]
+    written: list[Lane] = []
+
+    def write(outboxes: Collection[Outbox], frame: bytes, lane: Lane) -> None:
+        if not written:
+            asyncio.get_running_loop().call_soon(room.act, [ToAll(Relay(True))])
+        written.append(lane)
+        send_to_all(outboxes, frame, lane)
+
+    monkeypatch.setattr(hall, "SLICE", 1)
+    monkeypatch.setattr(hall, "send_to_all", write)
+    return written
+
+
 class TestNumbers:
     """Stock is told to everybody ten times a second; in a full room that must not keep those waiting who tap."""
 
@@ -60,17 +77,7 @@ class TestNumbers:
         self, one: Live, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         raws = [(await seat(one, name))[0] for name in "abc"]
-        room = one.hub.rooms[SHOW]
-        written: list[Lane] = []
-
-        def write(outboxes: Collection[Outbox], frame: bytes, lane: Lane) -> None:
-            if not written:
-                asyncio.get_running_loop().call_soon(room.act, [ToAll(Relay(True))])
-            written.append(lane)
-            send_to_all(outboxes, frame, lane)
-
-        monkeypatch.setattr(hall, "SLICE", 1)
-        monkeypatch.setattr(hall, "send_to_all", write)
+        written = state_comes_between(one, monkeypatch)
         raws[0].send(Reserve("rid-0001", (WantLine("dl_1"),)))
         for raw in raws:
             await raw.read_until(Levels)
@@ -337,17 +344,7 @@ class TestTalk:
     ) -> None:
         raws = [(await seat(one, name))[0] for name in "abc"]
         await one.clock.advance(2)  # the head-count has been told
-        room = one.hub.rooms[SHOW]
-        written: list[Lane] = []
-
-        def write(outboxes: Collection[Outbox], frame: bytes, lane: Lane) -> None:
-            if not written:
-                asyncio.get_running_loop().call_soon(room.act, [ToAll(Relay(True))])
-            written.append(lane)
-            send_to_all(outboxes, frame, lane)
-
-        monkeypatch.setattr(hall, "SLICE", 1)
-        monkeypatch.setattr(hall, "send_to_all", write)
+        written = state_comes_between(one, monkeypatch)
         raws[0].send(Say("c1", "hello"))
         for raw in raws:
             await raw.read_until(Talk)

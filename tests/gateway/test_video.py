@@ -53,6 +53,7 @@ from livecommerce.video.boxes import Fragment, Header, Reader
 from livecommerce.video.keys import WORD_HOURS
 from livecommerce.video.recording import open_writer
 from livecommerce.video.remux import Source, command
+from livecommerce.video.screen import Screen
 from livecommerce.video.studio import Studio
 from tests.ports import free_port
 from tests.shows.world import ANA, BEA, HOST, STRANGER, World
@@ -325,22 +326,28 @@ async def test_viewers_see_nothing_of_before_the_beginning_and_the_replay_nothin
     assert len(file.content) > screen.timeline.parts[-1].offset  # the merchant's own is whole
 
 
+async def nearly_all(house: House, camera: ClientConnection, show_id: str) -> tuple[Screen, list[tuple[int, bytes]]]:
+    """A camera that has sent all but its last chunks, and those with their numbers; what came can be looked at."""
+    await begin(camera)
+    everything = list(enumerate(chunks(film("webm-h264"))))
+    for number, chunk in everything[:-4]:
+        await camera.send(struct.pack(">Id", number, 0) + chunk)
+    await heard(camera, "ack")
+    screen = await house.studio.screen(show_id)
+    while not screen.timeline.parts:
+        screen.look()
+        await asyncio.sleep(0.01)
+    return screen, everything[-4:]
+
+
 async def test_who_waits_for_a_show_sees_it_as_soon_as_a_picture_stands_alone(house: House) -> None:
     show = await house.show()
     async with house.camera(show.show_id) as camera:
-        await begin(camera)
-        everything = list(enumerate(chunks(film("webm-h264"))))
-        for number, chunk in everything[:-4]:
-            await camera.send(struct.pack(">Id", number, 0) + chunk)
-        await heard(camera, "ack")
-        screen = await house.studio.screen(show.show_id)
-        while not screen.timeline.parts:
-            screen.look()
-            await asyncio.sleep(0.01)
+        screen, rest = await nearly_all(house, camera, show.show_id)
         begins_ms = screen.timeline.segments[-1].programme_ms
         await house.dated(show.show_id, started_at_ms=round(begins_ms) + 501)
         waiting = asyncio.create_task(house.http.get(f"/video/{show.show_id}/open/live.m3u8", timeout=30))
-        for number, chunk in everything[-4:]:
+        for number, chunk in rest:
             await camera.send(struct.pack(">Id", number, 0) + chunk)
         await camera.send(json.dumps({"type": "finish"}))
         assert ".m4s" in (await waiting).text
@@ -359,19 +366,11 @@ async def test_what_is_not_there_yet_is_kept_by_no_cache(house: House) -> None:
 async def test_a_player_that_waits_is_answered_when_the_part_is_there(house: House) -> None:
     show = await house.show()
     async with house.camera(show.show_id) as camera:
-        await begin(camera)
-        everything = list(enumerate(chunks(film("webm-h264"))))
-        for number, chunk in everything[:-4]:
-            await camera.send(struct.pack(">Id", number, 0) + chunk)
-        await heard(camera, "ack")
-        screen = await house.studio.screen(show.show_id)
-        while not screen.timeline.parts:
-            screen.look()
-            await asyncio.sleep(0.01)
+        screen, rest = await nearly_all(house, camera, show.show_id)
         segment, part = len(screen.timeline.segments) - 1, len(screen.timeline.segments[-1].parts)
         url = f"/video/{show.show_id}/open/live.m3u8?_HLS_msn={segment}&_HLS_part={part}"
         waiting = asyncio.create_task(house.http.get(url, timeout=30))
-        for number, chunk in everything[-4:]:
+        for number, chunk in rest:
             await camera.send(struct.pack(">Id", number, 0) + chunk)
         await camera.send(json.dumps({"type": "finish"}))
         answer = await waiting

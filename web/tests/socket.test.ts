@@ -1,45 +1,10 @@
-import { decode, encode } from "@msgpack/msgpack";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { FromViewer, ToViewer } from "../src/shared/protocol";
 import { tokensOf, type TokenStore } from "../src/shared/holdtokens";
 import { returnDelayMs, ShowSocket, type LineStatus } from "../src/shared/socket";
 import { ServerClock } from "../src/shared/time";
 import { aHold, aWelcome } from "./facts";
-
-/** The other end of the line, in the test's hands. */
-class FakeSocket {
-  static readonly OPEN = 1;
-  static all: FakeSocket[] = [];
-  readyState = 0;
-  binaryType = "";
-  sent: FromViewer[] = [];
-  onopen: (() => void) | null = null;
-  onmessage: ((event: { data: ArrayBuffer }) => void) | null = null;
-  onclose: ((event: { code: number; reason: string }) => void) | null = null;
-  constructor(
-    readonly url: string,
-    readonly protocols: string[],
-  ) {
-    FakeSocket.all.push(this);
-  }
-  send(data: Uint8Array): void {
-    this.sent.push(decode(data) as FromViewer);
-  }
-  close(): void {
-    this.readyState = 3;
-  }
-  open(): void {
-    this.readyState = FakeSocket.OPEN;
-    this.onopen?.();
-  }
-  says(message: ToViewer): void {
-    this.onmessage?.({ data: new Uint8Array(encode(message)).buffer });
-  }
-  ends(code: number): void {
-    this.readyState = 3;
-    this.onclose?.({ code, reason: "" });
-  }
-}
+import { FakeSocket } from "./fake_socket";
 
 const last = (): FakeSocket => FakeSocket.all.at(-1) as FakeSocket;
 const sentOf = (kind: FromViewer["t"]): FromViewer[] => last().sent.filter((one) => one.t === kind);
