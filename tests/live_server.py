@@ -521,6 +521,8 @@ class Watcher:
         self.levels: dict[str, Level] = {}
         self.lines: list[Line] = []
         self.desk: list[Desk] = []
+        self.came_in_by = 0  # the connection of her first welcome, counted from 1
+        self._welcomed_on = 0
         self._changed = asyncio.Condition()
         self._listening = asyncio.create_task(self._listen(), name=f"watcher-{viewer_id}")
 
@@ -546,6 +548,8 @@ class Watcher:
         match message:
             case Welcome():
                 self.welcomes.append(message)
+                self._welcomed_on = self.socket.connections
+                self.came_in_by = self.came_in_by or self._welcomed_on
                 self.holds = {hold.rid: hold for hold in message.holds}
                 self.orders = {order.order_id: order for order in message.orders}
                 if not message.recovered:
@@ -580,12 +584,17 @@ class Watcher:
             heard = ", ".join(type(message).__name__ for message in self.messages[-12:])
             raise AssertionError(f"{self.viewer_id} waited in vain for {what}; heard last: {heard}") from None
 
+    @property
+    def kept_her_line(self) -> bool:
+        """Still on the connection she came in by: which need not be her first, where a fault was just before her."""
+        return self.socket.connections == self.came_in_by
+
     async def until_back(self, connections: int) -> Welcome:
         """Her welcome on a connection after the first `connections`."""
-        return await self.until(lambda: self.socket.connections > connections and self._fresh(connections), "return")
+        return await self.until(lambda: self._fresh(connections), "return")
 
-    def _fresh(self, connections: int) -> Any:
-        return self.welcomes[-1] if len(self.welcomes) > connections else None
+    def _fresh(self, connections: int) -> Welcome | None:
+        return self.welcomes[-1] if self._welcomed_on > connections else None
 
     async def until_state(self, rid: str, *states: str) -> Hold:
         """Her hold, once it is in one of these states."""
