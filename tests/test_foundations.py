@@ -2,19 +2,38 @@
 
 import asyncio
 import re
+from types import SimpleNamespace
 
+import pytest
+
+from livecommerce import ids
 from livecommerce.clock import TestClock
 from livecommerce.errors import Close, R, Refused
 from livecommerce.ids import ID_PATTERN, is_rid, new_id
 
 
 def test_ids_have_one_shape_and_sort_by_the_time_they_were_made() -> None:
-    early = new_id("sh")
-    late = [new_id("sh") for _ in range(1000)]
+    made = [new_id("sh") for _ in range(1000)]
+    assert all(re.match(ID_PATTERN, each) for each in made)
+    assert made == sorted(set(made))
 
-    assert re.match(ID_PATTERN, early)
-    assert len(set(late)) == 1000
-    assert early[:12] <= min(late)[:12]
+
+def test_ids_of_one_millisecond_and_of_a_clock_that_was_set_back_sort_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ids, "_numbers", ids._Numbers())
+    made = list[str]()
+    for now_ms in (1_800_000_000_000, 1_700_000_000_000):
+        monkeypatch.setattr(ids, "time", SimpleNamespace(time_ns=lambda now_ms=now_ms: now_ms * 1_000_000))
+        made += [new_id("sh") for _ in range(1000)]
+    assert made == sorted(set(made))
+
+
+def test_an_id_tells_when_it_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ids, "_numbers", ids._Numbers())
+    monkeypatch.setattr(ids, "time", SimpleNamespace(time_ns=lambda: 1_800_000_000_123 * 1_000_000))
+    number = 0
+    for each in new_id("sh").removeprefix("sh_"):
+        number = number << 5 | ids._ALPHABET.index(each)
+    assert number >> 32 == 1_800_000_000_123
 
 
 def test_a_rid_is_8_to_40_plain_characters() -> None:

@@ -577,11 +577,12 @@ def _drawn(seed: int, clock: SimulatedClock) -> Iterator[None]:
     kept = {name: getattr(secrets, name) for name in drawn}
     config = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50), processors=[])
-    time = ids.time
+    time, numbers = ids.time, ids._numbers
     logging.disable(logging.CRITICAL)
     quiet = warnings.catch_warnings()
     quiet.__enter__()
     warnings.simplefilter("ignore")
+    ids._numbers = ids._Numbers()
     ids.time = SimpleNamespace(time_ns=lambda: clock.now_ms() * 1_000_000)  # type: ignore[assignment]
     for name, value in drawn.items():
         setattr(secrets, name, value)
@@ -590,7 +591,7 @@ def _drawn(seed: int, clock: SimulatedClock) -> Iterator[None]:
     finally:
         for name, value in kept.items():
             setattr(secrets, name, value)
-        ids.time = time
+        ids.time, ids._numbers = time, numbers
         logging.disable(logging.NOTSET)
         quiet.__exit__(None, None, None)
         structlog.configure(**config)
