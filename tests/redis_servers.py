@@ -40,6 +40,14 @@ WAIT_SECONDS = 90.0
 FAILOVER_AFTER_MS, NEVER_MS = 2000, 30_000
 
 
+def listens(path: Path) -> bool:
+    """Whether somebody takes connections on a unix socket, whose file is there a moment before."""
+    with socket.socket(socket.AF_UNIX) as line, contextlib.suppress(OSError):
+        line.connect(str(path))
+        return True
+    return False
+
+
 def debian_redis() -> Path:
     """Debian's `redis-server`; a test that needs it is left out, loudly, where there is none."""
     # Not the one that the wheel of 6.2 puts beside our own commands.

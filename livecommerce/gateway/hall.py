@@ -101,7 +101,7 @@ class Hall:
         self._showing: asyncio.Task[ShowSnapshot] | None = None
         self._raw: tuple[tuple[Any, ...], dict[Subprotocol, bytes]] = ((), {})
         self._older: tuple[int, list[Stamped], float] | None = None
-        self._reading: asyncio.Task[list[Stamped] | None] | None = None
+        self._reading: asyncio.Task[None] | None = None
         self._talking: asyncio.Task[None] | None = None
         self._numbering: asyncio.Task[None] | None = None
         self._talk_not_before = 0.0
@@ -454,16 +454,18 @@ class Hall:
 
     async def _read_news(self, offset: int) -> None:
         """One shared read for a storm: who needs less finds it there; who needs more reads once more."""
-        news, epoch = self._hub.shows.news, self.room.epoch
         while self._reading is not None and not self._reading.done():
             await asyncio.shield(self._reading)
             if self._known_since(offset) is not None:
                 return
-        self._reading = asyncio.ensure_future(news.since(self.show_id, epoch, offset))
-        try:
-            events = await asyncio.shield(self._reading)
-        except Refused:
-            return
+        self._reading = asyncio.ensure_future(self._read_older(offset))
+        with contextlib.suppress(Refused):
+            await asyncio.shield(self._reading)
+
+    async def _read_older(self, offset: int) -> None:
+        """Once it is done, what was read is known: nobody who comes between the two reads it again."""
+        epoch = self.room.epoch
+        events = await self._hub.shows.news.since(self.show_id, epoch, offset)
         if events is not None and epoch == self.room.epoch:
             self._older = (offset, events, self._clock.monotonic())
 

@@ -92,7 +92,7 @@ class Shelves:
             variant_ids = [variant_id for variant_id, _ in lines]
             goods = await goods_at(connection, location_id, variant_ids, public=channel != "till")
         book = keys.pool_book(location_id)
-        for _ in range(len(lines) + 2):
+        for _ in range(len(lines) + 3):  # the books may be missing once, the shelf once, units of each line once
             known = await self._with_shelves(location_id, goods, lines)
             wanted = [(known[variant_id], qty) for variant_id, qty in lines]
             try:
@@ -229,8 +229,9 @@ class Shelves:
             short = {refused.facts["variant_id"]: _sums(lines)[refused.facts["variant_id"]]}
         elif refused.why is R.UNKNOWN_DEAL:  # never put into Redis
             short = _sums(lines)
-        elif refused.why is R.REBUILDING:  # never opened: who was to do so died. Or lost, which a rebuild brings back
-            return await self._open_books(keys.pool_book(location_id))
+        elif refused.why is R.REBUILDING:  # never opened: who was to do so died, or does it now. Or lost: see rebuild
+            book = keys.pool_book(location_id)
+            return await self._open_books(book) or await self._engine.counts_now(book)
         else:
             return False
         async with self._filling.setdefault(location_id, asyncio.Lock()):

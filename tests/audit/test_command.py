@@ -44,6 +44,7 @@ def forget_errands() -> Any:
 async def pay_and_lose_the_errand(world: AuditWorld, number: int) -> None:
     await world.hold(number)
     answer = await world.checkout(number)
+    await world.orders.aclose()  # what it has begun beside the answer is done
     world.orders._errands.kick = lambda: None  # type: ignore[method-assign]
     await world.providers.test().act(answer.pay_url.rpartition("/")[2], "pay")
     await world.write(forget_errands())
@@ -333,6 +334,7 @@ async def test_each_step_is_decided_anew_at_the_moment_it_is_done(sqlite_selling
     assert await mender.do(settle) == "SQL says paying by now"
     assert await mender.do(free) == "SQL says paying by now"
     assert await everything(world) == before
+    await world.orders.aclose()
     world.orders._errands.kick = lambda: None  # type: ignore[method-assign]
     world.clock.spend(PAY_SECONDS + 1)
     await world.orders.sweep_deadlines()

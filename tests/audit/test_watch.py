@@ -303,11 +303,14 @@ async def test_it_waits_while_redis_is_away(database: Database, settings: Settin
 # --- what is seen of it -----------------------------------------------------------------------------------------------
 
 
-async def test_web_processes_show_what_the_worker_found(sqlite_selling: AuditWorld) -> None:
+async def test_web_processes_show_what_the_worker_found(
+    sqlite_selling: AuditWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world = sqlite_selling
     await change_deal_in_redis(world, quota=3, available=3)
     verdict = await world.looks()
     assert await verdicts.last(world.redis) == verdict
+    monkeypatch.setattr(verdicts, "_REDIS_SECONDS_MAX", 60.0)
     await verdicts.measure_audit(world.redis)
     assert verdicts.DRIFT_UNITS.labels("over")._value.get() == 3
     assert verdicts.BREACHES._value.get() == verdict.breaches

@@ -15,7 +15,10 @@ from tests.people.support import Shop, refusal
 
 
 @pytest.fixture
-def shop(settings: Settings, database: Database, redis: Redis, clock: TestClock) -> Shop:
+def shop(
+    settings: Settings, database: Database, redis: Redis, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> Shop:
+    monkeypatch.setattr("livecommerce.gateway.http.health.ANSWER_SECONDS_MAX", 60.0)
     return Shop(settings, database, redis, clock)
 
 

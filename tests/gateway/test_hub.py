@@ -631,7 +631,10 @@ class TestGoing:
         assert no.value.why is R.UNAVAILABLE
         assert 0 <= (no.value.after_ms or 0) <= one.hub.settings.drain_seconds * 1000
 
-    async def test_lines_that_were_shown_are_in_the_log_when_the_process_has_ended(self, one: Live) -> None:
+    async def test_lines_that_were_shown_are_in_the_log_when_the_process_has_ended(
+        self, one: Live, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("livecommerce.gateway.hub.TALK_KEPT_SECONDS_MAX", WAIT_SECONDS)
         raw, _ = await seat(one, "a")
         hall = one.hub.rooms[SHOW]
         await hall._logging.acquire()  # the ledger is slow

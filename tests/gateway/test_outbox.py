@@ -3,7 +3,10 @@
 import asyncio
 import contextlib
 import dataclasses
+import fcntl
 import socket as plain_socket
+import sys
+import termios
 from collections.abc import AsyncIterator
 
 import pytest
@@ -79,7 +82,7 @@ async def line() -> AsyncIterator[tuple[Outbox, Owner, plain_socket.socket]]:
 async def read_everything(far: plain_socket.socket, outbox: Outbox) -> bytes:
     data = bytearray()
     idle = 0
-    while outbox.waiting or idle < 20:
+    while outbox.waiting or _under_way(outbox) or idle < 20:
         try:
             got = far.recv(65536)
             idle = 0
@@ -88,6 +91,12 @@ async def read_everything(far: plain_socket.socket, outbox: Outbox) -> bytes:
             idle += 1
         await asyncio.sleep(0.001)
     return bytes(data)
+
+
+def _under_way(outbox: Outbox) -> int:
+    """Bytes that the kernel has sent, or is to send, and the far end has not confirmed."""
+    number = outbox._transport.get_extra_info("socket").fileno()
+    return 0 if number < 0 else int.from_bytes(fcntl.ioctl(number, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
 def fill(outbox: Outbox) -> None:
@@ -285,9 +294,11 @@ class TestConditions:
             gone.close()
             await until(lambda: one.hub.admission.sockets == 0)
             listener = plain_socket.create_server(("127.0.0.1", 0))
-            others = [plain_socket.create_connection(listener.getsockname()) for _ in range(8)]
-            accepted = [listener.accept()[0] for _ in range(8)]
-            assert number in {each.fileno() for each in (*others, *accepted)}, "the number is in use again"
+            others, accepted = list[plain_socket.socket](), list[plain_socket.socket]()
+            while number not in {each.fileno() for each in (*others, *accepted)}:  # until it is in use again
+                assert len(others) < 300
+                others.append(plain_socket.create_connection(listener.getsockname()))
+                accepted.append(listener.accept()[0])
             for lane in Lane:
                 send_to_all([outbox], b"for the one who left", lane)
                 outbox.send(b"for the one who left", lane)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import select
 import socket as plain_socket
 
 import pytest
@@ -133,6 +134,9 @@ class TestTheEntryIsTheOutboxesDescriptor:
             seats.add(alive)
             far.setsockopt(plain_socket.SOL_SOCKET, plain_socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
             far.close()
+            arrived = select.poll()
+            arrived.register(dead.direct, 0)
+            assert arrived.poll(60_000)
             for _ in range(3):
                 send_to_all(seats, b"x", Lane.STATE)
             assert entry(seats, dead) == -1

@@ -230,7 +230,7 @@ async def test_the_drawn_are_held_from_that_instant_and_the_rest_wait_in_the_ord
     await put_drawn(engine, quota=3)
     numbers = range(1, 11)
     await enter(engine, *numbers)
-    await turn(6000)
+    await turn(60_000)
     made = await draw(engine)
     assert (made.phase, made.entrants, made.drawn, made.waiting) == (DrawPhase.DRAWN, 10, 10, 7)
     order = expected_order(numbers)
@@ -240,7 +240,9 @@ async def test_the_drawn_are_held_from_that_instant_and_the_rest_wait_in_the_ord
     assert [found[number][2] for number in order] == list(range(11, 21))
     [hold] = await engine.holds_of(SHOW, f"vw_{order[0]}")
     assert hold.due_at_ms is not None
-    assert 0 <= clock.now_ms() + 100_000 - hold.due_at_ms < 1000
+    assert (
+        0 <= clock.now_ms() + 100_000 - hold.due_at_ms < 30_000
+    )  # each call meanwhile turns it by two seconds at most
 
 
 async def test_the_order_does_not_follow_from_the_seed_alone(engine: ReservationEngine) -> None:

@@ -382,7 +382,7 @@ async def test_late_money_does_not_overtake_those_who_wait(engine: ReservationEn
 async def test_a_hold_is_never_ended_early(engine: ReservationEngine, turn: Turn) -> None:
     await engine.put_deal(SHOW, deal())
     await engine.reserve(SHOW, viewer(1), RID, [("dl_a", 1)])
-    await turn(HOLD_MS - 2000)
+    await turn(HOLD_MS - 5000)  # two calls turn it by two seconds each at most
     assert (await engine.heartbeat(SHOW)).expired == 0
     assert (await engine.begin_pay(SHOW, "vw_1", RID, PAY_MS)).state == "paying"
 
@@ -447,12 +447,13 @@ async def test_a_jump_of_the_machines_clock_lengthens_holds_and_never_ends_them(
     await engine.put_deal(SHOW, deal(hold_ms=10_000))
     await engine.reserve(SHOW, viewer(1), RID, [("dl_a", 1)])
     before = int(await redis.hget(keys.meta(SHOW), "clk"))
+    clamped = (await engine.counts(SHOW))["clock_clamped"]
     # The script's last look lies an hour back (a jump forward) or an hour ahead (a jump back).
     await redis.hincrby(keys.meta(SHOW), "last", -jump_ms)
     await engine.heartbeat(SHOW)
     step = int(await redis.hget(keys.meta(SHOW), "clk")) - before
     assert step == (2000 if jump_ms > 0 else 0)
-    assert (await engine.counts(SHOW))["clock_clamped"] == 1
+    assert (await engine.counts(SHOW))["clock_clamped"] == clamped + 1
     assert [hold.state for hold in await engine.holds_of(SHOW, "vw_1")] == ["held"]
 
 

@@ -54,10 +54,10 @@ async def test_what_is_held_ends_later_by_the_break_and_neither_earlier_nor_much
     await reserve(engine)
 
     assert await engine.lengthen(SHOW, 1, BREAK_MS) == Lengthened(1, 0)
-    await turn(HOLD_MS + BREAK_MS - 5_000)
+    await turn(HOLD_MS + BREAK_MS - 20_000)
     await engine.heartbeat(SHOW)
     assert await state_of(engine, 1) == "held"
-    await turn(5_000)
+    await turn(20_000)
     assert (await engine.heartbeat(SHOW)).expired == 1
     assert (await engine.levels(SHOW))[1]["dl_a"].available == 1
 
@@ -74,10 +74,10 @@ async def test_an_offer_waits_longer_and_who_pays_or_waits_is_left_alone(
 
     assert await engine.lengthen(SHOW, 1, BREAK_MS) == Lengthened(1, 0)
     assert await due_of(redis, 1) == before
-    await turn(settings.offer_seconds * 1000 + BREAK_MS - 5_000)
+    await turn(settings.offer_seconds * 1000 + BREAK_MS - 20_000)
     await engine.heartbeat(SHOW)
     assert [await state_of(engine, number) for number in (1, 3, 4)] == ["paying", "offered", "waiting"]
-    await turn(5_000)
+    await turn(20_000)
     assert (await engine.heartbeat(SHOW)).lapsed == 1
 
 
@@ -164,8 +164,8 @@ async def test_holds_of_several_durations_and_breaks_end_each_at_its_own_time(
 @pytest.mark.parametrize(
     ("cap_ms", "told"),
     [
-        (HOLD_MS + BREAK_MS + 5_000, Lengthened(2, 0)),
-        (HOLD_MS + BREAK_MS - 5_000, Lengthened(1, 1)),
+        (HOLD_MS + BREAK_MS + 20_000, Lengthened(2, 0)),
+        (HOLD_MS + BREAK_MS - 20_000, Lengthened(1, 1)),
         (0, Lengthened(2, 0)),
     ],
 )
@@ -183,15 +183,15 @@ async def test_a_cap_on_the_time_held_keeps_a_hold_as_it_is(
 
 
 async def test_of_a_cart_every_deals_cap_is_asked(engine: ReservationEngine, redis: Redis) -> None:
-    await engine.put_deal(SHOW, deal(quota=9, hold_cap_ms=HOLD_MS + BREAK_MS + 5_000))
-    await engine.put_deal(SHOW, deal("dl_b", quota=9, hold_cap_ms=HOLD_MS + BREAK_MS - 5_000))
+    await engine.put_deal(SHOW, deal(quota=9, hold_cap_ms=HOLD_MS + BREAK_MS + 20_000))
+    await engine.put_deal(SHOW, deal("dl_b", quota=9, hold_cap_ms=HOLD_MS + BREAK_MS - 20_000))
     await reserve(engine, 1, ("dl_a", 1), ("dl_b", 1))
 
     assert await engine.lengthen(SHOW, 1, BREAK_MS) == Lengthened(0, 1)
 
 
 async def test_time_that_was_not_used_comes_back_with_the_breaks(engine: ReservationEngine) -> None:
-    await engine.put_deal(SHOW, deal(quota=9, hold_cap_ms=2 * HOLD_MS + 5_000))
+    await engine.put_deal(SHOW, deal(quota=9, hold_cap_ms=2 * HOLD_MS + 20_000))
     await reserve(engine)
     await engine.lengthen(SHOW, 1, BREAK_MS)
     await engine.release(SHOW, "vw_1", RID)
@@ -252,5 +252,5 @@ async def test_at_level_ledger_the_row_has_the_new_end_before_it_is_told(
         [after] = await live_witnesses(connection, SHOW)
 
     assert told == {b"vw_1", b"vw_2"}
-    assert abs(after.due_at_ms - before.due_at_ms - BREAK_MS) < 2_000  # the hold clock ran a little meanwhile
+    assert abs(after.due_at_ms - before.due_at_ms - BREAK_MS) < 15_000  # the hold clock ran a little meanwhile
     await engine.aclose()

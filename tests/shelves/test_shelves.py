@@ -379,6 +379,36 @@ async def test_books_of_a_place_are_watched_only_while_somebody_holds_something(
     assert BOOK in await shop.engine.shows_to_watch()
 
 
+async def test_who_comes_while_another_opens_the_books_gets_her_unit(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis had no books when she asked, and SQL has them opened by the time she looks there: they are not lost."""
+    opening, may_open, looking, may_look = (asyncio.Event() for _ in range(4))
+    open_show, was_opened = shop.engine.open_show, shop.shelves._was_opened
+
+    async def slowly(book: str) -> Any:
+        opening.set()
+        await may_open.wait()
+        return await open_show(book)
+
+    async def late(book: str) -> bool:
+        looking.set()
+        await may_look.wait()
+        return await was_opened(book)
+
+    monkeypatch.setattr(shop.engine, "open_show", slowly)
+    first = asyncio.create_task(shop.take(1))
+    await opening.wait()
+    monkeypatch.setattr(shop.shelves, "_was_opened", late)
+    second = asyncio.create_task(shop.take(2))
+    await looking.wait()
+    may_open.set()
+    assert (await first).state == "held"
+    may_look.set()
+    assert (await second).state == "held"
+    await shop.assert_every_unit_is_in_one_place()
+
+
 @everywhere
 async def test_a_crowd_on_the_last_units_gets_exactly_those(shop: Shop) -> None:
     """Web shop, till and the opening of a live deal at once: never more than there is."""

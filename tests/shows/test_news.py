@@ -142,7 +142,7 @@ async def test_offsets_stay_dense_when_two_processes_publish_at_once(
         process.start()
     await asyncio.gather(*(news.publish(SHOW, [Note("here")], 1) for _ in range(100)))
     for process in processes:
-        await asyncio.to_thread(process.join, 30)
+        await asyncio.to_thread(process.join, WAIT_SECONDS)
         assert process.exitcode == 0
 
     epoch, offset = await news.position(SHOW)
