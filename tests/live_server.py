@@ -216,8 +216,12 @@ class LiveServer:
 
     async def until_replaced(self, role: str, pid: int) -> None:
         """Return once the supervisor has started another child in its place and the server is ready."""
-        await until(lambda: self.pids(role) and pid not in self.pids(role), f"another {role}")
-        await until(self.is_ready, f"ready after {role} was killed")
+        count = int(self._environ.get("WEB_PROCESSES", 1)) if role == "web" else 1
+        await until(lambda: pid not in (now := self.pids(role)) and len(now) >= count, f"another {role}")
+        async with asyncio.timeout(WAIT_SECONDS):
+            # Asked beside the loop, which answers viewers' pings meanwhile.
+            while not await asyncio.to_thread(self.is_ready):  # noqa: ASYNC110  it is to be had by asking only
+                await asyncio.sleep(_LOOK_SECONDS)
 
     def stop(self) -> int:
         """SIGTERM, as a service manager sends it; the exit code."""
@@ -595,6 +599,9 @@ class Watcher:
 
     def _fresh(self, connections: int) -> Welcome | None:
         return self.welcomes[-1] if self._welcomed_on > connections else None
+
+    def order_is(self, order_id: str, status: str) -> bool:
+        return order_id in self.orders and self.orders[order_id].status == status
 
     async def until_state(self, rid: str, *states: str) -> Hold:
         """Her hold, once it is in one of these states."""

@@ -125,7 +125,6 @@ async def test_while_the_list_of_shows_is_away_the_known_ones_go_on(
 async def test_a_show_that_does_not_answer_keeps_no_other_waiting(
     engine: ReservationEngine, clock: TestClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("livecommerce.background.holds.BEAT_SECONDS_MAX", 0.05)
     await engine.open_show("sh_stands_still")
     heartbeat = engine.heartbeat
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from livecommerce.background.duties import Repeated
 from livecommerce.background.lease import LEASE_SECONDS, Leases
@@ -49,11 +50,17 @@ class Stuck:
             raise
 
 
-async def turn_until(clock: TestClock, *, done: Callable[[], bool]) -> None:
-    """Turn the clock in small steps, letting the ledger's real I/O finish in between, until `done()`."""
+async def turn_until(database: Database, clock: TestClock, *, done: Callable[[], bool]) -> None:
+    """Turn the clock in small steps, letting the ledger's real I/O finish in between, until `done()`. What waits to be
+    written is written before time goes on: else leases would run out while a commit takes its time."""
     while not done():
         await clock.advance(0.1)
+        await database.write(_nothing)
         await asyncio.sleep(0.005)  # real time for the ledger's threads, not a wait for an outcome
+
+
+async def _nothing(_: AsyncConnection) -> None:
+    """A write that waits its turn."""
 
 
 async def test_a_duty_that_fails_is_tried_again_and_the_others_go_on(database: Database, clock: TestClock) -> None:
@@ -63,7 +70,7 @@ async def test_a_duty_that_fails_is_tried_again_and_the_others_go_on(database: D
     worker = Worker(database, clock, [well, refused, broken])
     await worker.start()
 
-    await turn_until(clock, done=lambda: all(len(duty.epochs) >= 3 for duty in (well, refused, broken)))
+    await turn_until(database, clock, done=lambda: all(len(duty.epochs) >= 3 for duty in (well, refused, broken)))
 
     assert set(worker.held) == {"well", "refused", "broken"}
     await worker.aclose()
@@ -76,9 +83,9 @@ async def test_a_duty_that_waits_for_redis_says_so_once_and_once_that_it_goes_on
     worker = Worker(database, clock, [duty])
     with structlog.testing.capture_logs() as lines:
         await worker.start()
-        await turn_until(clock, done=lambda: len(duty.epochs) >= 3)
+        await turn_until(database, clock, done=lambda: len(duty.epochs) >= 3)
         duty.failure = None
-        await turn_until(clock, done=lambda: len(duty.epochs) >= 6)
+        await turn_until(database, clock, done=lambda: len(duty.epochs) >= 6)
         await worker.aclose()
     events = [line["event"] for line in lines]
     assert (events.count("duty_stopped"), events.count("duty_goes_on")) == (1, 1)
@@ -91,13 +98,13 @@ async def test_only_one_of_two_workers_does_a_duty_and_the_other_takes_over(
     first = Worker(database, clock, [first_duty], "first")
     second = Worker(database, clock, [second_duty], "second")
     await first.start()
-    await turn_until(clock, done=lambda: len(first_duty.epochs) >= 2)
+    await turn_until(database, clock, done=lambda: len(first_duty.epochs) >= 2)
     await second.start()
-    await turn_until(clock, done=lambda: len(first_duty.epochs) >= 6)
+    await turn_until(database, clock, done=lambda: len(first_duty.epochs) >= 6)
     assert second_duty.epochs == []
 
     await first.aclose()
-    await turn_until(clock, done=lambda: len(second_duty.epochs) >= 2)
+    await turn_until(database, clock, done=lambda: len(second_duty.epochs) >= 2)
 
     assert set(first_duty.epochs) == {1}
     assert set(second_duty.epochs) == {2}
@@ -109,7 +116,7 @@ async def test_a_turn_past_its_deadline_is_cancelled_and_begun_again(database: D
     worker = Worker(database, clock, [stuck])
     await worker.start()
 
-    await turn_until(clock, done=lambda: stuck.begun >= 2)
+    await turn_until(database, clock, done=lambda: stuck.begun >= 2)
 
     assert stuck.cancelled >= 1
     await worker.aclose()
@@ -119,12 +126,12 @@ async def test_a_lost_lease_stops_the_turn_that_runs(database: Database, clock: 
     stuck = Stuck(deadline_seconds=60)
     worker = Worker(database, clock, [stuck], "frozen")
     await worker.start()
-    await turn_until(clock, done=lambda: stuck.begun == 1)
+    await turn_until(database, clock, done=lambda: stuck.begun == 1)
 
     # The process was stopped for longer than its lease; another one has it when this one wakes up.
     thief_clock = TestClock(clock.now_ms() + round(LEASE_SECONDS * 1000) + 10_000)
     assert await Leases(database, thief_clock, "thief").acquire("stuck") == 2
-    await turn_until(clock, done=lambda: stuck.cancelled == 1)
+    await turn_until(database, clock, done=lambda: stuck.cancelled == 1)
 
     assert worker.held == {}
     await worker.aclose()
@@ -134,7 +141,7 @@ async def test_closing_stops_turns_and_gives_leases_back(database: Database, clo
     stuck = Stuck(deadline_seconds=60)
     worker = Worker(database, clock, [stuck])
     await worker.start()
-    await turn_until(clock, done=lambda: stuck.begun == 1)
+    await turn_until(database, clock, done=lambda: stuck.begun == 1)
 
     await worker.aclose()
 

@@ -19,8 +19,8 @@ from livecommerce.settings import Settings, read_settings, with_secrets
 from livecommerce.valkey_child import socket_path
 from tests.live_server import LiveServer, live_server, until
 
-# Seconds of the story in one of ours: a round's sixty are over in eight.
-PACE = 7.5
+# Seconds of the story in one of ours: a round's sixty are over in fifteen.
+PACE = 4.0
 BUYERS = 60
 
 

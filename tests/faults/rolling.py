@@ -23,7 +23,7 @@ async def play(stage: Stage) -> None:
     reloading.result()
     await _load(stage)
     await stage.phase("coming back")
-    await stage.wait(STRETCH_SECONDS)
+    await stage.wait(4 * STRETCH_SECONDS)
     await stage.finish()
 
 

@@ -201,7 +201,8 @@ async def test_after_a_failover_the_replica_is_found_and_the_stock_is_whole(
 
             own.masters[0].kill()
             buying = asyncio.create_task(sale.run(range(10, BUYERS)))
-            await until(lambda: ups == [True, False, True], "the relay to do without the dead node")
+            await until(lambda: ups[:3] == [True, False, True], "the relay to do without the dead node")
+            was_deaf = bool(relay._deaf)  # else it was late, and hears the new master already
             await elsewhere.run()
             await elsewhere.check()
             await until(lambda: other_channel in heard, "the other show's room to hear")
@@ -212,10 +213,10 @@ async def test_after_a_failover_the_replica_is_found_and_the_stock_is_whole(
             assert await asyncio.to_thread(own.owner, sale.show_id) is own.replicas[0]
             await sale.check()
             await until(lambda: ups[-1] and not relay._deaf, "the relay to hear the new master")
-            assert len(ups) >= 5
+            assert len(ups) >= (5 if was_deaf else 3)
             heard.clear()
             await redis.publish(channel, b"\x91\xa4back")
-            await until(lambda: heard == [channel], "its room to hear")
+            await until(lambda: channel in heard, "its room to hear")
         finally:
             await relay.aclose()
             await engine.aclose()

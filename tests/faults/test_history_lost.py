@@ -128,7 +128,7 @@ def stage(merchant_folder: Path) -> Iterator[Stage]:
     master.start()
     master.lead()
     try:
-        with live_server(merchant_folder, REDIS_URL=f"unix://{name}", REBUILD_SECONDS="1") as server:
+        with live_server(merchant_folder, REDIS_URL=f"unix://{name}", REBUILD_SECONDS="4") as server:
             # Where the tests look for the private Valkey they find ours.
             path = socket_path(server.data)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -305,4 +305,5 @@ async def _take_and_give_back(each: Watcher, deal: str, answers: Answers, over: 
         if isinstance(answer, Hold):
             answers[each.viewer_id, rid] = await insist(lambda rid=rid: each.socket.release(rid))
         number += 1
+        await asyncio.sleep(0 if number < 8 else 0.5)  # more than her credits are no more answers, only strikes
     answers[each.viewer_id, LAST_RID] = await insist(lambda: each.tap(deal, rid=LAST_RID))

@@ -22,7 +22,7 @@ VIEWERS, UNITS, SECOND_UNITS = 500, 50, 90
 
 @pytest.fixture(scope="module")
 def server(merchant_folder: Path) -> Iterator[LiveServer]:
-    with live_server(merchant_folder) as running:
+    with live_server(merchant_folder, HELLO_SECONDS="60") as running:  # five hundred hellos from one loop
         yield running
 
 
