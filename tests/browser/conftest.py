@@ -32,7 +32,7 @@ from playwright.async_api import (
 )
 
 from livecommerce.pages import pages_folder
-from tests.live_server import EMAIL, PASSWORD, LiveServer, Show, live_server, live_show, merchant_folder
+from tests.live_server import EMAIL, PASSWORD, LiveServer, Show, live_server, live_show, merchant_folder, until
 from tests.ports import free_port
 
 __all__ = ["merchant_folder"]
@@ -125,11 +125,13 @@ class Person:
         await self.page.goto(path if path.startswith("http") else self.base_url + path)
 
     async def enter(self, url: str) -> None:
-        """Come in by a link and a name."""
+        """Come in by a link and a name, until the room has answered."""
+        before = self.welcomes
         await self.open(url)
         await self.page.get_by_label("Your name in the room").fill(self.name)
         await self.page.get_by_role("button", name="Join").click()
         await expect(self.page.locator(".watch-deck")).to_be_visible()
+        await until(lambda: self.welcomes > before, f"the room to answer {self.name}")
 
     def button(self, name: str) -> Locator:
         return self.page.get_by_role("button", name=name, exact=True)

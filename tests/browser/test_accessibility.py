@@ -12,6 +12,12 @@ from tests.live_server import Deal, Show
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
+# Long: it stands for eight seconds.
+CAPTION = (
+    "Good evening to all of you, wherever you are, and welcome to the counter, "
+    "where everything is ready for you to choose"
+)
+
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 RUN = """async () => (await axe.run(document, {resultTypes: ['violations']})).violations
     .filter(one => ['serious', 'critical'].includes(one.impact))
@@ -70,7 +76,7 @@ async def test_the_viewer_page_and_its_checkout_have_no_barriers(
     await no_barriers(person, axe, "how she wants to see it")
     await page.keyboard.press("Escape")
     await expect(person.button("Show the picture")).to_be_visible()
-    await show.command(do="caption", text="Good evening to all of you")
+    await show.command(do="caption", text=CAPTION)
     await expect(page.locator(".captions")).to_be_visible()
     await no_barriers(person, axe, "the viewer page without its picture, with captions")
     await person.button("Show the picture").click()
@@ -105,7 +111,7 @@ async def test_the_console_has_no_barriers(people: People, show: Show, axe: str,
     await expect(host.page.locator(".line-good")).to_be_visible()
     await expect(host.page.locator(".chat-line")).to_be_visible()
     await no_barriers(host, axe, "the live desk")
-    await show.command(do="caption", text="Good evening to all of you")
+    await show.command(do="caption", text=CAPTION)
     for tab in ("Questions", "Decide", "Pinned", "Captions", "Orders"):
         await host.page.get_by_role("tab", name=re.compile(f"^{tab}")).click()
         await no_barriers(host, axe, f"the live desk, {tab}")

@@ -1,6 +1,7 @@
 """In a real browser: a flood settled in one tap, a private question answered, word lists, and what a refusal says."""
 
 import re
+from contextlib import AsyncExitStack
 
 import pytest
 from playwright.async_api import Page, expect
@@ -15,16 +16,25 @@ SPAM = "Everybody come to my own channel, everything is half the price there"
 
 
 async def say_all_the_same(show: Show, count: int, text: str = SPAM) -> None:
-    for number in range(count):
-        async with await watcher(show, f"Bot {number}") as bot:
+    async with AsyncExitStack() as here:
+        bots = [await here.enter_async_context(await watcher(show, f"Bot {number}")) for number in range(count)]
+        for number, bot in enumerate(bots):  # all within the ten seconds in which copies count
             try:
                 await bot.socket.say(f"{text}{'!' * number}")
             except Refused:
                 assert number >= 4
 
 
+# What offers to take an act back goes away after five seconds: a busy machine looks later than that.
+STAYS = """
+const soon = window.setTimeout.bind(window);
+window.setTimeout = (act, ms, ...given) => soon(act, ms === 5000 ? 120_000 : ms, ...given);
+"""
+
+
 async def open_desk(people: People, show: Show, **look: object) -> Person:
     host = await people.host(**look)
+    await host.context.add_init_script(STAYS)
     await host.open(f"/console/shows/{show.show_id}")
     await expect(host.page.locator(".line-good")).to_have_count(1)
     return host
@@ -55,10 +65,9 @@ async def test_a_flood_is_settled_in_one_tap_on_a_desk_and_on_a_phone(people: Pe
     await phone.photograph("phone-moderator-chat")
     await item.get_by_role("button", name="Advertising").click()
     await item.get_by_role("button", name="Hide all 7").click()
+    await expect(phone.page.locator(".mod-deed")).to_contain_text(re.compile("decided.*Advertising", re.DOTALL))
     await expect(item).to_have_count(0)
     await expect(viewer.page.locator(".peek").get_by_text("half the price")).to_have_count(0)
-    await expect(phone.page.locator(".mod-deed")).to_contain_text("decided")
-    await expect(phone.page.locator(".mod-deed")).to_contain_text("Advertising")
     questions = host.page.locator(".triage-question")
     await questions.get_by_placeholder("One answer for all of them…").fill("Matte, and it lasts through dinner.")
     await questions.get_by_role("button", name="Answer for all to see").click()
@@ -170,17 +179,17 @@ async def test_who_may_write_and_which_words_are_changed_at_the_desk_and_told_on
     await expect(chat.get_by_text("Links to other pages are not allowed here.")).to_be_visible()
     await say("such a knock-off")
     await expect(chat.get_by_text("This line contains a word that is not allowed here.").first).to_be_visible()
-    await sheet.get_by_text("10 s", exact=True).click()
-    await expect(host.page.get_by_text("Slow: 10 s", exact=True)).to_be_visible()
+    await sheet.get_by_text("60 s", exact=True).click()
+    await expect(host.page.get_by_text("Slow: 60 s", exact=True)).to_be_visible()
     await say("lovely colour")
     await say("and so light")
     await expect(chat.get_by_text(re.compile(r"slow mode\. Try again in \d+ seconds?\."))).to_be_visible()
     await ada.photograph("phone-refusals")
-    await sheet.get_by_role("switch", name=re.compile("^Members only")).check()
+    await sheet.get_by_role("switch", name=re.compile("^Members only")).click()
     await expect(chat.locator(".composer-input")).to_have_attribute("placeholder", "Right now the chat is for members")
     await expect(chat.locator(".composer-input")).to_be_disabled()
     await ada.photograph("phone-members-only")
-    await sheet.get_by_role("switch", name=re.compile("^Members only")).uncheck()
+    await sheet.get_by_role("switch", name=re.compile("^Members only")).click()
     await expect(chat.locator(".composer-input")).to_be_enabled()
     assert host.troubles == []
     phone = await open_desk(people, show, viewport=PHONE, has_touch=True)

@@ -88,12 +88,17 @@ def _figures(folder: Path) -> dict[str, tuple[int, int]]:
     return {row["Name"]: (int(row["Request Count"]), int(row["Failure Count"])) for row in rows}
 
 
+def _all_in(found: dict[str, tuple[int, int]]) -> bool:
+    return found.get("join") == (VIEWERS, 0)
+
+
 async def test_viewers_join_talk_take_and_give_back_without_a_failure(server: LiveServer, tmp_path: Path) -> None:
     (tmp_path / "lively.py").write_text(LIVELY)
     async with live_show(server, Deal(units=500)) as show:
         wanted = ("say", "reserve", "release")
         code, said = await _until(
-            server, tmp_path, show.show_id, lambda found: all(found.get(name, (0, 0))[0] for name in wanted),
+            server, tmp_path, show.show_id,
+            lambda found: _all_in(found) and all(found.get(name, (0, 0))[0] for name in wanted),
             file=tmp_path / "lively.py",
         )  # fmt: skip
         figures = _figures(tmp_path)
@@ -110,7 +115,8 @@ async def test_viewers_join_talk_take_and_give_back_without_a_failure(server: Li
 async def test_passes_of_the_staff_and_marked_cards(server: LiveServer, tmp_path: Path) -> None:
     async with live_show(server, Deal(units=500)) as show:
         code, said = await _until(
-            server, tmp_path, show.show_id, lambda found: found.get("state", (0, 0))[0] >= 2 * VIEWERS,
+            server, tmp_path, show.show_id,
+            lambda found: _all_in(found) and found.get("state", (0, 0))[0] >= 2 * VIEWERS,
             "--email", EMAIL, "--card-every", "1",
         )  # fmt: skip
         figures = _figures(tmp_path)

@@ -28,7 +28,7 @@ from loadtest.bench.sides import Side, Stand
 from loadtest.machine import children, cpu_seconds, memory
 
 _LOOKS = 12  # every five minutes of an hour; the first is what the last is held against
-_BEFORE_END_SECONDS = 3.0
+_BEFORE_END_SECONDS = 6.0  # the looks begin when there is something to see
 _PLAYERS = 3  # of each show
 _KILOBITS = 500
 _QUARTZ_PPM = 100.0
@@ -138,12 +138,11 @@ async def _film(stand: Stand, seconds: float) -> tuple[list[Look], int]:
         filming(stand.port, ids[1], film(_KILOBITS), lambda: stand.camera_pass(ids[1]), slow_ppm=-_QUARTZ_PPM) as fast,
     ):
         sending = [asyncio.ensure_future(camera.film(seconds)) for camera in (true, fast)]
-        began = time.monotonic()
         shows = [_Show(stand, show_id, camera) for show_id, camera in zip(ids, (true, fast), strict=True)]
         try:
             for show in shows:
                 await show.begin()
-            looks = []
+            began, looks = time.monotonic(), []
             for number in range(1, _LOOKS + 1):
                 at_seconds = (seconds - _BEFORE_END_SECONDS) * number / _LOOKS
                 ended, _ = await asyncio.wait(

@@ -114,16 +114,20 @@ def measure(lab: Lab, side: Side, amount: Amount) -> Mapping[str, float]:
             players.tell("go")
             time.sleep(min(seconds, _SETTLE_SECONDS_MAX))
             players.tell("report")
-            both = play(
-                stand, (stand.pid,), show_id, audience, seconds=seconds, cards_per_second=_CARDS_PER_SECOND
-            )  # fmt: skip
-            had = players.tell("report")
-            busy += both.cards_us
+            fetched = 0
+            while not fetched:  # a stretch in which nobody got a part says nothing of players
+                both = play(
+                    stand, (stand.pid,), show_id, audience, seconds=seconds, cards_per_second=_CARDS_PER_SECOND
+                )  # fmt: skip
+                had = players.tell("report")
+                fetched = had["parts"]
+                busy += both.cards_us
+                requests += had["playlists"] + had["parts"]
+                delays += Counter({int(ms): count for ms, count in had["delays_ms"].items()})
+                cpu, took = cpu + both.cpu_seconds, took + both.seconds
+                idle += alone.cpu_seconds / alone.seconds * both.seconds
             players.tell("pause")
             players.tell("report")
-            requests += had["playlists"] + had["parts"]
-            delays += Counter({int(ms): count for ms, count in had["delays_ms"].items()})
-            cpu, took, idle = cpu + both.cpu_seconds, took + both.seconds, idle + alone.cpu_seconds
     before, after = weighted(quiet, 0.99) / 1000, weighted(busy, 0.99) / 1000
     return {
         _QUIET_P50: weighted(quiet, 0.5) / 1000, _BUSY_P50: weighted(busy, 0.5) / 1000,

@@ -23,6 +23,7 @@ from loadtest.machine import children, cpu_seconds, free_port, pin
 KILOBITS = 2_000
 _WARM_SECONDS_MAX = 3.0  # ffmpeg looks at the stream before it begins
 _IDLE_SECONDS_MAX = 5.0
+_START_SECONDS_MAX = 30.0  # until the server has begun to remux
 _SHOW, _FFMPEG, _IDLE = "% of a core for a show", "% of a core, of it ffmpeg", "% of a core, server without a show"
 
 
@@ -39,7 +40,7 @@ async def _by_camera(stand: Stand, picture: Film, seconds: float) -> Mapping[str
     show_id = stand.new_show(0)
     idle = await _idle(stand, seconds)
     async with filming(stand.port, show_id, picture, lambda: stand.camera_pass(show_id)) as camera:
-        sending = asyncio.ensure_future(camera.film(_warm(seconds) + seconds + 1))
+        sending = asyncio.ensure_future(camera.film(_START_SECONDS_MAX + _warm(seconds) + seconds))
         try:
             return await _used(stand, idle, sending, seconds)
         finally:
@@ -100,6 +101,9 @@ async def _idle(stand: Stand, seconds: float) -> float:
 
 
 async def _used(stand: Stand, idle: float, sending: "asyncio.Future[None]", seconds: float) -> Mapping[str, float]:
+    deadline = time.monotonic() + _START_SECONDS_MAX
+    while not children(stand.pid) and time.monotonic() < deadline:
+        await _unless_ended(sending, 0.1)
     await _unless_ended(sending, _warm(seconds))
     encoders = children(stand.pid)
     if len(encoders) != 1:

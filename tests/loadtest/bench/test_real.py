@@ -36,11 +36,12 @@ TINY: dict[str, Amount] = {
     "film-remux": {"seconds": 1},
     "film-remux-rtmp": {"seconds": 1},
     "film-polling": {"viewers": 3, "players": 3, "seconds": 1, "turns": 1},
-    "film-hour": {"seconds": 5},
+    "film-hour": {"seconds": 12},
     "film-hour-pressed": {"seconds": 30},
 }
 MAY_BE_NOTHING = (
     "RSS", "PSS", "kernel",  # by a handful of viewers nothing grows for certain
+    "above idle", "µs per request",  # differences: as much as nothing may be left of them
     "% more", "ms off", "steps", "broke", "no players", "for a show", "without a show",
 )  # fmt: skip
 BY_NAME = {bench.name: bench for bench in BENCHES}

@@ -30,7 +30,7 @@ def state_of(pid: int) -> str:
 
 async def test_it_is_ready_with_its_settings_and_all_its_processes(server: OwnServer) -> None:
     assert server.is_alive
-    assert await server.is_ready()
+    await server._until_ready("does not go on")
     assert {role: len(pids) for role, pids in server.pids().items()} == {"web": 2, "worker": 1, "redis": 1}
     async with httpx.AsyncClient() as client:
         assert (await client.get(f"{server.url}/api/shop")).json()["name"] == "A rehearsal"
@@ -48,7 +48,7 @@ async def test_a_rolling_restart_replaces_web_processes_and_worker_and_leaves_re
     assert len(after["worker"]) == 1
     assert after["worker"] != before["worker"]
     assert after["redis"] == before["redis"]
-    assert await server.is_ready()
+    await server._until_ready("does not go on")
 
 
 @pytest.mark.parametrize("role", ["web", "worker", "redis"])
@@ -62,7 +62,7 @@ async def test_what_was_killed_is_gone_and_comes_back(server: OwnServer, role: s
     await server.until_back(role, pid)
     assert len(server.pids()[role]) == len(before)
     assert pid not in server.pids()[role]
-    assert await server.is_ready()
+    await server._until_ready("does not go on")
 
 
 async def test_what_was_stalled_goes_on_afterwards(server: OwnServer) -> None:
@@ -71,7 +71,7 @@ async def test_what_was_stalled_goes_on_afterwards(server: OwnServer) -> None:
     await server.stall("web", 0.0)
 
     assert not {state_of(pid) for pid in pids} & {"T"}
-    assert await server.is_ready()
+    await server._until_ready("does not go on")
 
 
 async def test_a_stall_that_is_cancelled_wakes_everybody(server: OwnServer) -> None:
@@ -83,7 +83,7 @@ async def test_a_stall_that_is_cancelled_wakes_everybody(server: OwnServer) -> N
     await asyncio.gather(stall, return_exceptions=True)
 
     assert state_of(pid) != "T"
-    assert await server.is_ready()
+    await server._until_ready("does not go on")
 
 
 async def test_nothing_is_left_of_it_even_where_the_run_breaks_off_in_the_middle_of_a_stall() -> None:

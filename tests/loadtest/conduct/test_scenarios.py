@@ -15,9 +15,11 @@ from loadtest.scenarios import named, names
 from tests.loadtest.conduct.runs import Ran, ran
 from tests.loadtest.conduct.support import running
 
+pytestmark = pytest.mark.timeout(900)  # the first test waits for all runs
+
 # Small and short; nothing here is about speed, so the latencies that a busy machine shows decide nothing.
 SMALL = {
-    "hammer": ["per_second=20", "seconds=2"],
+    "hammer": ["per_second=15", "seconds=2", "release_after_ms=100"],
     "fanout": ["seconds=2", "cards_per_second=3"],
     "show": ["doors_seconds=1", "arriving_seconds=2", "cards=2", "quota=2", "deal_seconds=2", "countdown_seconds=1",
              "hold_seconds=5", "tap_share=0.7", "think_ms=300"],
@@ -27,7 +29,7 @@ SMALL = {
               "away_ms=100", "return_seconds=3"],
     "slow-client": ["seconds=2"],
     "redis-cut": ["per_second=20", "seconds=6", "frozen_seconds=1", "return_seconds=2"],
-    "sell-out": ["quota=4", "countdown_seconds=1", "after_seconds=3", "hold_seconds=5"],
+    "sell-out": ["quota=4", "countdown_seconds=1", "after_seconds=6", "hold_seconds=10"],
     "find-limit": ["what=reservations", "from=10", "to=20", "factor=2", "step_seconds=1"],
 }  # fmt: skip
 LAX = [
@@ -154,7 +156,8 @@ def test_the_limit_is_looked_for_step_by_step(runs: dict[str, Ran]) -> None:
     result = runs["find-limit"].result
     steps = [step["reservations/s"] for step in result.findings["steps"]]
 
-    assert [step["broke"] for step in result.findings["steps"]] == [""] * len(steps)
+    played = result.findings["steps"][: -1 if "not played as planned" in result.findings else None]
+    assert [step["broke"] for step in played] == [""] * len(played)
     if "not played as planned" in result.findings:  # a busy machine: the search ends without a limit, and says why
         assert result.findings["not played as planned"] == f"{steps[-1]} reservations/s"
         assert result.findings["why"]

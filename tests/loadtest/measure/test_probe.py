@@ -42,6 +42,8 @@ async def test_of_our_own_server_every_part_is_known(server: OwnServer) -> None:
 async def test_a_server_on_this_machine_is_found_behind_its_port(server: OwnServer) -> None:
     async with await Probe.of(server.url) as probe:
         found = await probe.sample()
+        while "did not answer" in probe.note:  # on a busy machine it may be late
+            found = await probe.sample()
 
         assert probe.source == "processes"
         assert found.keys() == FROM_PROCESSES
@@ -79,9 +81,9 @@ async def test_a_process_that_came_later_counts_with_all_it_did() -> None:
 async def test_from_elsewhere_metrics_tell_of_every_web_process_and_of_redis(server: OwnServer) -> None:
     async with Probe(None, Scrape(server.url, TOKEN, True)) as probe:
         await probe._scrape.begin()
-        for _ in range(60):  # chance brings its lines to both processes
+        for _ in range(600):  # chance brings its lines to both processes, and Redis may be late for a page
             found = await probe.sample()
-            if "web_cpu" in found and "loop_lag_ms" in found:
+            if found.keys() >= FROM_METRICS:
                 break
 
         assert found.keys() >= FROM_METRICS
@@ -97,6 +99,8 @@ async def test_from_elsewhere_metrics_tell_of_every_web_process_and_of_redis(ser
 async def test_without_its_token_nothing_is_known_and_the_note_says_what_to_give(server: OwnServer) -> None:
     async with Probe(None, Scrape(server.url, "", True)) as probe:
         assert await probe.sample() == {}
+        while "did not answer" in probe.note:
+            assert await probe.sample() == {}
         assert probe.source == "nothing"
         assert "--metrics-token" in probe.note
         assert probe.totals() == {}
