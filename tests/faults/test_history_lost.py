@@ -27,6 +27,7 @@ from livecommerce.protocol.facts import Hold, Level
 from livecommerce.reservations import keys
 from livecommerce.valkey_child import socket_path, valkey_binary
 from tests.conservation import check_conservation
+from tests.faults.test_whole_server import LAST_RID, RID, _take_and_give_back
 from tests.live_server import (
     WAIT_SECONDS,
     Deal,
@@ -44,7 +45,6 @@ from tests.ports import free_port
 
 __all__ = ["merchant_folder"]
 
-RID, LAST_RID = "rid-of-mine", "rid-the-last"
 Answers = dict[tuple[str, str], Hold | Refused]
 
 
@@ -294,16 +294,3 @@ async def _is_in_step(replica: OwnRedis) -> bool:
         return bool((await client.info("replication"))["master_link_status"] == "up")
     finally:
         await client.aclose()
-
-
-async def _take_and_give_back(each: Watcher, deal: str, answers: Answers, over: asyncio.Event) -> None:
-    """Tap and release under ever new rids; once it is over, tap once more and keep what that gives."""
-    number = 0
-    while not over.is_set():
-        rid = f"rid-{number:06}"
-        answers[each.viewer_id, rid] = answer = await insist(lambda rid=rid: each.tap(deal, rid=rid))
-        if isinstance(answer, Hold):
-            answers[each.viewer_id, rid] = await insist(lambda rid=rid: each.socket.release(rid))
-        number += 1
-        await asyncio.sleep(0 if number < 8 else 0.5)  # more than her credits are no more answers, only strikes
-    answers[each.viewer_id, LAST_RID] = await insist(lambda: each.tap(deal, rid=LAST_RID))

@@ -27,6 +27,7 @@ _WARM_CARDS = 3
 _CARDS_PER_SECOND = 20
 _FILM_SECONDS_MAX = 3_000.0  # ended when everything was measured
 _FIRST_PARTS_SECONDS = 2.0
+_STRETCHES_MAX = 20
 _SETTLE_SECONDS_MAX = 2.0  # players have come, and none of them is at her first part any more
 _REQUESTS, _CPU = "requests/s answered", "server CPU µs per request"
 _QUIET_P50, _BUSY_P50 = "ms to a viewer, p50, no players", "ms to a viewer, p50, with players"
@@ -114,18 +115,20 @@ def measure(lab: Lab, side: Side, amount: Amount) -> Mapping[str, float]:
             players.tell("go")
             time.sleep(min(seconds, _SETTLE_SECONDS_MAX))
             players.tell("report")
-            fetched = 0
-            while not fetched:  # a stretch in which nobody got a part says nothing of players
+            for _ in range(_STRETCHES_MAX):  # one in which nobody got a part says nothing of players
                 both = play(
                     stand, (stand.pid,), show_id, audience, seconds=seconds, cards_per_second=_CARDS_PER_SECOND
                 )  # fmt: skip
                 had = players.tell("report")
-                fetched = had["parts"]
                 busy += both.cards_us
                 requests += had["playlists"] + had["parts"]
                 delays += Counter({int(ms): count for ms, count in had["delays_ms"].items()})
                 cpu, took = cpu + both.cpu_seconds, took + both.seconds
                 idle += alone.cpu_seconds / alone.seconds * both.seconds
+                if had["parts"]:
+                    break
+            else:
+                raise LabFailed(f"no player got a part in {_STRETCHES_MAX} stretches of {seconds:g} s")
             players.tell("pause")
             players.tell("report")
     before, after = weighted(quiet, 0.99) / 1000, weighted(busy, 0.99) / 1000

@@ -261,13 +261,13 @@ function Said({ lines }: { lines: readonly Line[] }): JSX.Element {
   );
 }
 
-/** Everything that was shown, as it stood at the end. */
 interface AllProps {
   replay: ReplayFacts;
   end: RoomState;
   stretchOf: (cardId: string) => { place: number; show: () => void } | undefined;
 }
 
+/** Everything that was shown, as it stood at the end. */
 function All({ replay, end, stretchOf }: AllProps): JSX.Element | null {
   const shown = new Set(replay.chapters.map((chapter) => chapter.card_id));
   const cards = end.cards.filter((card) => shown.has(card.card_id));
