@@ -13,6 +13,7 @@ from livecommerce.background.journal import JournalToLedger
 from livecommerce.catalogue.service import Catalogue
 from livecommerce.channels.service import Channels, channels_over
 from livecommerce.clock import Clock, RealClock
+from livecommerce.ending import end
 from livecommerce.gateway.door import Door
 from livecommerce.gateway.hub import Hub
 from livecommerce.gateway.judge import judge_of
@@ -92,8 +93,7 @@ async def open_parts(settings: Settings, clock: Clock | None = None) -> AsyncIte
                 await studio.aclose()
                 await orders.aclose()
                 await close_judge()
-                witness.cancel()
-                await asyncio.gather(witness, return_exceptions=True)
+                await end([witness])
                 await engine.aclose()
     finally:
         await database.aclose()

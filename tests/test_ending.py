@@ -2,6 +2,8 @@
 
 import asyncio
 
+from redis.asyncio import Redis
+
 from livecommerce.ending import end
 
 
@@ -23,6 +25,23 @@ async def test_a_task_that_swallowed_its_cancellation_is_cancelled_again() -> No
 
     assert task.cancelled()
     assert heard == ["swallowed"]
+
+
+async def test_a_task_that_asks_redis_again_and_again_ends_in_whichever_turn_it_is_cancelled(redis: Redis) -> None:
+    """On Python 3.11 the turn in which a command was just written swallows the cancellation."""
+
+    async def ask_forever() -> None:
+        while True:
+            await redis.ping()
+
+    for turns in range(50):
+        task = asyncio.create_task(ask_forever())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+
+        await end([task], again_seconds=0.01)
+
+        assert task.cancelled()
 
 
 async def test_what_a_task_raises_at_its_end_stays_with_it() -> None:

@@ -18,6 +18,7 @@ from prometheus_client import Counter
 
 from livecommerce.background.lease import RENEW_SECONDS, Leases
 from livecommerce.clock import Clock
+from livecommerce.ending import end
 from livecommerce.errors import Refused
 from livecommerce.ledger.database import Database
 
@@ -70,7 +71,8 @@ class Worker:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks = []
+        await end(self._turns.values())  # those whose loop was cancelled while it waited for their end
+        self._tasks, self._turns = [], {}
         for name, epoch in self._held.items():
             with contextlib.suppress(Refused):
                 await self._leases.release(name, epoch)
@@ -108,8 +110,7 @@ class Worker:
             await asyncio.wait({turn}, timeout=duty.deadline_seconds)
             outcome = _outcome_of(turn)
         finally:
-            turn.cancel()
-            await asyncio.gather(turn, return_exceptions=True)
+            await end([turn])
             del self._turns[duty.name]
         TURNS.labels(duty.name, outcome).inc()
         before, self._outcomes[duty.name] = self._outcomes.get(duty.name, "done"), outcome

@@ -15,6 +15,7 @@ import structlog
 from livecommerce.demo.board import Buyers, BuyersPhase
 from livecommerce.demo.buyers import Progress
 from livecommerce.demo.stage import SERUM, Stage
+from livecommerce.ending import end
 from livecommerce.errors import Refused
 
 log = structlog.get_logger(__name__)
@@ -57,9 +58,7 @@ class Crowd:
             self.buyers = Buyers()
 
     async def aclose(self) -> None:
-        if self._coming is not None:
-            self._coming.cancel()
-            await asyncio.gather(self._coming, return_exceptions=True)
+        await end([self._coming])
 
     async def _come(self, count: int) -> None:
         try:

@@ -23,6 +23,7 @@ from livecommerce.demo.round import Round
 from livecommerce.demo.seed import Cast, read_cast
 from livecommerce.demo.stage import HERO, SERUM, Stage, patiently
 from livecommerce.demo.story import NAMES, PLAYERS, ROUND_SECONDS
+from livecommerce.ending import end
 from livecommerce.errors import Refused
 from livecommerce.hot_state import connect
 from livecommerce.ledger.database import Database
@@ -40,6 +41,8 @@ _SHARED_SECONDS = 6.0
 _REST_AFTER_SECONDS = 600.0
 # A host who ends the show from her console gets another one.
 _LOOK_AT_SHOW_EVERY_SECONDS = 5.0
+# Its players say goodbye, and what it opened is closed.
+CLOSING_SECONDS = 3.0
 
 
 class Director:
@@ -98,9 +101,7 @@ class Director:
         return self._round.seconds() > ROUND_SECONDS and not self._playing_now() and not rested
 
     async def _begin(self, rival: Player | None) -> None:
-        if self._playing is not None:
-            self._playing.cancel()
-            await asyncio.gather(self._playing, return_exceptions=True)
+        await end([self._playing])
         if self._round is not None:
             await self._round.clear()
             self._round = None  # where the show cannot be put on air, the next turn tries again
@@ -178,8 +179,8 @@ async def direct(settings: Settings, pace: float = 1.0) -> None:
             await write_board(redis, Board(show_id=stage.show_id, phase="sum", rearm_at_ms=clock.now_ms()))
             await Director(people, engine, stage, pace).run()
         finally:
-            renewing.cancel()
-            await asyncio.gather(renewing, *(player.aclose() for player in stage.players), return_exceptions=True)
+            await end([renewing])
+            await asyncio.gather(*(player.aclose() for player in stage.players), return_exceptions=True)
             await engine.aclose()
             await database.aclose()
             await redis.aclose()
@@ -226,11 +227,14 @@ def main() -> None:
     set_up_logs(settings)
 
     async def until_told() -> None:
-        task = asyncio.create_task(direct(settings))
+        told = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+            asyncio.get_running_loop().add_signal_handler(number, told.set)
+        directing, waiting = asyncio.create_task(direct(settings)), asyncio.create_task(told.wait())
+        await asyncio.wait({directing, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        await end([directing, waiting], CLOSING_SECONDS)
+        if not directing.cancelled():
+            directing.result()
 
     asyncio.run(until_told())
 

@@ -15,6 +15,7 @@ import structlog
 
 from livecommerce.client.api import Api
 from livecommerce.client.socket import Closed, ShowSocket, new_rid
+from livecommerce.ending import end
 from livecommerce.errors import R, Refused
 from livecommerce.protocol.facts import Hold, Level
 from livecommerce.protocol.from_viewer import React
@@ -58,9 +59,7 @@ class Player:
 
     async def aclose(self) -> None:
         await self._socket.aclose()
-        if self._listening is not None:
-            self._listening.cancel()
-            await asyncio.gather(self._listening, return_exceptions=True)
+        await end([self._listening])
 
     # --- what she can do --------------------------------------------------------------------------------------------
 

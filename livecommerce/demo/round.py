@@ -37,6 +37,7 @@ from livecommerce.demo.story import (
     Act,
     fates_for,
 )
+from livecommerce.ending import end
 from livecommerce.errors import Refused
 from livecommerce.protocol.facts import Hold, Level
 from livecommerce.reservations.engine import ReservationEngine
@@ -101,9 +102,7 @@ class Round:
 
     async def clear(self) -> None:
         """End what goes on, let players and rivals go, close the deals, take the cards away."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         await asyncio.gather(*(player.let_go_of_all() for player in self._stage.players), return_exceptions=True)
         await asyncio.gather(*(rival.aclose() for rival in self._rivals), return_exceptions=True)
         with contextlib.suppress(Refused):

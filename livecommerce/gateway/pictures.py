@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from livecommerce.ending import end
 from livecommerce.errors import Refused
 from livecommerce.shows.pictures import PictureReport
 
@@ -33,9 +34,7 @@ class PictureReports:
         self._telling = asyncio.create_task(self._tell_forever(), name="picture-reports")
 
     async def aclose(self) -> None:
-        if self._telling is not None:
-            self._telling.cancel()
-            await asyncio.gather(self._telling, return_exceptions=True)
+        await end([self._telling])
 
     async def tell(self) -> int:
         """Tell what changed; the number of shows. Refuses BUSY where the ledger is away: the next turn tells it."""

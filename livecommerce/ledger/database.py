@@ -22,6 +22,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from livecommerce.ending import end
 from livecommerce.errors import R, Refused
 
 T = TypeVar("T")
@@ -65,9 +66,7 @@ class Database:
         """Commit what is queued, then close. Writes that come later are refused as unavailable."""
         if self._writer is not None:
             await self._queue.join()
-            self._writer.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._writer
+            await end([self._writer])
             self._writer = None
         await self._reader.dispose()
         await self._engine.dispose()

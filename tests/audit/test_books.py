@@ -12,6 +12,7 @@ from livecommerce.audit.breaches import breaches
 from livecommerce.audit.digest import digest_of
 from livecommerce.background.journal import JournalToLedger
 from livecommerce.clock import TestClock
+from livecommerce.ending import end
 from livecommerce.errors import R, Refused
 from livecommerce.ledger.database import Database
 from livecommerce.ledger.tables import orders, outbox, payments, reservations
@@ -130,7 +131,7 @@ async def test_rows_come_in_pieces_and_others_have_their_turn_in_between(world: 
         least = turns
         pieces.append(piece)
         await asyncio.sleep(0)
-    neighbour.cancel()
+    await end([neighbour])
 
     assert len(pieces) > 6
     assert max(map(len, pieces)) <= 2 * PIECE_ROWS

@@ -14,6 +14,7 @@ from sqlalchemy import delete, insert, update
 from livecommerce.audit import verdict as verdicts
 from livecommerce.audit.verdict import DRIFT, Verdict
 from livecommerce.audit.watch import LOOKS, PAGE_ROWS, PAGES_PER_TURN, SETTLED_MS, Watch
+from livecommerce.ending import end
 from livecommerce.errors import R, Refused
 from livecommerce.ledger.database import Database
 from livecommerce.ledger.tables import deals, movements, pools, witnesses
@@ -100,7 +101,7 @@ async def test_a_crowd_at_full_speed_is_never_mistaken_for_drift(selling: AuditW
         verdict = await world.watch.look()
         assert (verdict.drift["log"], verdict.drift["impossible"], verdict.drift["ledger"]) == (0, 0, 0), verdict
     await crowd
-    copying.cancel()
+    await end([copying])
     await world.duties()
     assert await world.drift() == {}
 

@@ -33,21 +33,24 @@ class Counted:
 
 @dataclass
 class Stuck:
-    """A duty that never comes to its end by itself."""
+    """A duty that never comes to its end by itself. `deaf`: the cancellations that a library swallows in its turns."""
 
     deadline_seconds: float
     name: str = "stuck"
     every_seconds: float = 1.0
+    deaf: int = 0
     begun: int = 0
     cancelled: int = 0
 
     async def run(self, lease_epoch: int) -> None:
         self.begun += 1
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            self.cancelled += 1
-            raise
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                self.cancelled += 1
+                if self.cancelled > self.deaf:
+                    raise
 
 
 async def turn_until(database: Database, clock: TestClock, *, done: Callable[[], bool]) -> None:
@@ -147,6 +150,18 @@ async def test_closing_stops_turns_and_gives_leases_back(database: Database, clo
 
     assert stuck.cancelled == 1
     assert await Leases(database, clock, "next").acquire("stuck") == 2
+
+
+async def test_closing_ends_a_turn_that_did_not_hear_its_cancellation(database: Database, clock: TestClock) -> None:
+    stuck = Stuck(deadline_seconds=60, deaf=1)
+    worker = Worker(database, clock, [stuck])
+    await worker.start()
+    await turn_until(database, clock, done=lambda: stuck.begun == 1)
+
+    await worker.aclose()
+
+    assert stuck.cancelled == 2
+    assert [task for task in asyncio.all_tasks() if task.get_name() == "turn-stuck"] == []
 
 
 async def test_a_repeated_call_is_a_duty() -> None:

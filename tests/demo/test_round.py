@@ -10,9 +10,10 @@ import pytest
 
 from livecommerce.client.api import Api
 from livecommerce.client.socket import Closed, ShowSocket
-from livecommerce.demo.director import direct
+from livecommerce.demo.director import CLOSING_SECONDS, direct
 from livecommerce.demo.programme import LIVE_TITLE, TO_COME
 from livecommerce.demo.seed import cast_path, seed
+from livecommerce.ending import end
 from livecommerce.protocol.facts import Hold
 from livecommerce.protocol.to_viewer import Own, Welcome
 from livecommerce.settings import Settings, read_settings, with_secrets
@@ -78,8 +79,7 @@ async def demo(seeded_folder: Path) -> AsyncIterator[tuple[LiveServer, Api]]:
             async with Api(server.base_url) as api:
                 yield server, api
         finally:
-            directing.cancel()
-            await asyncio.gather(directing, return_exceptions=True)
+            await end([directing], CLOSING_SECONDS)
 
 
 async def until_sum(api: Api, what: Any, why: str) -> dict[str, Any]:
