@@ -85,12 +85,7 @@ def _newest(segments: list[Segment], window_ms: float) -> list[Segment]:
 def _grouped(stretch: Stretch, from_ms: float, to_ms: float) -> Iterator[tuple[Segment, list[Part]]]:
     first: Segment | None = None
     parts: list[Part] = []
-    for segment in stretch.segments:
-        wanted = [each for each in segment.parts if _touches(each, from_ms, to_ms)]
-        if not wanted:
-            continue
-        # What is played first must stand alone, so a stretch begins with the whole segment that it begins in.
-        wanted = segment.parts[: segment.parts.index(wanted[-1]) + 1]
+    for segment, wanted in stretch.clip(from_ms, to_ms):
         follows = bool(parts) and parts[-1].number + 1 == wanted[0].number
         if first is not None and (
             first.epoch is not segment.epoch or not follows or _seconds(parts) * 1000 >= REPLAY_SEGMENT_MS * 0.9
@@ -101,10 +96,6 @@ def _grouped(stretch: Stretch, from_ms: float, to_ms: float) -> Iterator[tuple[S
         parts = parts + wanted
     if first is not None:
         yield first, parts
-
-
-def _touches(part: Part, from_ms: float, to_ms: float) -> bool:
-    return part.programme_ms + part.duration_ms > from_ms and part.programme_ms < to_ms
 
 
 def _opening(segment: Segment, before: Segment | None, programme_ms: float | None = None) -> list[str]:

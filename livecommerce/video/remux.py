@@ -104,11 +104,12 @@ def command(source: Source, part_ms: int) -> list[str]:
     ]  # fmt: skip
 
 
-def confine(pid: int) -> None:
-    """What reads a stranger's bytes writes no file and takes no more memory than it needs."""
+def confine(pid: int, file_bytes_max: int = 0) -> None:
+    """What reads a stranger's bytes writes no file, or none beyond its bound, and takes no more memory than it
+    needs."""
     with contextlib.suppress(ProcessLookupError):
         resource.prlimit(pid, resource.RLIMIT_AS, (_MEMORY_BYTES_MAX, _MEMORY_BYTES_MAX))
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, 0))
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (file_bytes_max, file_bytes_max))
 
 
 class Remuxer:

@@ -10,11 +10,13 @@ import functools
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 from livecommerce.clock import Clock
 from livecommerce.errors import R, Refused
 from livecommerce.ids import is_id
 from livecommerce.settings import Settings
+from livecommerce.video.cut import Cut, cut_file
 from livecommerce.video.film import Films
 from livecommerce.video.keys import Keys
 from livecommerce.video.publisher import Limits, Picture, Publisher, Transcodes, open_publisher
@@ -52,6 +54,7 @@ class Studio:
         self._publishers: dict[str, Publisher] = {}
         self._opening = asyncio.Lock()
         self._screens: dict[str, Screen] = {}
+        self._cutting = asyncio.Lock()
         self._leaving: set[asyncio.Task[None]] = set()
         self._forgetting: asyncio.Task[None] | None = None
 
@@ -135,6 +138,12 @@ class Studio:
         """The file of one epoch; None where it is not there."""
         path = self.folder_of(show_id) / f"{epoch}.mp4" if is_id(show_id) else None
         return path if path is not None and path.exists() else None
+
+    async def cut(self, show_id: str, cut: Cut) -> BinaryIO:
+        """A stretch of the show's recording as an open file, one after the other: each takes the disk's whole breath.
+        Refuses as `cut_file`."""
+        async with self._cutting:
+            return await cut_file(self.folder_of(show_id), cut)
 
     async def aclose(self) -> None:
         publishers, self._publishers = list(self._publishers.values()), {}

@@ -13,7 +13,7 @@ stream. Where the encoder's clock drifts, a `ClockStep` moves t0 for what comes 
 
 import bisect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -190,6 +190,10 @@ class Timeline:
         return sum(segment.duration_ms for segment in self.segments)
 
 
+def _touches(part: Part, from_ms: float, to_ms: float) -> bool:
+    return part.programme_ms + part.duration_ms > from_ms and part.programme_ms < to_ms
+
+
 def _begins(segment: Segment) -> float:
     return segment.programme_ms
 
@@ -215,6 +219,15 @@ class Stretch:
         """The programme's time behind its last picture. There must be one."""
         last = self.segments[-1].parts[-1]
         return last.programme_ms + last.duration_ms
+
+    def clip(self, from_ms: float, to_ms: float) -> Iterator[tuple[Segment, list[Part]]]:
+        """Of each segment what of it is played between two instants of the programme. What is played first must stand
+        alone, so it begins with the whole segment that it begins in."""
+        first = bisect.bisect_right(self.segments, from_ms, key=_begins) - 1
+        for segment in self.segments[max(0, first) : bisect.bisect_left(self.segments, to_ms, key=_begins)]:
+            wanted = [part for part in segment.parts if _touches(part, from_ms, to_ms)]
+            if wanted:
+                yield segment, segment.parts[: segment.parts.index(wanted[-1]) + 1]
 
     def placer(self) -> Callable[[float], float | None]:
         """Where a player is at an instant of the programme, in milliseconds from the beginning: in a gap, where it goes

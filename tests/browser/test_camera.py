@@ -391,7 +391,14 @@ async def test_a_phone_that_dies_is_a_slate_and_one_tap_keeps_what_is_reserved_l
     await desk.page.get_by_label("Keep it however old it is").check()
     for part in (1, 2):
         await expect(desk.page.get_by_role("link", name=f"Download part {part}")).to_be_visible()
+    clips = desk.page.get_by_role("link", name="Download the clip of Velvet Lip")
+    await expect(clips).to_have_count(2)  # one of each phone
     await desk.photograph("desk-recording")
+    async with desk.page.expect_download() as download:
+        await clips.first.click()
+    clip = await download.value
+    assert clip.suggested_filename == "Velvet Lip.mp4"
+    assert (await clip.path()).read_bytes()[4:8] == b"ftyp"
 
 
 async def test_no_viewer_sees_what_is_filmed_before_the_show_and_all_do_once_it_is_live(
@@ -413,6 +420,10 @@ async def test_no_viewer_sees_what_is_filmed_before_the_show_and_all_do_once_it_
     await viewer.enter(await share_url(show))
     index = server.data / "video" / show.show_id / "index.ndjson"
     await until(lambda: index.exists() and index.read_bytes().count(b"part") >= 4, "parts on disk")
+    before = desk.page.locator(".preview-before")
+    await insist_on(lambda: _beyond(desk, 1.0, ".preview-before video"))
+    await expect(before.get_by_text("Waiting for the picture")).to_have_count(0)
+    await desk.photograph("desk-before-picture")
     assert fetched <= {404}
 
     await show.command(do="go_live")

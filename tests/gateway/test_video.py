@@ -32,6 +32,7 @@ from livecommerce.gateway.door import Door
 from livecommerce.gateway.encoders import Encoders
 from livecommerce.gateway.feed import Feed
 from livecommerce.gateway.http.captions import table as captions
+from livecommerce.gateway.http.recordings import table as recordings
 from livecommerce.gateway.http.replay import table as replays
 from livecommerce.gateway.http.video import PLAYLIST_TYPE, table
 from livecommerce.gateway.http_line import HttpLines, make_http_line
@@ -49,15 +50,13 @@ from livecommerce.reservations.engine import ReservationEngine
 from livecommerce.settings import Settings
 from livecommerce.shows.captions import LANGUAGES_MAX
 from livecommerce.shows.plans import EditShow, NewVideo
-from livecommerce.video.boxes import Fragment, Header, Reader
 from livecommerce.video.keys import WORD_HOURS
 from livecommerce.video.recording import open_writer
-from livecommerce.video.remux import Source, command
 from livecommerce.video.screen import Screen
 from livecommerce.video.studio import Studio
 from tests.ports import free_port
 from tests.shows.world import ANA, BEA, HOST, STRANGER, World
-from tests.video.films import MIMES, chunks, film, needs_ffmpeg, turned
+from tests.video.films import MIMES, chunks, film, needs_ffmpeg, press, turned
 from tests.video.sources import adapters
 from tests.video.test_recording import HEADER, fragment
 
@@ -137,6 +136,7 @@ async def house(database: Database, redis: Redis, settings: Settings, clock: Tes
     routes = [
         *routes_of(table.endpoints, parts),
         *routes_of(replays.endpoints, parts),
+        *routes_of(recordings.endpoints, parts),
         *routes_of(captions.endpoints, parts),
         WebSocketRoute("/publish/{show_id}", publish_endpoint(parts)),
     ]
@@ -244,21 +244,6 @@ async def test_who_saves_data_fetches_the_sound_alone_by_the_same_playlist(house
     assert whole.text == (await house.http.get(where["replay"])).text
 
 
-def pressed(house: House, show_id: str, t0_ms: float) -> None:
-    """A recording as if the film had been sent at its pace from `t0_ms` on."""
-    cut = subprocess.run(
-        ["ffmpeg", *command(Source("mp4"), 500)], input=film("mp4"), capture_output=True, check=True, timeout=60
-    )
-    header, *fragments = Reader().feed(cut.stdout)
-    assert isinstance(header, Header)
-    writer = open_writer(house.studio.folder_of(show_id))
-    writer.begin(header, t0_ms)
-    for each in fragments:
-        assert isinstance(each, Fragment)
-        writer.add(each)
-    writer.close()
-
-
 NAMES = ("live.m3u8", "replay.m3u8", "0.mp4", "0.m4s", "0-1.m4s", "sound/live.m3u8", "sound/0.mp4", "sound/0.m4s")
 
 
@@ -298,7 +283,7 @@ async def test_viewers_see_nothing_of_before_the_beginning_and_the_replay_nothin
 ) -> None:
     """The show is the second segment, but for its last part."""
     show = await house.show()
-    pressed(house, show.show_id, house.world.clock.now_ms() - 4000)
+    press(house.studio.folder_of(show.show_id), house.world.clock.now_ms() - 4000)
     screen = await house.studio.screen(show.show_id)
     first, second = screen.timeline.segments
     middle = second.parts[-1]
@@ -657,7 +642,7 @@ async def test_players_fetch_on_while_the_ledger_is_away(
     house: House, access: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     show = await house.show(access=access)
-    pressed(house, show.show_id, house.world.clock.now_ms())
+    press(house.studio.folder_of(show.show_id), house.world.clock.now_ms())
     word = "open" if access == "public" else house.studio.keys.word(show.show_id)
     at = f"/video/{show.show_id}/{word}"
     assert (await house.http.get(f"{at}/live.m3u8")).status_code == 200
@@ -720,7 +705,7 @@ async def test_a_show_that_is_over_ends_its_live_playlist_whoever_filmed_it_and_
 ) -> None:
     """Players that are not our page know the end by nothing else; nobody need be there to write it down."""
     show = await house.show(access=access)
-    pressed(house, show.show_id, house.world.clock.now_ms() - 4000)
+    press(house.studio.folder_of(show.show_id), house.world.clock.now_ms() - 4000)
     word = "open" if access == "public" else house.studio.keys.word(show.show_id)
     staff = house.studio.keys.word(show.show_id, staff=True)
     at = [f"/video/{show.show_id}/{each}" for each in (word, staff)]
@@ -896,7 +881,7 @@ async def test_the_merchant_takes_the_recording_home(house: House) -> None:
     assert file.content[4:8] == b"ftyp"
     assert f'filename="{show.show_id}-0.mp4"' in file.headers["content-disposition"]
     assert (await house.http.get(f"{path}/0.mp4")).status_code == 401
-    for name in ("1", "x", "9999999999"):
+    for name in ("1", "x", "²", "9999999999"):
         assert (await house.http.get(f"{path}/{name}.mp4", headers=host)).status_code == 404
     stranger = {"authorization": f"Bearer {house.token(STRANGER)}"}
     assert (await house.http.get(f"{path}/0.mp4", headers=stranger)).status_code == R.FORBIDDEN.value.status
@@ -917,6 +902,63 @@ async def test_the_merchant_is_told_every_piece_of_a_recording_that_had_a_break(
     files = [(await house.http.get(piece["file"], headers=host)).content for piece in pieces]
     assert sum(map(len, files)) == facts["bytes"]
     assert all(file[4:8] == b"ftyp" for file in files)
+
+
+async def test_what_a_card_was_shown_for_is_a_file_that_the_merchant_passes_on(house: House) -> None:
+    """Two cards over eight seconds in which filming began anew once, in the middle of the second."""
+    show = await house.show()
+    now_ms = house.world.clock.now_ms()
+    folder, path = house.studio.folder_of(show.show_id), f"/api/staff/shows/{show.show_id}/recording"
+    press(folder, now_ms)
+    press(folder, now_ms + 4500)
+    first = await house.world.card(show.show_id)
+    second = await house.world.card(show.show_id, title="Crème « Aube »")
+    await house.world.do(show.show_id, c.ShowCard(first.card_id))
+    await house.world.clock.advance(3)
+    await house.world.do(show.show_id, c.ShowCard(second.card_id))
+    assert (await house.http.get(path, headers=bearer(house))).json()["clips"] == []
+    await house.over(show.show_id)
+
+    clips = (await house.http.get(path, headers=bearer(house))).json()["clips"]
+
+    assert [(clip["card_id"], clip["title"]) for clip in clips] == [
+        (first.card_id, first.title), (second.card_id, "Crème « Aube »"), (second.card_id, "Crème « Aube »"),
+    ]  # fmt: skip
+    assert [clip["begins_at_ms"] - now_ms for clip in clips] == [
+        pytest.approx(begin, abs=150) for begin in (0, 2000, 4500)
+    ]
+    assert [clip["length_ms"] for clip in clips] == [pytest.approx(length, abs=600) for length in (3000, 2000, 4000)]
+    for clip in clips:
+        file = await house.http.get(clip["file"], headers=bearer(house))
+        assert (file.status_code, file.headers["content-type"]) == (200, "video/mp4")
+        assert file.content[4:8] == b"ftyp"
+        assert int(file.headers["content-length"]) == len(file.content)
+    assert file.headers["content-disposition"] == "attachment; filename*=utf-8''Cr%C3%A8me%20%C2%AB%20Aube%20%C2%BB.mp4"
+
+
+async def test_clips_are_the_staff_s_and_those_of_their_show(
+    house: House, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    show = await house.show()
+    path = f"/api/staff/shows/{show.show_id}/recording"
+    press(house.studio.folder_of(show.show_id), house.world.clock.now_ms())
+    card = await house.world.card(show.show_id)
+    await house.world.do(show.show_id, c.ShowCard(card.card_id))
+    clip = f"{path}/clips/0.mp4"
+    assert (await house.http.get(clip, headers=bearer(house))).status_code == 404  # not before its end
+    await house.over(show.show_id)
+
+    assert (await house.http.get(clip)).status_code == 401
+    assert (await house.http.get(clip, headers=bearer(house, STRANGER))).status_code == R.FORBIDDEN.value.status
+    for name in ("1", "x", "²", "-1", "9999999999"):
+        assert (await house.http.get(f"{path}/clips/{name}.mp4", headers=bearer(house))).status_code == 404, name
+    with monkeypatch.context() as bare:
+        bare.setenv("PATH", str(tmp_path))
+        refused = await house.http.get(clip, headers=bearer(house))
+    assert refused.json()["number"] == R.NO_FFMPEG.value.number
+    assert (await house.http.get(clip, headers=bearer(house))).status_code == 200
+    assert await house.world.shows.recordings.removed(show.show_id, 1)
+    assert (await house.http.get(path, headers=bearer(house))).json()["clips"] == []
 
 
 async def encoded(house: House, key: str, seconds: float = 3.0) -> int:

@@ -116,13 +116,13 @@ class World:
         return facts
 
     async def card(
-        self, show_id: str, *quotas: int, kind: Any = "deal", hidden: bool = False, **deal: Any
+        self, show_id: str, *quotas: int, kind: Any = "deal", title: str = "", hidden: bool = False, **deal: Any
     ) -> StaffCard:
         wanted = [
             NewDeal(variant, quota, **{"price_minor": 1990, **deal})
             for variant, quota in zip(VARIANTS, quotas or (10,), strict=False)
         ]
-        new = NewCard(kind, hidden_until_launch=hidden, notes="say it slowly", deals=tuple(wanted))
+        new = NewCard(kind, title, hidden_until_launch=hidden, notes="say it slowly", deals=tuple(wanted))
         return await self.shows.planning.add_card(HOST, show_id, new)
 
     async def do(self, show_id: str, command: c.AnyCommand, staff: StaffIdentity = HOST) -> c.Done:

@@ -3,8 +3,13 @@
 import functools
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
+
+from livecommerce.video.boxes import Fragment, Header, Reader
+from livecommerce.video.recording import open_writer
+from livecommerce.video.remux import Source, command
 
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="there is no ffmpeg on this machine")
 
@@ -45,6 +50,22 @@ def film(kind: str, seconds: float = 4.0, size: str = "160x284") -> bytes:
         check=True, capture_output=True, timeout=60,
     )  # fmt: skip
     return made.stdout
+
+
+def press(folder: Path, t0_ms: float, seconds: float = 4.0) -> None:
+    """A recording as if the film had been sent at its pace from `t0_ms` on; a new epoch where there is one already."""
+    made = subprocess.run(
+        ["ffmpeg", *command(Source("mp4"), 500)],
+        input=film("mp4", seconds), capture_output=True, check=True, timeout=60,
+    )  # fmt: skip
+    header, *fragments = Reader().feed(made.stdout)
+    assert isinstance(header, Header)
+    writer = open_writer(folder)
+    writer.begin(header, t0_ms)
+    for each in fragments:
+        assert isinstance(each, Fragment)
+        writer.add(each)
+    writer.close()
 
 
 def chunks(data: bytes, size: int = 20_000) -> list[bytes]:

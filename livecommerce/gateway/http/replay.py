@@ -7,7 +7,7 @@ nothing, except who may look: whoever could have come in.
 import math
 
 import msgspec
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from livecommerce.errors import R, Refused
 from livecommerce.gateway.api import Call, Table
@@ -15,9 +15,7 @@ from livecommerce.gateway.http.video import address_of, view_of, watchable
 from livecommerce.protocol.facts import Line, ShowFacts, Stamped
 from livecommerce.shows import captions, replay
 from livecommerce.shows.captions import CaptionTrack
-from livecommerce.shows.recordings import recording_ends_ms
 from livecommerce.shows.replay import LINES_MAX, Chapter
-from livecommerce.shows.state import RecordingState
 from livecommerce.video.timeline import Stretch
 
 table = Table()
@@ -55,30 +53,6 @@ class Events(msgspec.Struct, frozen=True):
 
     events: tuple[Stamped, ...]
     next: int
-
-
-class RecordingPiece(msgspec.Struct, frozen=True):
-    """What was filmed without a break, a file of its own: `file` is where staff fetch it. `begins_at_ms` is on the
-    events' clock."""
-
-    begins_at_ms: float
-    length_ms: float
-    file: str
-
-
-class RecordingFacts(msgspec.Struct, frozen=True):
-    """A show's recording for staff, its pieces in their order. `until_ms`: when it will be removed, None where nobody
-    means to (yet)."""
-
-    state: RecordingState
-    bytes: int
-    length_ms: float
-    until_ms: int | None
-    pieces: tuple[RecordingPiece, ...] = ()
-
-
-class KeepRecording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    keep: bool
 
 
 class Lines(msgspec.Struct, frozen=True):
@@ -158,61 +132,6 @@ async def chapters_file(call: Call) -> Response:
         raise Refused(R.NOT_FOUND, what="recording")
     text = replay.web_vtt(chapters, recorded.begins_ms, recorded.ends_ms)
     return Response(text, media_type="text/vtt; charset=utf-8")
-
-
-@table.get(
-    "/api/staff/shows/{show_id}/recording/{epoch}.mp4",
-    auth="staff",
-    roles=("admin", "manager", "advisor"),
-    answer=Response,
-    refuses=(R.NOT_FOUND, R.FORBIDDEN),
-)
-async def recording_file(call: Call) -> Response:
-    """One uninterrupted piece of the recording, as a file; the recording's facts name them all."""
-    show_id, epoch = call.path("show_id"), call.path("epoch")
-    await call.parts.shows.for_staff(call.the_staff(), show_id)
-    path = call.parts.studio.file(show_id, int(epoch)) if epoch.isdigit() and len(epoch) < 9 else None
-    if path is None:
-        raise Refused(R.NOT_FOUND, what="recording")
-    return FileResponse(path, media_type="video/mp4", filename=f"{show_id}-{epoch}.mp4")
-
-
-@table.get(
-    "/api/staff/shows/{show_id}/recording",
-    auth="staff",
-    roles=("admin", "manager", "advisor"),
-    answer=RecordingFacts,
-    refuses=(R.NOT_FOUND, R.FORBIDDEN),
-)
-async def recording_facts(call: Call) -> RecordingFacts:
-    """What was filmed, how much of the disk it takes, and until when it stays."""
-    show = await call.parts.shows.for_staff(call.the_staff(), call.path("show_id"))
-    return await _facts(call, show.show, show.recording)
-
-
-@table.put(
-    "/api/staff/shows/{show_id}/recording",
-    auth="staff",
-    roles=("admin", "manager", "advisor"),
-    body=KeepRecording,
-    answer=RecordingFacts,
-    refuses=(R.NOT_FOUND, R.FORBIDDEN, R.GONE),
-)
-async def keep_recording(call: Call, body: KeepRecording) -> RecordingFacts:
-    """Keep the recording however old it is, or no longer than others."""
-    staff, show_id = call.the_staff(), call.path("show_id")
-    state = await call.parts.shows.recordings.keep(staff, show_id, body.keep)
-    return await _facts(call, (await call.parts.shows.for_staff(staff, show_id)).show, state)
-
-
-async def _facts(call: Call, show: ShowFacts, state: RecordingState) -> RecordingFacts:
-    if state == "removed":
-        return RecordingFacts(state, 0, 0, None)
-    used = await call.parts.studio.used(show.show_id)
-    ends_ms = recording_ends_ms(state, show.ended_at_ms, call.parts.settings.video_keep_days)
-    at = f"/api/staff/shows/{show.show_id}/recording"
-    pieces = tuple(RecordingPiece(of.programme_ms, of.recorded_ms, f"{at}/{of.epoch}.mp4") for of in used.pieces)
-    return RecordingFacts(state, used.bytes, used.recorded_ms, ends_ms if used.bytes > 0 else None, pieces)
 
 
 async def over(call: Call) -> ShowFacts:

@@ -250,6 +250,8 @@ export interface RecordingFacts {
   until_ms: number | null;
   /** What was filmed without a break, each a file of its own. */
   pieces: { begins_at_ms: number; length_ms: number; file: string }[];
+  /** What was filmed while a card was on the picture, cut when it is fetched; none before the show is over. */
+  clips: { card_id: string; title: string; begins_at_ms: number; length_ms: number; file: string }[];
 }
 
 export const recordingOf = (showId: string): Promise<RecordingFacts> => staffRequest("GET", at(showId, "/recording"));

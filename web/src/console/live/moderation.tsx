@@ -151,14 +151,21 @@ function Inside({ desk }: { desk: Desk }): JSX.Element {
   );
 }
 
-function WhoMayWrite({ desk }: { desk: Desk }): JSX.Element {
-  const { membersOnly, slowSeconds } = desk.room.value;
-  const [asked, setAsked] = useState<number | null>(null); // until the server has answered
-  const slow = async (seconds: number): Promise<void> => {
-    setAsked(seconds);
-    await desk.command({ do: "slow_mode", seconds });
-    setAsked((newest) => (newest === seconds ? null : newest));
+/** What is chosen, shown at once and until the server has answered: whatever changes meanwhile does not take it back. */
+function useAsked<T extends number | boolean>(now: T, ask: (wanted: T) => Promise<unknown>): [T, (wanted: T) => void] {
+  const [asked, setAsked] = useState<T | null>(null);
+  const choose = async (wanted: T): Promise<void> => {
+    setAsked(() => wanted);
+    await ask(wanted);
+    setAsked((newest) => (newest === wanted ? null : newest));
   };
+  return [asked ?? now, (wanted) => void choose(wanted)];
+}
+
+function WhoMayWrite({ desk }: { desk: Desk }): JSX.Element {
+  const room = desk.room.value;
+  const [membersOnly, setMembersOnly] = useAsked(room.membersOnly, (on) => desk.command({ do: "members_only", on }));
+  const [slowSeconds, setSlowSeconds] = useAsked(room.slowSeconds, (seconds) => desk.command({ do: "slow_mode", seconds }));
   return (
     <section class="mod-part">
       <h3>{t("mod.who")}</h3>
@@ -167,7 +174,7 @@ function WhoMayWrite({ desk }: { desk: Desk }): JSX.Element {
           type="checkbox"
           role="switch"
           checked={membersOnly}
-          onChange={(event) => void desk.command({ do: "members_only", on: event.currentTarget.checked })}
+          onChange={(event) => setMembersOnly(event.currentTarget.checked)}
         />
         <span>
           <strong>{t("mod.members")}</strong>
@@ -183,8 +190,8 @@ function WhoMayWrite({ desk }: { desk: Desk }): JSX.Element {
                 type="radio"
                 name="slow"
                 class="sr-only"
-                checked={(asked ?? slowSeconds) === step}
-                onChange={() => void slow(step)}
+                checked={slowSeconds === step}
+                onChange={() => setSlowSeconds(step)}
               />
               {step === 0 ? t("console.slow_off") : t("mod.seconds", { count: step })}
             </label>

@@ -2,7 +2,7 @@
  * What viewers see, small: the picture with the card on it. The sound is off; nothing here commands anything.
  */
 import type { JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { formatLocale, t } from "../../shared/i18n";
 import { money, percentOff } from "../../shared/money";
 import type { VideoFacts } from "../../shared/protocol";
@@ -33,6 +33,24 @@ export function Preview({ desk }: { desk: Desk }): JSX.Element {
           </p>
         )}
         <OnAir desk={desk} />
+      </div>
+    </figure>
+  );
+}
+
+/** Before the show: what a camera or an encoder sends already, to be looked at by its staff alone. */
+export function PictureBefore({ desk }: { desk: Desk }): JSX.Element | null {
+  const { video } = desk.show.value!.show;
+  const [seen, setSeen] = useState(false);
+  // A film and a clip begin with the show; YouTube's own player shows itself.
+  if (video.kind !== "own" && video.kind !== "hls") return null;
+  if (video.source === "film") return null;
+  return (
+    <figure class="preview preview-before" onPlayingCapture={() => setSeen(true)}>
+      <figcaption>{t("console.preview_before")}</figcaption>
+      <div class="preview-screen on-video">
+        <Moving video={video} desk={desk} />
+        {!seen && <p class="preview-moving preview-none">{t("console.preview_waits")}</p>}
       </div>
     </figure>
   );

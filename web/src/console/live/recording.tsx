@@ -55,6 +55,7 @@ function Recording({ showId }: { showId: string }): JSX.Element {
       </label>
       <Complaint text={complaint} />
       <Files pieces={facts.pieces} />
+      <Clips clips={facts.clips} />
     </div>
   );
 }
@@ -85,5 +86,31 @@ function Files({ pieces }: Pick<RecordingFacts, "pieces">): JSX.Element | null {
         ))}
       </ol>
     </>
+  );
+}
+
+/** A file for each card's stretch, ready to be passed on. */
+function Clips({ clips }: Pick<RecordingFacts, "clips">): JSX.Element | null {
+  if (!clips.length) return null;
+  return (
+    <section class="recording-clips">
+      <h3>{t("filming.clips")}</h3>
+      <p class="muted">{t("filming.clips_note")}</p>
+      <ol class="recording-pieces">
+        {clips.map((clip) => (
+          <li key={clip.file}>
+            <span>
+              <bdi>{clip.title}</bdi>
+              <span class="muted tabular">
+                {t("filming.clip", { time: timeOfDay(clip.begins_at_ms, formatLocale()), length: placeText(clip.length_ms) })}
+              </span>
+            </span>
+            <a class="button button-soft button-small" href={clip.file} download aria-label={t("filming.file_of_clip", { title: clip.title })}>
+              {t("filming.file")}
+            </a>
+          </li>
+        ))}
+      </ol>
+    </section>
   );
 }

@@ -12,7 +12,7 @@ import { Code } from "../parts";
 import { currency, ticketListAt, ticketListsOf } from "../server";
 import { CaptionFiles } from "./captions";
 import { Meter } from "./meter";
-import { Preview } from "./preview";
+import { PictureBefore, Preview } from "./preview";
 
 const TICKETS_EVERY_MS = 10_000;
 
@@ -187,6 +187,7 @@ function Before({ desk }: { desk: Desk }): JSX.Element {
           </li>
         ))}
       </ul>
+      <PictureBefore desk={desk} />
       <button type="button" class="go-live" disabled={going} onClick={() => void go()}>
         <span class="go-dot" aria-hidden="true" />
         {t("console.go_live")}
