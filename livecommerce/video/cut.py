@@ -9,8 +9,6 @@ It does not know shows, cards or requests.
 import asyncio
 import contextlib
 import secrets
-import shutil
-import time
 from asyncio.subprocess import Process
 from collections.abc import Iterator
 from itertools import groupby
@@ -19,15 +17,14 @@ from typing import BinaryIO, NamedTuple
 
 from livecommerce.errors import R, Refused
 from livecommerce.video.remux import confine, find_ffmpeg
+from livecommerce.video.room import has_room, sweep
 from livecommerce.video.timeline import Part, Segment, Stretch
 
 _READ_BYTES = 1 << 20
-_DISK_FREE_BYTES_MIN = 1 << 30
 # Copied as fast as the disk goes: 12 hours of 2.5 Mb/s are 13 GB.
 _SECONDS_MAX = 300.0
 # The index of what is cut: a few bytes a frame.
 _INDEX_SHARE, _INDEX_BYTES = 8, 1 << 20
-_LEFT_BEHIND_SECONDS = 3600.0
 _SAID_CHARACTERS_MAX = 300
 _PREFIX = "cut-"
 
@@ -66,9 +63,9 @@ async def cut_file(folder: Path, cut: Cut) -> BinaryIO:
         raise Refused(R.NO_FFMPEG)
     path = folder / f"{_PREFIX}{secrets.token_hex(8)}"
     try:
-        if shutil.disk_usage(folder).free - 2 * cut.size < _DISK_FREE_BYTES_MIN:
+        if not has_room(folder, cut.size):
             raise Refused(R.VIDEO_QUOTA, why="the disk is nearly full, and a clip is a copy")
-        _sweep(folder)
+        sweep(folder, f"{_PREFIX}*")
         with (folder / f"{cut.epoch}.mp4").open("rb") as source:
             await _run(ffmpeg, source, cut, path)
         return path.open("rb")
@@ -126,10 +123,3 @@ def _blocks(cut: Cut) -> Iterator[tuple[int, int]]:
 def _read(source: BinaryIO, offset: int, size: int) -> bytes:
     source.seek(offset)
     return source.read(size)
-
-
-def _sweep(folder: Path) -> None:
-    for path in folder.glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > _LEFT_BEHIND_SECONDS:
-                path.unlink()

@@ -14,7 +14,6 @@ import itertools
 import os
 import secrets
 import shutil
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -23,6 +22,7 @@ import msgspec
 
 from livecommerce.errors import R, Refused
 from livecommerce.video.remux import MADE_ANEW, confine, find_ffmpeg
+from livecommerce.video.room import has_room, sweep
 
 FILM_MIME = "video/x-matroska;codecs=h264"
 # Beyond this a phone's line is too weak for it, whatever its picture: it is made anew.
@@ -30,13 +30,10 @@ _BITS_PER_SECOND_MAX = 8_000_000
 # Players begin at a keyframe, and so does whoever comes in late.
 _KEYFRAME_SECONDS_MAX = 4.0
 _PIXELS_MAX = 4096 * 2304
-_DISK_FREE_BYTES_MIN = 1 << 30
 _WRITE_BYTES = 1 << 20
 _HEAD_BYTES = 16
 _LOOK_SECONDS_MAX = 40.0
 _SAID_CHARACTERS_MAX = 300
-# Without a byte for so long, an upload is none any more.
-_UPLOAD_SECONDS_MAX = 3600.0
 _READ_BYTES = 1 << 16
 _SILENCE_SECONDS_MAX = 20.0
 
@@ -112,7 +109,7 @@ class Films:
         folder = self._of(show_id)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._refuse_size(size_told)
-        if shutil.disk_usage(folder).free - size_told < _DISK_FREE_BYTES_MIN:
+        if not has_room(folder, size_told):
             raise Refused(R.VIDEO_QUOTA, why="the disk is nearly full")
         film_id = secrets.token_hex(8)
         path = folder / f"film-{film_id}"
@@ -129,7 +126,7 @@ class Films:
         self.tell(show_id, "")
         if before is not None:
             self.path(show_id, before).unlink(missing_ok=True)
-        _sweep(folder, path)
+        sweep(folder, "film-*", path)
         return facts
 
     def forget(self, show_id: str) -> None:
@@ -197,14 +194,6 @@ class Films:
             sound=any(each.get("codec_type") == "audio" for each in seen.get("streams", ())),
             uploaded_at_ms=now_ms,
         )
-
-
-def _sweep(folder: Path, kept: Path) -> None:
-    """Remove what uploads left that were under way when their process was killed."""
-    for path in folder.glob("film-*"):
-        with contextlib.suppress(OSError):
-            if path != kept and time.time() - path.stat().st_mtime > _UPLOAD_SECONDS_MAX:
-                path.unlink()
 
 
 def demuxer_of(head: bytes) -> Demuxer:

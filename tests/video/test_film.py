@@ -12,6 +12,7 @@ import pytest
 
 from livecommerce.errors import R, Refused
 from livecommerce.video import film as films_of_the_house
+from livecommerce.video import room
 from livecommerce.video.film import FilmFacts, Films, Showing
 from tests.video.films import film, needs_ffmpeg
 
@@ -214,7 +215,7 @@ async def test_what_a_killed_upload_left_goes_with_the_next_one_and_one_under_wa
 
 
 async def test_a_full_disk_is_told_before_anything_is_written(films: Films, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(films_of_the_house, "_DISK_FREE_BYTES_MIN", 1 << 60)
+    monkeypatch.setattr(room, "FREE_BYTES_MIN", 1 << 60)
     with pytest.raises(Refused) as caught:
         await keep(films, film("mp4", 2.0))
     assert caught.value.why is R.VIDEO_QUOTA
