@@ -25,11 +25,14 @@ class Bucket:
         self._at = now_seconds
 
     def take(self, now_seconds: float) -> bool:
-        self._tokens = min(self.burst, self._tokens + (now_seconds - self._at) * self.per_second)
+        tokens = self._tokens + (now_seconds - self._at) * self.per_second
+        if tokens > self.burst:
+            tokens = self.burst
         self._at = now_seconds
-        if self._tokens < 1:
+        if tokens < 1:
+            self._tokens = tokens
             return False
-        self._tokens -= 1
+        self._tokens = tokens - 1
         return True
 
     @property

@@ -6,6 +6,8 @@ Frames are never fragmented: a direct write could fall between two fragments.
 Also here: what nearly every incoming message is, one short whole frame, read without the whole reader.
 """
 
+import struct
+
 import msgspec
 from websockets.frames import apply_mask  # type: ignore[attr-defined]  # C where the wheel has it
 
@@ -13,6 +15,7 @@ from livecommerce.protocol.codec import JSON, MSGPACK, Subprotocol, encode
 
 PING = b"\x89\x00"
 _BINARY, _TEXT, _CLOSE, _PONG = 0x82, 0x81, 0x88, 0x8A
+_medium_head = struct.Struct("!BBH").pack
 
 
 def frame_of(payload: bytes, subprotocol: Subprotocol) -> bytes:
@@ -22,7 +25,7 @@ def frame_of(payload: bytes, subprotocol: Subprotocol) -> bytes:
     if size < 126:
         return bytes((first, size)) + payload
     if size < 65_536:
-        return bytes((first, 126)) + size.to_bytes(2, "big") + payload
+        return _medium_head(first, 126, size) + payload
     return bytes((first, 127)) + size.to_bytes(8, "big") + payload
 
 

@@ -483,13 +483,13 @@ class Hall:
         """Do what was decided, in order."""
         for out in outs:
             match out:
+                case HoldNews():  # first, because they come by the thousand in one second
+                    self._tell_hold(out)
                 case ToAll(message):
                     self._to_all(message)
                 case ToSeat(seat, message):
                     if seat.stage == "seated":
                         seat.send(message)
-                case HoldNews():
-                    self._tell_hold(out)
                 case ToViewerOf(viewer_id, message):
                     self._to_viewer(viewer_id, message)
                 case ToTalk(frames):

@@ -72,6 +72,11 @@ _MOVES: dict[Stage, tuple[Stage, ...]] = {
 }
 
 
+_HEARING: tuple[Stage, ...] = ("seated", "greeting", "entering")
+# A member of an enumeration, looked up by its name, costs as much as a call: here for each message.
+_OWN = Lane.OWN
+
+
 def _choose(_: ServerProtocol, offered: Any) -> WireSubprotocol | None:
     return next((WireSubprotocol(ours) for ours in SUBPROTOCOLS if ours in offered), None)
 
@@ -190,7 +195,8 @@ class LiveSocket(asyncio.Protocol):
         # The whole reader costs as much as all the rest of a short message; it is passed by only where it holds no
         # half of anything.
         if reader.is_between and (payload := short_message(data)) is not None:
-            self._read(Opcode.BINARY if data[0] & Opcode.BINARY else Opcode.TEXT, payload)
+            if self.stage in _HEARING:
+                self._read_message(data[0] & 0x02 != 0, payload)
             return
         for heard in reader.feed(data):
             if isinstance(heard, Broken):
@@ -322,12 +328,12 @@ class LiveSocket(asyncio.Protocol):
     def _read(self, opcode: Opcode, data: bytes) -> None:
         if opcode is Opcode.CLOSE:
             self._end(int.from_bytes(data[:2], "big") if data else None, "", self._hang_up)
-        elif self.stage not in ("greeting", "entering", "seated"):
+        elif self.stage not in _HEARING:
             return
         elif opcode is Opcode.PING or opcode is Opcode.PONG:
             self._read_control(opcode, data)
         else:
-            self._read_message(opcode, data)
+            self._read_message(opcode is Opcode.BINARY, data)
 
     def _read_control(self, opcode: Opcode, data: bytes) -> None:
         if self.credits is None:
@@ -340,8 +346,8 @@ class LiveSocket(asyncio.Protocol):
             if opcode is Opcode.PING:
                 self.outbox.send(pong_of(data), Lane.OWN)
 
-    def _read_message(self, opcode: Opcode, data: bytes) -> None:
-        if (opcode is Opcode.BINARY) != (self.subprotocol == MSGPACK):
+    def _read_message(self, is_binary: bool, data: bytes) -> None:
+        if is_binary != (self.subprotocol == MSGPACK):
             kind = "binary" if self.subprotocol == MSGPACK else "text"
             self.refuse("message", Refused(R.MALFORMED, expected=f"{kind} messages in {self.subprotocol}"), strike=True)
             return
@@ -356,7 +362,7 @@ class LiveSocket(asyncio.Protocol):
 
     def send(self, message: msgspec.Struct) -> None:
         """One message for this viewer alone."""
-        self.outbox.send(frame_of(encode(message, self.subprotocol), self.subprotocol), Lane.OWN)
+        self.outbox.send(frame_of(encode(message, self.subprotocol), self.subprotocol), _OWN)
 
     def tell(self, message: msgspec.Struct) -> None:
         """`send`, to one who has not left meanwhile."""

@@ -52,6 +52,9 @@ log = structlog.get_logger(__name__)
 LIMIT_BY: tuple[LimitBy, ...] = ("guest", "verified", "member")  # by the script's numbers
 _LEVEL = 5  # the place of a deal's level, after its five counters, in what a call answers
 
+# A member of an enumeration, looked up by its name, costs as much as a call: here for each hold.
+_HELD = int(State.HELD)
+
 LINES_MAX = 8
 QTY_MAX = 1000
 _WORD = re.compile(r"[!-.0-~]{1,64}\Z")  # printable ASCII without space or slash: the script joins ids with both
@@ -601,7 +604,7 @@ class ReservationEngine:
         items = record(answer[1])
         now_ms = self._clock.now_ms()
         token = ""
-        if items[0] == State.HELD:
+        if items[0] == _HELD:
             token = self._token(show_id, viewer_id, rid, items, now_ms, reply)
         return hold_of(show_id, rid, items, now_ms, reply.hold_clock_ms, answer[2], token)
 
@@ -612,7 +615,7 @@ class ReservationEngine:
         # A cart promises what its weakest line does.
         level = LEVELS[min([reply.levels[items[i]][_LEVEL] for i in places])]
         epoch = reply.epoch.decode()
-        promise = HoldPromise("hold1", show_id, viewer_id, rid, items[TICKET], lines, due_at_ms, epoch, level)
+        promise = HoldPromise("hold2", show_id, viewer_id, rid, items[TICKET], lines, due_at_ms, epoch, level)
         return mint(self._token_key, promise)
 
     def _beat(self, answer: list[Any], reply: Reply) -> tuple[Beat, bool]:

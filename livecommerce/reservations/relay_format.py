@@ -15,7 +15,8 @@ from livecommerce.reservations.states import WORDS, State
 # Places in the record, a flat msgpack array. Lua counts from 1, Python from 0.
 STATE, TICKET, DUE, AT, N, PLACE, ATTRIBUTION, WAIT, CHARGED, LINES = range(10)
 
-_WITH_DUE = (State.OFFERED, State.HELD, State.PAYING)
+_WITH_DUE = tuple(map(int, (State.OFFERED, State.HELD, State.PAYING)))
+_WAITING = int(State.WAITING)
 
 
 def record(raw: bytes) -> list[Any]:
@@ -46,7 +47,7 @@ def hold_of(
 ) -> Hold:
     """The hold of a record, read while the show's hold clock stood at `hold_clock_ms`."""
     state = items[STATE]
-    waiting = state == State.WAITING
+    waiting = state == _WAITING
     return Hold(
         rid,
         show_id,

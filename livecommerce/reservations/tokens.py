@@ -1,8 +1,10 @@
 """Signed hold tokens: what the server promised, in a form it can check after it has lost everything else.
 
-What arrives: the facts of a hold. What leaves: `body.mac`, both base64url: the body is a JSON array, the mac is
-HMAC-SHA-256 under a key derived from the server's secret. A token proves that a hold was given; it never extends one.
-Not a JWT: minting is on the hot path, and a header that says what we know anyway would travel with every hold.
+What arrives: the facts of a hold. What leaves: mac and body in base64url: the body is a msgpack array, the mac, its
+first 16 bytes, is keyed BLAKE2b (RFC 7693) under a key derived from the server's secret. A token proves that a hold was
+given; it never extends one.
+Not a JWT, and not HMAC: minting is on the hot path. A header that says what we know anyway would travel with every
+hold, and HMAC-SHA-256 takes 1.4 µs where this takes 0.6.
 """
 
 import base64
@@ -17,12 +19,13 @@ from livecommerce.protocol.facts import HoldLevel
 
 LEVELS: tuple[HoldLevel, ...] = ("soft", "fsync", "ledger")
 TOKEN_CHARACTERS_MAX = 4096
+_MAC_BYTES = 16
 
 
 class HoldPromise(msgspec.Struct, frozen=True, array_like=True):
     """What a token is signed over. `due_at_ms` as it was told; on the hold clock it can only come later."""
 
-    version: Literal["hold1"]
+    version: Literal["hold2"]
     show_id: str
     viewer_id: str
     rid: str
@@ -33,8 +36,8 @@ class HoldPromise(msgspec.Struct, frozen=True, array_like=True):
     level: HoldLevel
 
 
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(HoldPromise).decode
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(HoldPromise).decode
 
 
 def token_key(secret: str) -> bytes:
@@ -44,21 +47,23 @@ def token_key(secret: str) -> bytes:
 
 def mint(key: bytes, promise: HoldPromise) -> str:
     body = _encode(promise)
-    return f"{_text(body)}.{_text(hmac.digest(key, body, hashlib.sha256))}"
+    return _text(_mac(key, body) + body)
 
 
 def read(key: bytes, token: str) -> HoldPromise | None:
     """The promise, or None where the token is not one of ours: forged, cut, of another kind."""
     if len(token) > TOKEN_CHARACTERS_MAX:
         return None
-    body, dot, mac = token.partition(".")
     try:
-        signed = _bytes(body)
-        if not dot or not hmac.compare_digest(_bytes(mac), hmac.digest(key, signed, hashlib.sha256)):
-            return None
-        return _decode(signed)
+        raw = _bytes(token)
+        mac, body = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
+        return _decode(body) if hmac.compare_digest(mac, _mac(key, body)) else None
     except (binascii.Error, ValueError, msgspec.DecodeError):
         return None
+
+
+def _mac(key: bytes, body: bytes) -> bytes:
+    return hashlib.blake2b(body, key=key, digest_size=_MAC_BYTES).digest()
 
 
 def _text(raw: bytes) -> str:

@@ -70,8 +70,7 @@ class ToViewerOf:
     message: ToViewer
 
 
-@dataclass(frozen=True, slots=True)
-class HoldNews:
+class HoldNews(msgspec.Struct, frozen=True, gc=False):
     """A hold as of `version` of the books, to every socket of its viewer that does not know it from its own answer.
 
     Unpacked only where it is told: most viewers sit elsewhere, and who asked has been answered."""
