@@ -86,7 +86,7 @@ DRAIN_BATCH_MIN = 50  # a small room goes at once
 TALK_KEPT_SECONDS_MAX = 2.0  # for the lines that are not in the show log yet, when the process ends
 
 _TAGS: dict[type[AnyFromViewer], str] = {kind: str(kind.__struct_config__.tag) for kind in get_args(AnyFromViewer)}
-_ANSWERS = {kind: ANSWER.labels(kind) for kind in ("reserve", "release", "accept")}
+_ANSWERS = {kind: ANSWER.of(kind) for kind in ("reserve", "release", "accept")}
 
 # Which code a socket is closed with when its hello is refused; whatever is not listed may be tried again.
 _CLOSE_FOR: dict[R, Close] = {
@@ -307,15 +307,16 @@ class Hub:
         """One message, in order. Nothing here waits."""
         if socket.credits is None:
             socket.credits = Credits()
+        now_seconds = self.clock.monotonic()
         try:
-            socket.credits.take(_TAGS[type(message)], self.clock.monotonic())
-            self._dispatch(socket, message)
+            socket.credits.take(_TAGS[type(message)], now_seconds)
+            self._dispatch(socket, message, now_seconds)
         except Refused as refused:
             socket.refuse(_about(message), refused, strike=refused.why in (R.TOO_MANY, R.MALFORMED))
 
-    def _dispatch(self, socket: LiveSocket, message: AnyFromViewer) -> None:
+    def _dispatch(self, socket: LiveSocket, message: AnyFromViewer, now_seconds: float) -> None:
         if isinstance(message, Reserve) and socket.stage == "seated":
-            self._reserve(socket, message)  # first, because it comes by the thousand in one second
+            self._reserve(socket, message, now_seconds)  # first, because it comes by the thousand in one second
             return
         if isinstance(message, Ping):
             socket.send(Pong(message.at, self.clock.now_ms()))
@@ -337,11 +338,11 @@ class Hub:
                 socket.hall.room.crowd.heart()
             case Delay(ms):
                 if socket.role == "viewer":  # a desk listens with the sound off, and looks back
-                    socket.hall.room.delays.take(ms, self.clock.monotonic())
+                    socket.hall.room.delays.take(ms, now_seconds)
             case Release(rid):
-                self._release(socket, rid)
+                self._release(socket, rid, now_seconds)
             case Accept(rid):
-                self._accept(socket, rid)
+                self._accept(socket, rid, now_seconds)
             case OfferSeen(offer_id, did):
                 socket.hall.offers.mark(socket.identity.viewer_id, offer_id, did)
             case Vote(cid, question_id):
@@ -473,14 +474,14 @@ class Hub:
 
     # --- stock ------------------------------------------------------------------------------------------------------
 
-    def _reserve(self, socket: LiveSocket, message: Reserve) -> None:
+    def _reserve(self, socket: LiveSocket, message: Reserve, now_seconds: float) -> None:
         assert socket.identity is not None
         assert socket.hall is not None
         _refuse_too_many(socket)
         lines = [(line.deal_id, line.qty) for line in message.lines]
         socket.hall.room.refuse_part_of_bundle(lines)
         rid, offer_id = message.rid, message.offer_id
-        tell = self._teller(socket, "reserve", rid)
+        tell = self._teller(socket, "reserve", rid, now_seconds)
         if offer_id:
             tell = socket.hall.offers.counting_taken(tell, socket.identity.viewer_id, offer_id, rid, lines)
         if socket.renewing is None:
@@ -507,23 +508,22 @@ class Hub:
         except Refused as refused:
             tell(None, refused, 0)
 
-    def _release(self, socket: LiveSocket, rid: str) -> None:
+    def _release(self, socket: LiveSocket, rid: str, now_seconds: float) -> None:
         assert socket.identity is not None
         _refuse_too_many(socket)
-        tell = self._teller(socket, "release", rid)
+        tell = self._teller(socket, "release", rid, now_seconds)
         self.engine.release_soon(socket.show_id, socket.identity.viewer_id, rid, tell)
         _is_asked(socket, rid)
 
-    def _accept(self, socket: LiveSocket, rid: str) -> None:
+    def _accept(self, socket: LiveSocket, rid: str, now_seconds: float) -> None:
         assert socket.identity is not None
         _refuse_too_many(socket)
-        tell = self._teller(socket, "accept", rid)
+        tell = self._teller(socket, "accept", rid, now_seconds)
         self.engine.accept_soon(socket.show_id, socket.identity.viewer_id, rid, tell)
         _is_asked(socket, rid)
 
-    def _teller(self, socket: LiveSocket, kind: str, rid: str) -> "Tell[Hold]":
+    def _teller(self, socket: LiveSocket, kind: str, rid: str, started: float) -> "Tell[Hold]":
         """What the engine calls with the outcome. A function and not a task or a future: this is the hot path."""
-        started = self.clock.monotonic()
 
         def tell(hold: Hold | None, error: Exception | None, version: int) -> None:
             socket.in_flight -= 1

@@ -8,6 +8,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from livecommerce.gateway.tally import Tally
 from livecommerce.hot_state import masters
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -19,9 +20,10 @@ PUBLISH_TO_WRITE = Histogram(
 )
 FAN_OUT = Histogram("livecommerce_hub_fan_out_seconds", "One frame to every viewer of a room", buckets=_SECONDS)
 LOOP_LAG = Histogram("livecommerce_hub_loop_lag_seconds", "How late the event loop wakes", buckets=_SECONDS)
-ANSWER = Histogram(
-    "livecommerce_hub_answer_seconds", "From a reserve, release or accept to its answer", ["kind"], buckets=_SECONDS
-)
+ANSWER = Tally(
+    "livecommerce_hub_answer_seconds", "From a reserve, release or accept to its answer",
+    "kind", ("reserve", "release", "accept"), _SECONDS,
+)  # fmt: skip
 DISCONNECTS = Counter("livecommerce_hub_disconnects", "Closed by us, by close code", ["code"])
 REJECTED = Counter("livecommerce_hub_rejected", "Handshakes refused, by the word of the refusal", ["word"])
 DROPPED = Counter("livecommerce_hub_dropped", "Frames not queued for a viewer", ["lane", "reason"])

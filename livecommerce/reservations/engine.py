@@ -609,13 +609,17 @@ class ReservationEngine:
         return hold_of(show_id, rid, items, now_ms, reply.hold_clock_ms, answer[2], token)
 
     def _token(self, show_id: str, viewer_id: str, rid: str, items: list[Any], now_ms: int, reply: Reply) -> str:
-        places = range(LINES, len(items), 2)
-        lines = tuple([(items[i].decode(), items[i + 1]) for i in places])
+        lines: tuple[tuple[str, int], ...]
+        if len(items) == LINES + 2:  # by far the most
+            deal_id = items[LINES]
+            lines, level = ((deal_id.decode(), items[LINES + 1]),), reply.levels[deal_id][_LEVEL]
+        else:
+            places = range(LINES, len(items), 2)
+            lines = tuple([(items[i].decode(), items[i + 1]) for i in places])
+            level = min([reply.levels[items[i]][_LEVEL] for i in places])  # a cart promises what its weakest line does
         due_at_ms = now_ms + items[DUE] - reply.hold_clock_ms
-        # A cart promises what its weakest line does.
-        level = LEVELS[min([reply.levels[items[i]][_LEVEL] for i in places])]
         epoch = reply.epoch.decode()
-        promise = HoldPromise("hold2", show_id, viewer_id, rid, items[TICKET], lines, due_at_ms, epoch, level)
+        promise = HoldPromise("hold2", show_id, viewer_id, rid, items[TICKET], lines, due_at_ms, epoch, LEVELS[level])
         return mint(self._token_key, promise)
 
     def _beat(self, answer: list[Any], reply: Reply) -> tuple[Beat, bool]:
