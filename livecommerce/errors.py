@@ -6,6 +6,7 @@ gateway alone turns it into bytes. What this file does not know: sockets, HTTP l
 """
 
 import enum
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -168,12 +169,16 @@ class Refused(Exception):
         self, why: R, /, *, after_ms: int | None = None, facts: dict[str, Any] | None = None, **words: object
     ):  # `why` by position only: two rows have a blank of that name
         self.why = why
+        self.row = why._value_  # `value` is a call: after a sell-out refusals come by the thousand in one second
         self.after_ms = after_ms
         self.facts = facts or {}
-        self.text = why.value.text.format(**words) if words else _without_blanks(why.value.text)
-        super().__init__(f"{why.value.number} {why.value.word}: {self.text}")
+        self.text = self.row.text.format(**words) if words else _without_blanks(self.row.text)
+
+    def __str__(self) -> str:
+        return f"{self.row.number} {self.row.word}: {self.text}"
 
 
+@functools.cache
 def _without_blanks(text: str) -> str:
     head, blank, _ = text.partition("{")
     return head.rstrip(" :.") + "." if blank else text

@@ -75,6 +75,7 @@ _MOVES: dict[Stage, tuple[Stage, ...]] = {
 _HEARING: tuple[Stage, ...] = ("seated", "greeting", "entering")
 # A member of an enumeration, looked up by its name, costs as much as a call: here for each message.
 _OWN = Lane.OWN
+_TOLD = (str, int, type(None))  # what a refusal's facts may be, on the wire
 
 
 def _choose(_: ServerProtocol, offered: Any) -> WireSubprotocol | None:
@@ -371,8 +372,8 @@ class LiveSocket(asyncio.Protocol):
 
     def refuse(self, re: str, refused: Refused, *, strike: bool = False) -> None:
         """Say no. `strike` counts towards hanging up on someone who sends what is no message, again and again."""
-        row = refused.why.value
-        facts = {key: value for key, value in refused.facts.items() if value is None or isinstance(value, str | int)}
+        row = refused.row
+        facts = {key: value for key, value in refused.facts.items() if isinstance(value, _TOLD)}
         self.send(RefusedMessage(re, row.number, row.word, refused.text, row.again, refused.after_ms, facts))
         if strike:
             self._strike()
