@@ -75,6 +75,7 @@ _MOVES: dict[Stage, tuple[Stage, ...]] = {
 _HEARING: tuple[Stage, ...] = ("seated", "greeting", "entering")
 # A member of an enumeration, looked up by its name, costs as much as a call: here for each message.
 _OWN = Lane.OWN
+_BINARY_BIT = int(Opcode.BINARY)  # text has the other one
 _TOLD = (str, int, type(None))  # what a refusal's facts may be, on the wire
 
 
@@ -197,7 +198,7 @@ class LiveSocket(asyncio.Protocol):
         # half of anything.
         if reader.is_between and (payload := short_message(data)) is not None:
             if self.stage in _HEARING:
-                self._read_message(data[0] & 0x02 != 0, payload)
+                self._read_message(data[0] & _BINARY_BIT != 0, payload)
             return
         for heard in reader.feed(data):
             if isinstance(heard, Broken):

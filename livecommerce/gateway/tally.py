@@ -1,7 +1,7 @@
 """A histogram for the hot path: filled by the event loop alone, so that it needs no lock and no walk along its buckets.
 
 What arrives: values, one call each. What leaves: the same samples as `prometheus_client`'s own histogram, when somebody
-asks for them. That one takes a lock twice for each value: 1 µs, where this takes 0.2 µs, of 30 for a reservation.
+asks for them. That one takes a lock twice for each value: 0.65 µs, where this takes 0.1, of 26 for a reservation.
 """
 
 from bisect import bisect_left

@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -145,9 +146,10 @@ async def test_who_gets_what_cannot_be_cut_is_told_and_nothing_is_left(
 async def test_whoever_leaves_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "show"
     press(folder, T0_MS)
-    fed = asyncio.Event()
+    fed, processes = asyncio.Event(), []
 
-    async def stands_still(*_: object) -> str:
+    async def stands_still(process: Any, *_: object) -> str:
+        processes.append(process)
         fed.set()
         await asyncio.Event().wait()
         raise AssertionError
@@ -159,6 +161,7 @@ async def test_whoever_leaves_leaves_nothing_behind(tmp_path: Path, monkeypatch:
 
     with pytest.raises(asyncio.CancelledError):
         await asking
+    assert [process.returncode for process in processes] == [-signal.SIGKILL]
     assert of_cuts(folder) == []
 
 

@@ -38,16 +38,15 @@ export function Preview({ desk }: { desk: Desk }): JSX.Element {
   );
 }
 
-/** Before the show: what a camera or an encoder sends already, to be looked at by its staff alone. */
+/** Before the show: what a camera or an encoder sends already. Of a picture of ours it is seen by staff alone. */
 export function PictureBefore({ desk }: { desk: Desk }): JSX.Element | null {
   const { video } = desk.show.value!.show;
   const [seen, setSeen] = useState(false);
   // A film and a clip begin with the show; YouTube's own player shows itself.
-  if (video.kind !== "own" && video.kind !== "hls") return null;
-  if (video.source === "film") return null;
+  if ((video.kind !== "own" && video.kind !== "hls") || video.source === "film") return null;
   return (
     <figure class="preview preview-before" onPlayingCapture={() => setSeen(true)}>
-      <figcaption>{t("console.preview_before")}</figcaption>
+      <figcaption>{t(video.kind === "own" ? "console.preview_before" : "source.picture")}</figcaption>
       <div class="preview-screen on-video">
         <Moving video={video} desk={desk} />
         {!seen && <p class="preview-moving preview-none">{t("console.preview_waits")}</p>}
